@@ -1,0 +1,111 @@
+// Catalog: where services are registered and routes come from. Two implementations: drivers/embedded (one
+// machine, own checks) and drivers/consul (the local Consul agent and its blocking queries).
+//
+// Owner: main.cc. Thread: the control loop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/result.h"
+#include "core/task.h"
+
+namespace sluice::orchestrator {
+
+struct ServiceCheck {
+  std::string id;    // unique in the service
+  std::string name;
+  std::string type;  // "http", "tcp", "script", "grpc", "ttl"
+  // Where to ask; the node has filled in the address and port (http: the URL's host part).
+  std::string address;
+  uint16_t port = 0;
+  std::string path;      // http
+  std::string protocol;  // http: "http" (default) or "https"
+  std::string method;    // http: GET by default
+  std::map<std::string, std::vector<std::string>> headers;
+  std::string body;
+  bool tls_skip_verify = false;
+  std::string tls_server_name;
+  std::string command;  // script
+  std::vector<std::string> args;
+  int64_t interval_ms = 10'000;
+  int64_t timeout_ms = 2'000;
+  int64_t success_before_passing = 0;
+  int64_t failures_before_critical = 0;
+  std::string initial_status;  // "", "passing", "warning", "critical"
+
+  bool operator==(const ServiceCheck&) const = default;
+};
+
+struct ServiceRegistration {
+  std::string id;  // starts with "_sluice-", holds cluster id, node id, alloc id, task, name and port label
+  std::string name;
+  std::vector<std::string> tags;
+  std::map<std::string, std::string> meta;
+  std::string address;
+  uint16_t port = 0;
+  std::vector<ServiceCheck> checks;
+
+  bool operator==(const ServiceRegistration&) const = default;
+};
+
+enum class CheckStatus : uint8_t { kPassing, kWarning, kCritical };
+std::string_view to_string(CheckStatus status);
+
+struct CheckState {
+  std::string service_id;
+  std::string check_id;
+  std::string name;
+  CheckStatus status = CheckStatus::kCritical;
+  std::string output;
+};
+
+/// One instance of a service as routing sees it.
+struct ServiceInstance {
+  std::string id;
+  std::string service;
+  std::string address;  // the service's, else its node's
+  uint16_t port = 0;
+  std::string node;
+  std::string datacenter;
+  std::vector<std::string> tags;
+  std::map<std::string, std::string> meta;
+  std::vector<CheckState> checks;  // the service's and its node's
+  bool healthy = false;            // by fabio's rule: at least one check, status passing, no maintenance
+
+  bool operator==(const ServiceInstance& other) const;
+};
+
+/// A service's complete set of instances. Empty: the service is gone.
+struct ServiceSnapshot {
+  std::string service;
+  std::vector<ServiceInstance> instances;
+};
+
+class Catalog {
+ public:
+  virtual ~Catalog() = default;
+  virtual std::string_view name() const = 0;  // "embedded", "consul"
+
+  /// Makes the local registrations of this owner (an id prefix) exactly these, level-triggered: again at
+  /// each change, after a reconnect and every 30 s. Returns at once; trouble is logged and retried with
+  /// backoff. A registration that others removed comes back; one that no alloc owns goes.
+  virtual void set_registrations(std::string owner_prefix,
+                                 std::vector<ServiceRegistration> desired) = 0;
+
+  /// Called with each service whose instances changed, first with all of them. Absence is not an order:
+  /// an outage, an election or an answer that lacks what must be there calls nothing.
+  virtual void watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) = 0;
+
+  /// Called when a check of a registration of ours changes its status (deployment health, status page).
+  virtual void on_check(std::move_only_function<void(const CheckState&)> on_change) = 0;
+
+  /// Runs watches and checks until cancelled.
+  virtual Task<void> run() = 0;
+};
+
+}  // namespace sluice::orchestrator
