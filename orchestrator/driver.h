@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -92,6 +93,9 @@ struct TaskStats {
   uint64_t memory_rss_bytes = 0;
 };
 
+/// A line for the task's events: "Downloading image x:1", "Container name taken over".
+using TaskEvents = std::function<void(std::string message)>;
+
 class TaskDriver {
  public:
   virtual ~TaskDriver() = default;
@@ -105,7 +109,7 @@ class TaskDriver {
 
   /// Idempotent by key. `on_event` gets progress for the task's events ("Downloading image ...").
   /// kUnavailable: the system does not answer now, trying again may help; other errors are the task's.
-  virtual Task<Result<TaskHandle>> start(const TaskSpec& spec) = 0;
+  virtual Task<Result<TaskHandle>> start(const TaskSpec& spec, TaskEvents on_event) = 0;
   /// Takes a run over after a restart of the agent: kNotFound if nothing of it is left.
   virtual Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec& spec) = 0;
   /// Ready when the run has ended, also if it ended while no agent was there. kUnavailable where the
