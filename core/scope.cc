@@ -68,6 +68,10 @@ struct Scope::Child {
   }
 };
 
+Scope::Scope(Executor& executor) : executor_(executor), idle_(executor) {}
+
+Scope::~Scope() { cancel_all(); }
+
 Scope::Root Scope::run(Scope&, Child& child) { co_await child.task; }
 
 void Scope::spawn(Task<void> task) {

@@ -59,9 +59,9 @@ class Event {
 /// Holds running tasks. Destroying it cancels those that still run.
 class Scope {
  public:
-  explicit Scope(Executor& executor) : executor_(executor), idle_(executor) {}
+  explicit Scope(Executor& executor);
   Scope(const Scope&) = delete;
-  ~Scope() { cancel_all(); }
+  ~Scope();
 
   Executor& executor() const { return executor_; }
   /// Starts the task in a later turn.

@@ -1,0 +1,148 @@
+#include "core/scope.h"
+
+#include <string>
+#include <vector>
+
+#include "core/loop.h"
+#include "test/test.h"
+
+namespace sluice {
+
+namespace {
+
+Task<int> ready_value(int value) { co_return value; }
+
+/// Says on the way out that it was destroyed, so that cancelling can be seen.
+struct Witness {
+  std::string& log;
+  const char* name;
+  ~Witness() { log += name; }
+};
+
+}  // namespace
+
+TEST_CASE("a loop of a million ready awaits does not grow the stack") {
+  UvLoop loop;
+  int64_t sum = 0;
+  Scope scope(loop);
+  auto body = [](int64_t& out, UvLoop& on) -> Task<void> {
+    for (int i = 0; i < 1'000'000; ++i) out += co_await ready_value(1);
+    on.stop();
+  };
+  scope.spawn(body(sum, loop));
+  loop.run();
+  EXPECT_EQ(sum, 1'000'000);
+}
+
+TEST_CASE("cancelling a scope destroys its tasks' locals, innermost first") {
+  UvLoop loop;
+  std::string log;
+  {
+    Scope scope(loop);
+    auto inner = [](std::string& l, UvLoop& on) -> Task<void> {
+      const Witness w{l, "inner "};
+      co_await sleep_for(on, 3'600'000);
+    };
+    auto outer = [&inner](std::string& l, UvLoop& on) -> Task<void> {
+      const Witness w{l, "outer "};
+      co_await inner(l, on);
+      l += "never ";
+    };
+    scope.spawn(outer(log, loop));
+    loop.post([&] { loop.post([&] { loop.stop(); }); });
+    loop.run();
+    EXPECT_EQ(scope.running(), 1u);
+    EXPECT_EQ(log, "");
+  }
+  EXPECT_EQ(log, "inner outer ");
+}
+
+TEST_CASE("an event wakes all who wait, in order, and not inside set()") {
+  UvLoop loop;
+  std::vector<std::string> log;
+  Event event(loop);
+  Scope scope(loop);
+  auto wait = [](Event& e, std::vector<std::string>& l, std::string name) -> Task<void> {
+    co_await e.wait();
+    l.push_back(name);
+  };
+  scope.spawn(wait(event, log, "a"));
+  scope.spawn(wait(event, log, "b"));
+  auto setter = [](Event& e, std::vector<std::string>& l) -> Task<void> {
+    e.set();
+    l.push_back("set");
+    co_return;
+  };
+  scope.spawn(setter(event, log));
+  auto stop = [](Scope& s, UvLoop& on) -> Task<void> {
+    co_await s.join();
+    on.stop();
+  };
+  Scope outer(loop);
+  outer.spawn(stop(scope, loop));
+  loop.run();
+  EXPECT_EQ(log, std::vector<std::string>{"set", "a", "b"});
+}
+
+TEST_CASE("with_timeout gives the result in time, and cancels what is late") {
+  UvLoop loop;
+  std::string log;
+  std::vector<std::string> results;
+  Scope scope(loop);
+  auto slow = [](UvLoop& on, std::string& l) -> Task<Result<int>> {
+    const Witness w{l, "cancelled"};
+    co_await sleep_for(on, 3'600'000);
+    co_return 1;
+  };
+  auto quick = [](UvLoop& on) -> Task<Result<int>> {
+    co_await sleep_for(on, 1);
+    co_return 42;
+  };
+  auto body = [&](UvLoop& on) -> Task<void> {
+    Result<int> late = co_await with_timeout(on, 5, slow(on, log));
+    results.push_back(late ? "late" : std::string(to_string(late.error().code)));
+    Result<int> timely = co_await with_timeout(on, 3'600'000, quick(on));
+    results.push_back(std::to_string(timely.value_or(-1)));
+    on.stop();
+  };
+  scope.spawn(body(loop));
+  loop.run();
+  EXPECT_EQ(results, std::vector<std::string>{"timeout", "42"});
+  EXPECT_EQ(log, "cancelled");
+}
+
+TEST_CASE("pool work returns its value to the loop; cancelled work runs and its result is dropped") {
+  UvLoop loop;
+  int seen = 0;
+  Scope scope(loop);
+  auto body = [&](UvLoop& on) -> Task<void> {
+    seen = co_await on_pool(on, [] { return 7; });
+    on.stop();
+  };
+  scope.spawn(body(loop));
+  loop.run();
+  EXPECT_EQ(seen, 7);
+  {
+    Scope cancelled(loop);
+    auto never = [&](UvLoop& on) -> Task<void> {
+      seen = co_await on_pool(on, [] { return 8; });
+    };
+    cancelled.spawn(never(loop));
+    loop.post([&] { loop.post([&] { loop.stop(); }); });
+    loop.run();
+  }
+  EXPECT_EQ(seen, 7);
+}
+
+TEST_CASE("timers run in the order of their due times, and a cancelled one does not") {
+  UvLoop loop;
+  std::string log;
+  loop.post_after(3, [&] { log += "c", loop.stop(); });
+  loop.post_after(1, [&] { log += "a"; });
+  const auto gone = loop.post_after(2, [&] { log += "b"; });
+  loop.cancel(gone);
+  loop.run();
+  EXPECT_EQ(log, "ac");
+}
+
+}  // namespace sluice
