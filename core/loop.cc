@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include <chrono>
+#include <csignal>
 #include <utility>
 
 #include "core/check.h"
@@ -29,6 +30,8 @@ struct UvLoop::PoolWork {
 };
 
 UvLoop::UvLoop() : handles_(std::make_unique<Handles>()) {
+  // libuv writes without MSG_NOSIGNAL; a peer that went away must be an EPIPE, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
   CHECK(uv_loop_init(&handles_->loop) == 0);
   CHECK(uv_timer_init(&handles_->loop, &handles_->timer) == 0);
   CHECK(uv_idle_init(&handles_->loop, &handles_->idle) == 0);
