@@ -1,0 +1,102 @@
+"""Fixtures of the end-to-end tests. Real servers on fresh ports in fresh folders; what a test started
+is ended with it, by its own pid, and a failing test shows the output of all of it."""
+
+import shutil
+import tempfile
+
+import pytest
+
+from helpers import consul as consul_helper
+from helpers import docker as docker_helper
+from helpers import ports, process, tree
+from helpers.curl import Curl
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.failed:
+        for p in process.started:
+            report.sections.append(("%s (pid %d)" % (p.name, p.pid), p.tail()))
+
+
+@pytest.fixture(autouse=True)
+def processes():
+    """Ends what the test started and did not end. Session-wide servers are not in the list."""
+    before = list(process.started)
+    del process.started[:]
+    yield process.started
+    leftover = list(process.started)
+    process.started[:] = before
+    for p in reversed(leftover):
+        if p.running():
+            p.end(30)
+
+
+@pytest.fixture
+def curl():
+    return Curl()
+
+
+@pytest.fixture
+def free_port():
+    return ports.free_port
+
+
+class Backend:
+    def __init__(self, p):
+        self.process = p
+        self.http_port = int(p.wait_for(r"http on port (\d+)").group(1))
+        self.https_port = int(p.wait_for(r"https on port (\d+)").group(1))
+        self.http_url = "http://127.0.0.1:%d/" % self.http_port
+        self.https_url = "https://127.0.0.1:%d/" % self.https_port
+
+
+@pytest.fixture
+def backend(tmp_path):
+    """backend(flags...) starts a demo backend on ports of the kernel's choice."""
+    def start(*flags):
+        return Backend(process.Process(
+            [tree.backend, "-http", "127.0.0.1:0", "-https", "127.0.0.1:0", *flags], tmp_path))
+    return start
+
+
+@pytest.fixture(scope="session")
+def consul_binary():
+    return consul_helper.binary()
+
+
+@pytest.fixture
+def consul(consul_binary, tmp_path):
+    """A Consul in -dev mode."""
+    server = consul_helper.Consul(tmp_path / "consul").start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def docker():
+    """The machine's dockerd, or one of ours for the session, with the images that the jobs name."""
+    found = docker_helper.running()
+    daemon = None
+    if not found:
+        daemon = found = docker_helper.Daemon(tempfile.mkdtemp(prefix="slt-")).start()
+    try:
+        found.build_images()
+        yield found
+    finally:
+        if daemon:
+            daemon.close()
+
+
+@pytest.fixture
+def dockerd():
+    """A dockerd of the test's own, which it may stop and start."""
+    folder = tempfile.mkdtemp(prefix="slt-")
+    daemon = docker_helper.Daemon(folder).start()
+    try:
+        daemon.build_images()
+        yield daemon
+    finally:
+        daemon.close()
+        shutil.rmtree(folder, ignore_errors=True)

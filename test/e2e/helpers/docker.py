@@ -1,0 +1,158 @@
+"""A real dockerd: the running one, or Debian's with folders, socket and bridge of its own."""
+
+import fcntl
+import io
+import json
+import os
+import pathlib
+import random
+import shutil
+import socket
+import struct
+import tarfile
+import urllib.parse
+
+from . import tree, unix_http
+from .process import Process
+from .wait import until
+
+# What the users' jobs name, and how the demo backend stands in for each.
+IMAGES = {
+    "bigwhite/httpbackendservice:v1.0.0": ["-http", ":8081", "-https", "off"],
+    "bigwhite/httpsbackendservice:v1.0.0": ["-http", "off", "-https", ":7777"],
+    "bigwhite/httpsbackendservice:v1.0.1":
+        ["-http", "off", "-https", ":7777", "-version", "v1.0.1"],
+}
+
+_SIOCBRADDBR, _SIOCBRDELBR = 0x89A0, 0x89A1
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C
+_IFF_UP = 1
+
+
+class Bridge:
+    """A bridge of our own, so that two daemons do not share docker0. By ioctl: no iproute2 wanted."""
+
+    def __init__(self):
+        self.name = "slt%06x" % random.randrange(1 << 24)
+        self.address = "10.%d.%d.1" % (random.randrange(200, 240), random.randrange(256))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            fcntl.ioctl(s, _SIOCBRADDBR, self.name.encode() + b"\0")
+            for request, address in ((_SIOCSIFADDR, self.address),
+                                     (_SIOCSIFNETMASK, "255.255.255.0")):
+                fcntl.ioctl(s, request, struct.pack(
+                    "16sHH4s8x", self.name.encode(), socket.AF_INET, 0, socket.inet_aton(address)))
+            self._flags(s, _IFF_UP, 0)
+
+    def _flags(self, s, add, remove):
+        have = struct.unpack("16sh14x", fcntl.ioctl(
+            s, _SIOCGIFFLAGS, struct.pack("16sh14x", self.name.encode(), 0)))[1]
+        fcntl.ioctl(s, _SIOCSIFFLAGS, struct.pack(
+            "16sh14x", self.name.encode(), have & ~remove | add))
+
+    def remove(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            self._flags(s, 0, _IFF_UP)
+            fcntl.ioctl(s, _SIOCBRDELBR, self.name.encode() + b"\0")
+
+
+class Docker:
+    """The Engine API behind one socket."""
+
+    def __init__(self, sock):
+        self.sock = str(sock)
+
+    def request(self, method, target, body=None, content_type="application/json", timeout=60):
+        return unix_http.request(self.sock, method, target, body, content_type, timeout)
+
+    def get(self, target):
+        status, raw = self.request("GET", target)
+        if status != 200:
+            raise LookupError("GET %s: %d %s" % (target, status, raw[:500]))
+        return json.loads(raw)
+
+    def answers(self):
+        try:
+            return self.request("GET", "/_ping", timeout=5)[0] == 200
+        except OSError:
+            return False
+
+    def containers(self, **labels):
+        """All of them, stopped ones too, that carry the labels."""
+        filters = {"label": ["%s=%s" % l for l in labels.items()]} if labels else {}
+        return self.get("/containers/json?all=true&filters="
+                        + urllib.parse.quote(json.dumps(filters)))
+
+    def kill(self, container):
+        self.request("POST", "/containers/%s/kill" % container)
+
+    def remove(self, container):
+        self.request("DELETE", "/containers/%s?force=true" % container)
+
+    def build(self, name, arguments):
+        """FROM scratch, the demo backend with these arguments. Classic builder: no registry asked."""
+        dockerfile = "FROM scratch\nCOPY demo-backend /demo-backend\nENTRYPOINT %s\n" % json.dumps(
+            ["/demo-backend", *arguments])
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            info = tarfile.TarInfo("Dockerfile")
+            info.size = len(dockerfile)
+            tar.addfile(info, io.BytesIO(dockerfile.encode()))
+            tar.add(tree.backend, "demo-backend")
+        status, raw = self.request("POST", "/build?rm=true&t=" + urllib.parse.quote(name),
+                                   context.getvalue(), "application/x-tar", 300)
+        lines = [json.loads(line) for line in raw.splitlines() if line.strip()]
+        errors = [line["error"] for line in lines if "error" in line]
+        if status != 200 or errors:
+            raise RuntimeError("build of %s: %d %s" % (name, status, errors or raw[:500]))
+
+    def build_images(self):
+        for name, arguments in IMAGES.items():
+            self.build(name, arguments)
+
+
+class Daemon(Docker):
+    """A dockerd of our own. It ends by SIGTERM: after SIGKILL its shims and mounts would stay."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)  # short: a Unix socket's path has 108 bytes
+        super().__init__(self.folder / "docker.sock")
+        self.bridge = Bridge()
+        self.process = None
+
+    def start(self):
+        f = self.folder
+        self.process = Process(
+            ["dockerd", "--data-root", f / "data", "--exec-root", f / "exec",
+             "--pidfile", f / "docker.pid", "--host", "unix://" + self.sock,
+             "--bridge", self.bridge.name, "--iptables=false", "--ip-masq=false",
+             "--ip-forward=false", "--live-restore=false", "--log-level", "warn"], f, "dockerd")
+
+        def ready():
+            if not self.process.running():
+                raise RuntimeError("dockerd ended: " + self.process.tail())
+            return self.answers()
+        until(ready, "dockerd answers on its socket", 60, every=0.05)
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.end(60)
+
+    def close(self):
+        """Ends it, and takes away what it leaves: mounts below its folder, the bridge, the folder."""
+        self.stop()
+        with open("/proc/self/mounts") as mounts:
+            left = [line.split()[1] for line in mounts if str(self.folder) in line.split()[1]]
+        assert not left, "dockerd left mounts: %s" % left
+        self.bridge.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def running():
+    """The daemon that the machine has, if its socket answers."""
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    if host.startswith("unix://"):
+        found = Docker(host[len("unix://"):])
+        if found.answers():
+            return found
+    return None
