@@ -1,0 +1,135 @@
+#include "core/http.h"
+
+#include <array>
+
+namespace sluice {
+
+namespace {
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool is_unreserved(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+}  // namespace
+
+const std::string* HttpHeaders::find(std::string_view name) const {
+  for (const auto& [key, value] : fields) {
+    if (http1::iequals(key, name)) return &value;
+  }
+  return nullptr;
+}
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 100: return "Continue";
+    case 101: return "Switching Protocols";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 304: return "Not Modified";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 411: return "Length Required";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 426: return "Upgrade Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return "Unknown";
+  }
+}
+
+std::string percent_decode(std::string_view text, bool plus_is_blank) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_value(text[i + 1]) >= 0 &&
+        hex_value(text[i + 2]) >= 0) {
+      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
+      i += 2;
+    } else {
+      out.push_back(text[i] == '+' && plus_is_blank ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+std::string percent_encode(std::string_view text) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (is_unreserved(c)) {
+      out.push_back(c);
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    out.append({'%', kHex[byte >> 4], kHex[byte & 15]});
+  }
+  return out;
+}
+
+std::vector<std::pair<std::string, std::string>> parse_query(std::string_view query) {
+  std::vector<std::pair<std::string, std::string>> fields;
+  while (!query.empty()) {
+    const size_t end = query.find('&');
+    const std::string_view field = query.substr(0, end);
+    query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+    if (field.empty()) continue;
+    const size_t equals = field.find('=');
+    const std::string_view value =
+        equals == std::string_view::npos ? std::string_view() : field.substr(equals + 1);
+    fields.emplace_back(percent_decode(field.substr(0, equals), true), percent_decode(value, true));
+  }
+  return fields;
+}
+
+HttpHeaders copy_headers(const http1::Head& head) {
+  HttpHeaders headers;
+  headers.fields.reserve(head.header_count);
+  for (size_t i = 0; i < head.header_count; ++i) {
+    headers.add(std::string(head.headers[i].name), std::string(head.headers[i].value));
+  }
+  return headers;
+}
+
+void HttpInput::append(std::string_view bytes) {
+  if (used_ == buffer_.size()) {
+    buffer_.clear();
+    used_ = 0;
+  } else if (used_ > 64 * 1024) {
+    buffer_.erase(0, used_);
+    used_ = 0;
+  }
+  buffer_.append(bytes);
+}
+
+std::string HttpInput::take() {
+  std::string rest(unread());
+  buffer_.clear();
+  used_ = 0;
+  return rest;
+}
+
+}  // namespace sluice

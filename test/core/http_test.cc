@@ -1,0 +1,193 @@
+// The control plane's HTTP client against its server, and both against raw bytes, over real sockets.
+#include <string>
+#include <vector>
+
+#include "core/http_client.h"
+#include "core/http_server.h"
+#include "core/uv_network.h"
+#include "test/test.h"
+
+namespace sluice {
+
+namespace {
+
+/// A server on a fresh port and whatever a test does with it, run to the end.
+struct Bench {
+  UvLoop loop;
+  UvNetwork network{loop};
+  std::unique_ptr<HttpServer> server;
+  std::unique_ptr<HttpClient> client;
+  std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
+  int handled = 0;
+
+  explicit Bench(HttpServerOptions options = {}) {
+    auto listener = network.listen(Address{.ip = "127.0.0.1"});
+    REQUIRE(listener);
+    server = std::make_unique<HttpServer>(
+        loop, std::move(*listener),
+        [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
+          return handle(request, writer);
+        },
+        std::move(options));
+    client = std::make_unique<HttpClient>(loop, network, server->local());
+    scope->spawn(server->run());
+  }
+  ~Bench() {
+    scope.reset();
+    client.reset();
+    server.reset();
+  }
+
+  Task<void> handle(const HttpServerRequest& request, HttpResponseWriter& writer) {
+    ++handled;
+    if (request.path == "/stream") {
+      (void)co_await writer.start(200, "text/plain");
+      for (int i = 0; i < 3; ++i) (void)co_await writer.write("piece" + std::to_string(i));
+      (void)co_await writer.finish();
+    } else if (request.path == "/forever") {
+      writer.cancel_on_close();
+      struct Gone {
+        Bench& bench;
+        ~Gone() { bench.loop.stop(); }
+      } gone{*this};
+      co_await sleep_for(loop, 3'600'000);
+    } else {
+      writer.add_header("X-Method", request.method);
+      (void)co_await writer.respond(200, "text/plain", request.target + "|" + request.body);
+    }
+  }
+
+  void run(Task<void> task) {
+    auto body = [](Task<void> inner, UvLoop& on) -> Task<void> {
+      co_await inner;
+      on.stop();
+    };
+    scope->spawn(body(std::move(task), loop));
+    loop.run();
+  }
+
+  /// Sends the bytes in pieces of `piece` bytes and reads to the end of the stream.
+  Task<void> raw(std::string bytes, size_t piece, std::string& answer) {
+    Result<std::unique_ptr<Stream>> stream = co_await network.connect(server->local(), 5000);
+    REQUIRE(stream);
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      (void)co_await (*stream)->write(std::string_view(bytes).substr(at, piece));
+    }
+    (void)(*stream)->shutdown_write();
+    char chunk[4096];
+    for (;;) {
+      Result<size_t> n = co_await (*stream)->read(chunk);
+      if (!n || *n == 0) co_return;
+      answer.append(chunk, *n);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("requests in a row use one connection, and bodies go both ways") {
+  Bench bench;
+  auto body = [](HttpClient& client) -> Task<void> {
+    for (int i = 0; i < 3; ++i) {
+      const std::string payload(static_cast<size_t>(i) * 300'000, 'b');
+      Result<HttpResponse> got =
+          co_await client.send({.method = "PUT", .target = "/a?x=1", .headers = {}, .body = payload});
+      REQUIRE(got);
+      EXPECT_EQ(got->status, 200);
+      EXPECT_EQ(*got->headers.find("x-method"), "PUT");
+      EXPECT((got->body == "/a?x=1|" + payload));
+    }
+  };
+  bench.run(body(*bench.client));
+  EXPECT_EQ(bench.handled, 3);
+}
+
+TEST_CASE("a streamed answer arrives piece by piece and ends") {
+  Bench bench;
+  std::string all;
+  auto body = [](HttpClient& client, std::string& out) -> Task<void> {
+    auto exchange = co_await client.open({.target = "/stream"});
+    REQUIRE(exchange);
+    for (;;) {
+      Result<std::string> piece = co_await (*exchange)->read();
+      REQUIRE(piece);
+      if (piece->empty()) co_return;
+      out += *piece;
+    }
+  };
+  bench.run(body(*bench.client, all));
+  EXPECT_EQ(all, "piece0piece1piece2");
+}
+
+TEST_CASE("a long poll ends when its client goes away") {
+  Bench bench;
+  auto body = [](Bench& b) -> Task<void> {
+    Result<std::unique_ptr<Stream>> stream = co_await b.network.connect(b.server->local(), 5000);
+    REQUIRE(stream);
+    (void)co_await (*stream)->write("GET /forever HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (b.handled == 0) co_await sleep_for(b.loop, 1);
+  };
+  bench.scope->spawn(body(bench));
+  bench.loop.run();  // ends in the handler's destructor
+  EXPECT_EQ(bench.handled, 1);
+}
+
+TEST_CASE("pipelined requests are answered in order, in whatever pieces they come") {
+  const std::string two =
+      "POST /1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+      "GET /2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  for (const size_t piece : {size_t{1}, size_t{7}, two.size()}) {
+    Bench bench;
+    std::string answer;
+    bench.run(bench.raw(two, piece, answer));
+    EXPECT_EQ(answer,
+              "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Method: POST\r\nContent-Length: "
+              "6\r\n\r\n/1|abc"
+              "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Method: GET\r\nContent-Length: "
+              "3\r\nConnection: close\r\n\r\n/2|");
+  }
+}
+
+TEST_CASE("bad requests are refused and reach no handler") {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 "},
+      {"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       "HTTP/1.1 400 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n", "HTTP/1.1 413 "},
+      {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" +
+           std::string(0xfff, 'x') + "\r\n0\r\n\r\n",
+       "HTTP/1.1 413 "},
+  };
+  for (const auto& [bytes, want] : table) {
+    Bench bench(HttpServerOptions{.body_limit_bytes = 100});
+    std::string answer;
+    bench.run(bench.raw(bytes, bytes.size(), answer));
+    EXPECT_EQ(answer.substr(0, want.size()), want);
+    EXPECT_EQ(bench.handled, 0);
+  }
+}
+
+TEST_CASE("a request without its end is refused at the time limit") {
+  Bench bench(HttpServerOptions{.head_timeout_ms = 20});
+  auto body = [](Bench& b) -> Task<void> {
+    Result<std::unique_ptr<Stream>> stream = co_await b.network.connect(b.server->local(), 5000);
+    REQUIRE(stream);
+    (void)co_await (*stream)->write("GET / HTTP/1.1\r\nHos");
+    char chunk[64];
+    Result<size_t> n = co_await (*stream)->read(chunk);
+    REQUIRE(n);
+    EXPECT_EQ(std::string_view(chunk, 21), "HTTP/1.1 408 Request ");
+  };
+  bench.run(body(bench));
+}
+
+TEST_CASE("queries and escapes") {
+  const auto fields = parse_query("a=1&b=%2Fx+y&c");
+  REQUIRE(fields.size() == 3);
+  EXPECT_EQ(fields[1].second, "/x y");
+  EXPECT_EQ(fields[2].first, "c");
+  EXPECT_EQ(percent_encode("a/b c~"), "a%2Fb%20c~");
+  EXPECT_EQ(percent_decode("a%2Fb%zz%", false), "a/b%zz%");
+}
+
+}  // namespace sluice
