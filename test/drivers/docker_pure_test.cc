@@ -1,0 +1,316 @@
+// The docker driver's pure parts: config block, image names, log frames, create bodies, inspect
+// answers, error texts.
+#include <string>
+#include <vector>
+
+#include "drivers/docker/config.h"
+#include "drivers/docker/container.h"
+#include "drivers/docker/create.h"
+#include "drivers/docker/frames.h"
+#include "drivers/docker/image_ref.h"
+#include "test/test.h"
+
+namespace sluice::drivers {
+namespace {
+
+using orchestrator::TaskKey;
+using orchestrator::TaskPort;
+using orchestrator::TaskSpec;
+
+Json json(std::string_view text) {
+  auto value = parse_json(text);
+  REQUIRE(value.has_value());
+  return *std::move(value);
+}
+
+DockerConfig config_of(std::string_view text) {
+  auto config = decode_docker_config(json(text));
+  if (!config) INFO(config.error().message);
+  REQUIRE(config.has_value());
+  return *std::move(config);
+}
+
+std::string refusal(std::string_view text) {
+  auto config = decode_docker_config(json(text));
+  REQUIRE(!config.has_value());
+  return config.error().message;
+}
+
+TEST_CASE("docker config: blocks as maps and as arrays of maps") {
+  for (
+      std::string_view text :
+      {R"({"image":"a","port_map":[{"http":8081}],"logging":[{"type":"json-file","config":[{"max-size":"1m"}]}]})",
+       R"({"image":"a","port_map":{"http":"8081"},"logging":{"type":"json-file","config":{"max-size":"1m"}}})"}) {
+    DockerConfig config = config_of(text);
+    EXPECT_EQ(config.port_map.at("http"), 8081);
+    EXPECT_EQ(config.logging_type, "json-file");
+    EXPECT_EQ(config.logging_config.at("max-size"), "1m");
+  }
+  DockerConfig both =
+      config_of(R"({"image":"a","port_map":[{"a":1},{"b":2}],"labels":[{"n":3,"t":true}]})");
+  EXPECT_EQ(both.port_map.size(), 2u);
+  EXPECT_EQ(both.labels.at("n"), "3");
+  EXPECT_EQ(both.labels.at("t"), "true");
+}
+
+TEST_CASE("docker config: every part of a large block") {
+  DockerConfig config = config_of(R"({
+    "image": "a", "command": "/x", "args": ["-n", 5], "entrypoint": ["/e"], "tty": "true",
+    "mount": [{"type":"bind","source":"local","target":"/t","readonly":true,
+               "bind_options":[{"propagation":"rshared"}]},
+              {"type":"volume","target":"/v","volume_options":[{"no_copy":true,
+               "driver_config":[{"name":"nfs","options":[{"o":"addr=1"}]}]}]}],
+    "ulimit": [{"nofile":"1024:2048","nproc":"7"}], "auth": [{"username":"u","password":"p"}],
+    "image_pull_timeout": "1m30s", "healthchecks": [{"disable":true}], "init": false,
+    "devices": [{"host_path":"/dev/null"}]})");
+  EXPECT_EQ(config.args.at(1), "5");
+  REQUIRE(config.entrypoint.has_value());
+  EXPECT(config.tty);
+  REQUIRE(config.mounts.size() == 2);
+  EXPECT_EQ(config.mounts[0].propagation, "rshared");
+  EXPECT_EQ(config.mounts[1].volume_options.at("o"), "addr=1");
+  REQUIRE(config.ulimits.size() == 2);
+  EXPECT_EQ(config.ulimits[0].hard, 2048);
+  EXPECT_EQ(config.ulimits[1].soft, 7);
+  EXPECT_EQ(config.image_pull_timeout_ms, 90'000);
+  EXPECT(config.healthcheck_disabled);
+  REQUIRE(config.init.has_value());
+  EXPECT(!*config.init);
+}
+
+TEST_CASE("docker config: what is refused, by name") {
+  std::string unknown = refusal(R"({"image":"a","imag":"b"})");
+  EXPECT(unknown.starts_with("unknown option \"imag\"; the docker driver knows: args, auth, "));
+  EXPECT(unknown.find("port_map") != std::string::npos);
+  EXPECT_EQ(refusal(R"({"image":"a","logging":{"typ":"x"}})"),
+            "unknown option \"typ\" in logging; it knows: config, driver, type");
+  EXPECT_EQ(refusal(R"({})"), "option \"image\" is missing");
+  EXPECT_EQ(refusal(R"({"image":["a"]})"), "option \"image\" must be a string, not a list");
+  EXPECT_EQ(refusal(R"({"image":"a","port_map":{"http":0}})"),
+            "port_map.http = 0 is not between 1 and 65535");
+  EXPECT_EQ(refusal(R"({"image":"a","port_map":{"http":"x"}})"),
+            "option \"port_map.http\" must be a whole number, not a string");
+  EXPECT_EQ(refusal(R"({"image":"a","port_map":["http"]})"),
+            "port_map must be a block, not a string");
+  EXPECT_EQ(refusal(R"({"image":"a","args":"-x"})"),
+            "option \"args\" must be a list of strings, not a string");
+  EXPECT_EQ(refusal(R"({"image":"a","image_pull_timeout":"5x"})"),
+            "option \"image_pull_timeout\" must be a duration such as \"5m\", not a string");
+  EXPECT_EQ(refusal(R"({"image":"a","labels":{"sluice.run":"9"}})"),
+            "labels.sluice.run: labels that start with \"sluice.\" are the agent's own");
+  EXPECT_EQ(refusal(R"({"image":"a","mount":[{"type":"nfs","target":"/t"}]})"),
+            "mount[0].type = \"nfs\" must be bind, volume or tmpfs");
+  EXPECT_EQ(refusal("[]"), "option \"image\" is missing");
+  EXPECT_EQ(refusal("7"), "config must be a block, not a number");
+}
+
+TEST_CASE("docker config: durations") {
+  EXPECT_EQ(parse_duration_ms("5m"), 300'000);
+  EXPECT_EQ(parse_duration_ms("1h0m3s4ms"), 3'603'004);
+  for (std::string_view bad : {"", "5", "m", "-1s", "1d", "99999999999h", "1.5s"}) {
+    EXPECT(!parse_duration_ms(bad));
+  }
+}
+
+TEST_CASE("image names") {
+  auto name = [](std::string_view text) {
+    auto ref = parse_image_ref(text);
+    REQUIRE(ref.has_value());
+    return ref->registry + "|" + ref->repository + "|" + ref->tag + "|" + ref->digest + "|" +
+           ref->familiar_name();
+  };
+  EXPECT_EQ(name("busybox"), "docker.io|library/busybox|latest||busybox");
+  EXPECT_EQ(name("bigwhite/httpbackendservice:v1.0.0"),
+            "docker.io|bigwhite/httpbackendservice|v1.0.0||bigwhite/httpbackendservice");
+  EXPECT_EQ(name("127.0.0.1:5000/a/b_c/d--e.f"),
+            "127.0.0.1:5000|a/b_c/d--e.f|latest||127.0.0.1:5000/a/b_c/d--e.f");
+  EXPECT_EQ(name("localhost/x:1"), "localhost|x|1||localhost/x");
+  EXPECT_EQ(name("docker.io/library/x:1"), "docker.io|library/x|1||x");
+  EXPECT_EQ(name("index.docker.io/a/b"), "docker.io|a/b|latest||a/b");
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  EXPECT_EQ(name("a/b@" + digest), "docker.io|a/b||" + digest + "|a/b");
+  EXPECT_EQ(parse_image_ref("a/b:t@" + digest)->pull_tag(), digest);
+  EXPECT_EQ(parse_image_ref("a/b:t@" + digest)->text(), "a/b:t@" + digest);
+  for (std::string_view bad : {"", "A", "a//b", "/a", "a/", "a:", "a:-x", "a@sha", "-a", "a-",
+                               "a..b", "a___b", "a b", "a/b:t u"}) {
+    CAPTURE(bad);
+    EXPECT(!parse_image_ref(bad).has_value());
+  }
+}
+
+std::string frame(char stream, std::string_view payload) {
+  std::string bytes{stream, 0, 0, 0};
+  for (int shift : {24, 16, 8, 0}) bytes += static_cast<char>(payload.size() >> shift & 0xff);
+  return bytes + std::string(payload);
+}
+
+TEST_CASE("log frames in any split") {
+  std::string bytes = frame(1, "one\n") + frame(2, "") + frame(2, "two\n") +
+                      frame(1, std::string(300, 'x')) + frame(3, "daemon");
+  std::string whole = "1one\n|2|2two\n|1" + std::string(300, 'x') + "|2daemon|";
+  for (size_t piece : {1, 2, 3, 5, 7, 8, 9, 31, 64, 1000}) {
+    std::string got;
+    LogFrames frames([&](LogStream stream, std::string_view payload) {
+      got += stream == LogStream::kStdout ? "1" : "2";
+      got += payload;
+      got += '|';
+    });
+    for (size_t at = 0; at < bytes.size(); at += piece) {
+      REQUIRE(frames.feed(std::string_view(bytes).substr(at, piece)).has_value());
+    }
+    EXPECT_EQ(got, whole);
+    EXPECT(frames.at_boundary());
+  }
+}
+
+TEST_CASE("log frames: what is no frame") {
+  LogFrames frames([](LogStream, std::string_view) {});
+  EXPECT(!frames.feed("plain text").has_value());
+  LogFrames small([](LogStream, std::string_view) {}, {.max_frame_bytes = 3});
+  auto result = small.feed(frame(1, "four"));
+  REQUIRE(!result.has_value());
+  EXPECT(result.error().code == Code::kLimit);
+  LogFrames cut([](LogStream, std::string_view) {});
+  EXPECT(cut.feed(frame(1, "abc").substr(0, 9)).has_value());
+  EXPECT(!cut.at_boundary());
+}
+
+TaskSpec web_spec() {
+  TaskSpec spec;
+  spec.key = {"0b1c", "web", 3};
+  spec.cluster_id = "c1";
+  spec.node_id = "n1";
+  spec.job_id = "shop";
+  spec.group = "front";
+  spec.env = {{"A", "1"}, {"NOMAD_TASK_DIR", "/host/path"}};
+  spec.task_folder = "/data/t";
+  spec.alloc_folder = "/data/a";
+  spec.cpu_mhz = 500;
+  spec.memory_mb = 64;
+  spec.ports = {TaskPort{"http", "10.0.0.1", 23578, 0}, TaskPort{"admin", "10.0.0.1", 23579, 9000}};
+  return spec;
+}
+
+Json body_of(const TaskSpec& spec, std::string_view config, DockerPolicy policy = {}) {
+  auto body = create_body(spec, config_of(config), policy);
+  if (!body) INFO(body.error().message);
+  REQUIRE(body.has_value());
+  return *std::move(body);
+}
+
+TEST_CASE("create body: the whole of it") {
+  Json body = body_of(
+      web_spec(), R"({"image":"i:1","command":"/srv","args":["-v"],"port_map":[{"http":8081}]})");
+  EXPECT_EQ(to_json(body, 1), to_json(json(R"({
+    "Image":"i:1",
+    "ExposedPorts":{"8081/tcp":{},"8081/udp":{},"9000/tcp":{},"9000/udp":{}},
+    "Cmd":["/srv","-v"],
+    "Env":["A=1","NOMAD_ALLOC_DIR=/alloc","NOMAD_PORT_admin=9000","NOMAD_PORT_http=8081",
+           "NOMAD_SECRETS_DIR=/secrets","NOMAD_TASK_DIR=/local"],
+    "Labels":{"sluice.cluster_id":"c1","sluice.node_id":"n1","sluice.alloc_id":"0b1c",
+              "sluice.task":"web","sluice.run":"3","sluice.job_id":"shop","sluice.group":"front"},
+    "HostConfig":{"RestartPolicy":{"Name":"no"},
+      "PortBindings":{"8081/tcp":[{"HostIp":"10.0.0.1","HostPort":"23578"}],
+                      "8081/udp":[{"HostIp":"10.0.0.1","HostPort":"23578"}],
+                      "9000/tcp":[{"HostIp":"10.0.0.1","HostPort":"23579"}],
+                      "9000/udp":[{"HostIp":"10.0.0.1","HostPort":"23579"}]},
+      "Mounts":[{"Type":"bind","Source":"/data/a","Target":"/alloc"},
+                {"Type":"bind","Source":"/data/t/local","Target":"/local"},
+                {"Type":"bind","Source":"/data/t/secrets","Target":"/secrets"}],
+      "Memory":67108864,"MemorySwap":67108864,"CpuShares":500,
+      "LogConfig":{"Type":"json-file","Config":{"max-file":"2","max-size":"10485760"}}}})"),
+                                      1));
+}
+
+TEST_CASE("create body: ports") {
+  Json host = body_of(web_spec(), R"({"image":"i","network_mode":"host"})");
+  EXPECT(host.find("ExposedPorts") == nullptr);
+  EXPECT_EQ(host.find("HostConfig")->get_string("NetworkMode"), "host");
+  Json some = body_of(web_spec(), R"({"image":"i","ports":["admin"]})");
+  EXPECT_EQ(some.find("ExposedPorts")->size(), 2u);
+  Json plain = body_of(web_spec(), R"({"image":"i"})");
+  EXPECT(plain.find("ExposedPorts")->find("23578/tcp") != nullptr);
+  auto wrong = create_body(web_spec(), config_of(R"({"image":"i","port_map":{"htp":1}})"), {});
+  REQUIRE(!wrong.has_value());
+  EXPECT_EQ(wrong.error().message,
+            "port_map names the port \"htp\", which the task's network does not have");
+}
+
+TEST_CASE("create body: limits and what the node's owner allows") {
+  TaskSpec spec = web_spec();
+  spec.memory_max_mb = 128;
+  Json body = body_of(spec, R"({"image":"i"})");
+  EXPECT_EQ(body.find("HostConfig")->get_int("Memory"), 128 << 20);
+  EXPECT_EQ(body.find("HostConfig")->get_int("MemoryReservation"), 64 << 20);
+
+  auto refused = [&](std::string_view config) {
+    auto result = create_body(web_spec(), config_of(config), {});
+    REQUIRE(!result.has_value());
+    EXPECT(result.error().code == Code::kDenied);
+    return result.error().message;
+  };
+  EXPECT(
+      refused(R"({"image":"i","privileged":true})").starts_with("privileged containers are off"));
+  EXPECT(refused(R"({"image":"i","volumes":["/etc:/x"]})")
+             .starts_with("volumes: \"/etc:/x\": /etc is outside the task's folder"));
+  EXPECT(refused(R"({"image":"i","volumes":["a/../../b:/x"]})")
+             .ends_with("climbs out of the task's folder"));
+  Json inside = body_of(web_spec(), R"({"image":"i","volumes":["./local/d:/x:ro"]})");
+  EXPECT_EQ(inside.find("HostConfig")->find("Binds")->as_array().at(0).as_string(),
+            "/data/t/local/d:/x:ro");
+  DockerPolicy open{
+      .allow_host_volumes = true, .allow_privileged = true, .allow_host_devices = true};
+  Json outside =
+      body_of(web_spec(), R"({"image":"i","privileged":true,"volumes":["/etc:/x"]})", open);
+  EXPECT(outside.find("HostConfig")->get_bool("Privileged"));
+}
+
+TEST_CASE("inspect") {
+  DockerOwner owner{"c1", "n1"};
+  auto state = parse_inspect(json(R"({"Id":"abc","Name":"/web-0b1c","Image":"sha256:1",
+    "State":{"Status":"exited","Running":false,"OOMKilled":true,"ExitCode":137,"Error":"",
+             "StartedAt":"2019-03-30T08:13:15.5Z","FinishedAt":"2019-03-30T10:13:16.000000001+02:00"},
+    "Config":{"Tty":true,"Labels":{"sluice.cluster_id":"c1","sluice.node_id":"n1",
+              "sluice.alloc_id":"0b1c","sluice.task":"web","sluice.run":"3"}},
+    "HostConfig":{"NetworkMode":"default","LogConfig":{"Type":"json-file"}},
+    "NetworkSettings":{"Networks":{"bridge":{"IPAddress":"172.17.0.2"}}}})"),
+                             owner);
+  REQUIRE(state.has_value());
+  EXPECT(state->ended());
+  EXPECT(state->oom_killed);
+  EXPECT(state->tty);
+  EXPECT_EQ(state->exit_code, 137);
+  EXPECT_EQ(state->name, "web-0b1c");
+  EXPECT_EQ(state->started_at_ns, 1553933595'500'000'000);
+  EXPECT_EQ(state->finished_at_ns, 1553933596'000'000'001);
+  EXPECT_EQ(state->address, "172.17.0.2");
+  REQUIRE(state->key.has_value());
+  EXPECT(*state->key == TaskKey{"0b1c", "web", 3});
+  EXPECT(!key_of_labels(json(R"({"sluice.cluster_id":"c1","sluice.node_id":"n2",
+    "sluice.alloc_id":"a","sluice.task":"t","sluice.run":"1"})"),
+                        owner));
+  EXPECT_EQ(parse_time_ns("0001-01-01T00:00:00Z"), 0);
+  EXPECT(!parse_time_ns("2019-03-30 08:13:15Z"));
+  EXPECT(!parse_time_ns("2019-13-30T08:13:15Z"));
+}
+
+TEST_CASE("errors in the operator's words") {
+  Error error = docker_error(500,
+                             "{\"message\":\"driver failed: Bind for 0.0.0.0:80 failed: port is "
+                             "already allocated\"}",
+                             "start container web-1");
+  EXPECT(error.code == Code::kConflict);
+  EXPECT_EQ(error.message,
+            "start container web-1: driver failed: Bind for 0.0.0.0:80 failed: port is already "
+            "allocated");
+  EXPECT(docker_error(404, "{\"message\":\"No such image\"}", "x").code == Code::kNotFound);
+  EXPECT_EQ(docker_error(500, "", "x").message, "x: HTTP status 500");
+  EXPECT(pull_error_code("pull access denied for a, repository does not exist or may require "
+                         "'docker login'") == Code::kDenied);
+  EXPECT(pull_error_code("manifest for a:b not found: manifest unknown") == Code::kNotFound);
+  EXPECT(pull_error_code("Get \"https://r/v2/\": dial tcp 127.0.0.1:5000: connect: connection "
+                         "refused") == Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace sluice::drivers
