@@ -1,0 +1,243 @@
+// State: the cluster's records with one global index, and Snapshot, an immutable view of them.
+//
+// A Commit is a batch of upserts and deletes; applying one makes the index grow by one. State::apply is
+// the only place that changes records, so the secondary indexes and the sums (what a node's allocations
+// take, a job's counts) are kept there and nowhere else.
+//
+// Thread: State belongs to the control loop. A Snapshot is made in constant time, copied freely, and read
+// and dropped on any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "orchestrator/records.h"
+#include "orchestrator/table.h"
+
+namespace sluice::orchestrator {
+
+inline RecordKey record_key(const Node& node) { return {node.id, {}, 0}; }
+inline RecordKey record_key(const Evaluation& eval) { return {eval.id, {}, 0}; }
+inline RecordKey record_key(const Allocation& alloc) { return {alloc.id, {}, 0}; }
+inline RecordKey record_key(const Deployment& deployment) { return {deployment.id, {}, 0}; }
+inline RecordKey record_key(const Job& job) { return {job.id, job.namespace_, 0}; }
+
+/// One kept version of a job.
+struct JobVersion {
+  JobPtr job;
+};
+inline RecordKey record_key(const JobVersion& version) {
+  return {version.job->id, version.job->namespace_, static_cast<uint64_t>(version.job->version)};
+}
+inline constexpr size_t kMaxJobVersions = 6;  // beyond those that an allocation or deployment needs
+
+/// (address, port) pairs in use on a node, sorted.
+struct UsedPort {
+  uint16_t port = 0;
+  uint32_t address = 0;  // 0: every address; else a hash of its text
+  auto operator<=>(const UsedPort&) const = default;
+};
+/// 0 for "", "0.0.0.0" and "::".
+uint32_t port_address(std::string_view address);
+
+/// What is taken on a node.
+struct Usage {
+  int64_t cpu_mhz = 0;
+  int64_t memory_mb = 0;
+  int64_t disk_mb = 0;
+  std::vector<UsedPort> ports;
+
+  void add(const Allocation& alloc);
+  void remove(const Allocation& alloc);
+  /// Whether binding (address, port) would meet one of these.
+  [[nodiscard]] bool port_taken(uint32_t address, uint16_t port) const;
+  void take_port(uint32_t address, uint16_t port);
+  void free_port(uint32_t address, uint16_t port);
+};
+
+/// What belongs to one node.
+struct NodeIndex {
+  std::string id;
+  Table<Allocation> allocs;
+  Usage usage;               // of allocations that occupy
+  uint64_t last_change = 0;  // of any of its allocations
+  uint64_t last_order = 0;   // by the server: what the node's fetch waits for
+};
+inline RecordKey record_key(const NodeIndex& index) { return {index.id, {}, 0}; }
+
+/// What belongs to one job id, also before and after the job's record exists.
+struct JobIndex {
+  std::string id;
+  std::string space;
+  Table<Allocation> allocs;
+  Table<Evaluation> evals;
+  Table<Deployment> deployments;
+  JobSummary summary;        // without `queued`
+  int64_t live_allocs = 0;   // neither stopped nor over
+  int64_t live_evals = 0;    // not terminal
+  uint64_t last_change = 0;  // of any of these
+};
+inline RecordKey record_key(const JobIndex& index) { return {index.id, index.space, 0}; }
+
+/// Cluster-wide settings of the store itself.
+struct ClusterMeta {
+  std::string cluster_id;
+  uint64_t term = 0;  // grows at each start of a leader
+
+  template <class V, class S>
+  static void fields(V& v, S& s) {
+    v("ClusterID", s.cluster_id);
+    v("Term", s.term);
+  }
+  bool operator==(const ClusterMeta&) const = default;
+};
+
+enum class RecordKind : uint8_t { kNode, kJob, kEval, kAlloc, kDeployment };
+inline constexpr size_t kRecordKinds = 5;
+
+/// A batch of changes. Pointers are records as they shall be, but for their indexes, which
+/// State::apply fills in (create_index where it is 0, modify_index always).
+struct Commit {
+  uint64_t index = 0;  // filled by State::apply
+  int64_t time_ns = 0;
+  std::vector<std::shared_ptr<Node>> nodes;
+  std::vector<std::shared_ptr<Job>> jobs;  // a new version where job->version is new, else its fields
+  std::vector<std::shared_ptr<Evaluation>> evals;
+  std::vector<std::shared_ptr<Allocation>> allocs;
+  std::vector<std::shared_ptr<Deployment>> deployments;
+  struct Delete {
+    RecordKind kind;
+    std::string id;
+    std::string space;
+  };
+  std::vector<Delete> deletes;  // after the upserts; deleting a job deletes its versions
+  std::shared_ptr<ClusterMeta> meta;
+
+  [[nodiscard]] bool empty() const {
+    return nodes.empty() && jobs.empty() && evals.empty() && allocs.empty() &&
+           deployments.empty() && deletes.empty() && !meta;
+  }
+};
+
+/// What a blocking query waits for. An empty id is the whole kind.
+struct Topic {
+  enum class Kind : uint8_t {
+    kNodes,          // id: a node
+    kJobs,           // id, space: a job and its versions
+    kEvals,          // id: an evaluation
+    kAllocs,         // id: an allocation
+    kDeployments,    // id: a deployment
+    kAllocsOfNode,   // id: a node
+    kOrdersOfNode,   // id: a node; only what the server changed
+    kOfJob,          // id, space: the job's allocations, evaluations and deployments
+  };
+  Kind kind = Kind::kJobs;
+  std::string id;
+  std::string space;
+  auto operator<=>(const Topic&) const = default;
+};
+
+/// The records and indexes; Snapshot and State are made of it.
+struct Tables {
+  uint64_t index = 0;
+  int64_t time_ns = 0;  // of the last commit
+  ClusterMeta meta;
+  Table<Node> nodes;
+  Table<Job> jobs;
+  Table<JobVersion> versions;
+  Table<Evaluation> evals;
+  Table<Allocation> allocs;
+  Table<Deployment> deployments;
+  Table<NodeIndex> by_node;
+  Table<JobIndex> by_job;
+  uint64_t last_change[kRecordKinds] = {};  // by RecordKind, deletes too
+};
+
+class Snapshot {
+ public:
+  Snapshot() : tables_(std::make_shared<Tables>()) {}
+  explicit Snapshot(std::shared_ptr<const Tables> tables) : tables_(std::move(tables)) {}
+
+  [[nodiscard]] uint64_t index() const { return tables_->index; }
+  [[nodiscard]] const ClusterMeta& meta() const { return tables_->meta; }
+  [[nodiscard]] const Tables& tables() const { return *tables_; }
+
+  // nullptr: not there.
+  [[nodiscard]] NodePtr node(std::string_view id) const { return tables_->nodes.get({id}); }
+  [[nodiscard]] EvalPtr eval(std::string_view id) const { return tables_->evals.get({id}); }
+  [[nodiscard]] AllocPtr alloc(std::string_view id) const { return tables_->allocs.get({id}); }
+  [[nodiscard]] DeploymentPtr deployment(std::string_view id) const {
+    return tables_->deployments.get({id});
+  }
+  [[nodiscard]] JobPtr job(std::string_view space, std::string_view id) const {
+    return tables_->jobs.get({id, space});
+  }
+  [[nodiscard]] JobPtr job_version(std::string_view space, std::string_view id,
+                                   int64_t version) const;
+  /// Newest first.
+  [[nodiscard]] std::vector<JobPtr> job_versions(std::string_view space, std::string_view id) const;
+  [[nodiscard]] std::shared_ptr<const JobIndex> of_job(std::string_view space,
+                                                       std::string_view id) const {
+    return tables_->by_job.get({id, space});
+  }
+  [[nodiscard]] std::shared_ptr<const NodeIndex> of_node(std::string_view id) const {
+    return tables_->by_node.get({id});
+  }
+  /// The job's newest deployment, or nullptr.
+  [[nodiscard]] DeploymentPtr latest_deployment(std::string_view space, std::string_view id) const;
+
+  /// "pending", "running" or "dead".
+  [[nodiscard]] std::string_view job_status(const Job& job) const;
+  /// Counts by group, `queued` from the job's newest evaluations included.
+  [[nodiscard]] JobSummary job_summary(const Job& job) const;
+
+  /// The index of the last commit that touched it; for X-Nomad-Index. Of something that is not there:
+  /// of its kind.
+  [[nodiscard]] uint64_t last_change(const Topic& topic) const;
+
+ private:
+  std::shared_ptr<const Tables> tables_;
+};
+
+class State {
+ public:
+  State() : tables_(std::make_shared<Tables>()) {}
+  /// Continues from what a store loaded, or from before a failed commit.
+  explicit State(const Snapshot& snapshot) : tables_(std::make_shared<Tables>(snapshot.tables())) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  [[nodiscard]] uint64_t index() const { return tables_->index; }
+  [[nodiscard]] Snapshot snapshot();
+  void reset(const Snapshot& snapshot);
+
+  /// Applies the commit as index() + 1. CHECKs that what it refers to exists (an allocation's job).
+  void apply(Commit& commit);
+  /// As apply, at the index that the commit carries: a store's log being replayed.
+  void replay(Commit& commit);
+
+ private:
+  void apply_at(Commit& commit, uint64_t index);
+  void put_node(std::shared_ptr<Node> node);
+  void put_job(std::shared_ptr<Job> job);
+  void put_eval(std::shared_ptr<Evaluation> eval);
+  void put_alloc(std::shared_ptr<Allocation> alloc);
+  void put_deployment(std::shared_ptr<Deployment> deployment);
+  void remove(const Commit::Delete& what);
+  void remove_job(const std::string& space, const std::string& id);
+  void trim_versions(const Job& job);
+  Tables& writable();
+  NodeIndex& node_index(const std::string& id);
+  JobIndex& job_index(const std::string& space, const std::string& id);
+
+  std::shared_ptr<Tables> tables_;
+};
+
+/// The topics that a commit touched, for waking those who wait; sorted, each once.
+std::vector<Topic> touched(const Commit& commit);
+
+}  // namespace sluice::orchestrator
