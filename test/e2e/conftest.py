@@ -1,5 +1,5 @@
-"""Fixtures of the end-to-end tests. Real servers on fresh ports in fresh folders; what a test started
-is ended with it, by its own pid, and a failing test shows the output of all of it."""
+"""Fixtures of the end-to-end tests. Real servers on fresh ports in fresh folders; what a test
+started is ended with it, by its own pid, and a failing test shows the output of all of it."""
 
 import shutil
 import tempfile

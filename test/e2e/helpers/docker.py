@@ -30,7 +30,7 @@ _IFF_UP = 1
 
 
 class Bridge:
-    """A bridge of our own, so that two daemons do not share docker0. By ioctl: no iproute2 wanted."""
+    """A bridge of our own, so that two daemons do not share docker0. By ioctl: without iproute2."""
 
     def __init__(self):
         self.name = "slt%06x" % random.randrange(1 << 24)
@@ -89,7 +89,7 @@ class Docker:
         self.request("DELETE", "/containers/%s?force=true" % container)
 
     def build(self, name, arguments):
-        """FROM scratch, the demo backend with these arguments. Classic builder: no registry asked."""
+        """FROM scratch, the demo backend with these arguments; no registry is asked."""
         dockerfile = "FROM scratch\nCOPY demo-backend /demo-backend\nENTRYPOINT %s\n" % json.dumps(
             ["/demo-backend", *arguments])
         context = io.BytesIO()
@@ -139,7 +139,7 @@ class Daemon(Docker):
             self.process.end(60)
 
     def close(self):
-        """Ends it, and takes away what it leaves: mounts below its folder, the bridge, the folder."""
+        """Ends it, checks that no mount is left, and removes the bridge and the folder."""
         self.stop()
         with open("/proc/self/mounts") as mounts:
             left = [line.split()[1] for line in mounts if str(self.folder) in line.split()[1]]

@@ -1,4 +1,4 @@
-"""Ports that nobody has: below the ephemeral range, and outside of the scheduler's 20000 to 32000."""
+"""Ports that nobody has: below the ephemeral range and the scheduler's 20000 to 32000."""
 
 import random
 import socket

@@ -15,7 +15,8 @@ class Process:
         self.args = [str(a) for a in args]
         self.name = name or os.path.basename(self.args[0])
         os.makedirs(folder, exist_ok=True)
-        number = sum(1 for f in os.listdir(folder) if f.startswith(self.name) and f.endswith(".out"))
+        number = len([f for f in os.listdir(folder)
+                      if f.startswith(self.name) and f.endswith(".out")])
         base = os.path.join(folder, "%s%s" % (self.name, number or ""))
         self.out_path, self.err_path = base + ".out", base + ".err"
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
