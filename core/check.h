@@ -1,5 +1,5 @@
-// CHECK: an invariant of our own code. Always on, on every thread; a failure is a bug of ours, never
-// bad input, so it prints the place and aborts. Bad input returns a Result (core/result.h).
+// CHECK: an invariant of our own code. Always on, on every thread; a failure is a bug of ours,
+// never bad input, so it prints the place and aborts. Bad input returns a Result (core/result.h).
 #pragma once
 
 namespace sluice {
@@ -9,7 +9,7 @@ namespace sluice {
 
 }  // namespace sluice
 
-#define CHECK(condition)                                                        \
-  (__builtin_expect(static_cast<bool>(condition), 1)                            \
-       ? static_cast<void>(0)                                                   \
+#define CHECK(condition)                             \
+  (__builtin_expect(static_cast<bool>(condition), 1) \
+       ? static_cast<void>(0)                        \
        : ::sluice::check_failed(#condition, __FILE__, __LINE__))

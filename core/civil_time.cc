@@ -25,7 +25,8 @@ CivilTime to_civil(int64_t unix_seconds) {
   const int64_t day_of_era = shifted - era * kEraDays;
   const int64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t shifted_month = (5 * day_of_year + 2) / 153;
   CivilTime out;
   out.day = static_cast<uint8_t>(day_of_year - (153 * shifted_month + 2) / 5 + 1);

@@ -9,8 +9,8 @@ namespace sluice {
 
 struct CivilTime {
   int32_t year;
-  uint8_t month;    // 1 to 12
-  uint8_t day;      // 1 to 31
+  uint8_t month;  // 1 to 12
+  uint8_t day;    // 1 to 31
   uint8_t hour;
   uint8_t minute;
   uint8_t second;
@@ -26,8 +26,9 @@ int64_t from_civil(const CivilTime& time);
 const char* month_name(uint8_t month);
 const char* weekday_name(uint8_t weekday);
 
-/// Writes `value` in decimal, with leading zeroes up to `width` digits (0: as many as it has), and returns
-/// how many bytes that were: at most 20, or `width` if that is more. `out` has room for them.
+/// Writes `value` in decimal, with leading zeroes up to `width` digits (0: as many as it has), and
+/// returns how many bytes that were: at most 20, or `width` if that is more. `out` has room for
+/// them.
 size_t put_decimal(char* out, uint64_t value, unsigned width);
 
 }  // namespace sluice

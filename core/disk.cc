@@ -115,6 +115,8 @@ Result<std::vector<std::string>> PosixDisk::list(const std::string& path) {
   return names;
 }
 
-bool PosixDisk::exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+bool PosixDisk::exists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
 
 }  // namespace sluice

@@ -1,5 +1,5 @@
-// Disk: small files of the control loop (client state, configuration, task folders). Log files and the
-// SQLite database are not read or written through it.
+// Disk: small files of the control loop (client state, configuration, task folders). Log files and
+// the SQLite database are not read or written through it.
 //
 // The calls block; each is a few system calls on small files. Large or many: wrap in on_pool.
 #pragma once
@@ -17,8 +17,8 @@ class Disk {
  public:
   virtual ~Disk() = default;
   virtual Result<std::string> read_file(const std::string& path, size_t limit_bytes) = 0;
-  /// Old content or new, never a part, also after a power cut: temporary file in the same folder, fsync,
-  /// rename, fsync of the folder.
+  /// Old content or new, never a part, also after a power cut: temporary file in the same folder,
+  /// fsync, rename, fsync of the folder.
   virtual Result<void> write_file(const std::string& path, std::string_view content,
                                   uint32_t mode) = 0;
   /// Makes the parents too. Existing folders are left as they are.

@@ -1,4 +1,5 @@
-// Env: the outside world as control-loop code sees it. One a process; in the simulation, one a machine.
+// Env: the outside world as control-loop code sees it. One a process; in the simulation, one a
+// machine.
 #pragma once
 
 #include "core/disk.h"

@@ -1,5 +1,6 @@
-// HTTP messages of the control plane (Docker, Consul, checks, our own API): whole heads as plain data,
-// for clarity over speed. The data plane does not use them; both sit on the parser in core/http1.
+// HTTP messages of the control plane (Docker, Consul, checks, our own API): whole heads as plain
+// data, for clarity over speed. The data plane does not use them; both sit on the parser in
+// core/http1.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +53,8 @@ std::vector<std::pair<std::string, std::string>> parse_query(std::string_view qu
 /// A parsed head's headers as plain data.
 HttpHeaders copy_headers(const http1::Head& head);
 
-/// Reads heads and bodies of one connection from a buffer that holds what arrived and is not used yet.
-/// Owner: a connection.
+/// Reads heads and bodies of one connection from a buffer that holds what arrived and is not used
+/// yet. Owner: a connection.
 class HttpInput {
  public:
   /// All unread bytes.

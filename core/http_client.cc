@@ -39,21 +39,22 @@ HttpExchange::~HttpExchange() {
 }
 
 Task<Result<void>> HttpExchange::write_request(const HttpRequest& request) {
-  const std::string host =
-      !client_.options_.host.empty() ? client_.options_.host
-      : client_.address_.is_unix()   ? "localhost"
-                                     : to_string(client_.address_);
+  const std::string host = !client_.options_.host.empty() ? client_.options_.host
+                           : client_.address_.is_unix()   ? "localhost"
+                                                          : to_string(client_.address_);
   if (!is_field_text(request.target) || request.target.find(' ') != std::string::npos) {
     co_return fail(Code::kInvalid, "request target '{}' is not escaped", request.target);
   }
-  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, host);
+  std::string head =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, host);
   for (const auto& [name, value] : request.headers.fields) {
     if (!is_field_text(name) || !is_field_text(value)) {
       co_return fail(Code::kInvalid, "header {} holds a line break", name);
     }
     head += fmt::format("{}: {}\r\n", name, value);
   }
-  const bool has_body = !request.body.empty() || request.method == "POST" || request.method == "PUT";
+  const bool has_body =
+      !request.body.empty() || request.method == "POST" || request.method == "PUT";
   if (has_body) head += fmt::format("Content-Length: {}\r\n", request.body.size());
   head += "\r\n";
   head += request.body;
@@ -135,8 +136,8 @@ Task<Result<std::string>> HttpExchange::read_all(size_t limit_bytes) {
     if (!piece) co_return pass(piece);
     if (piece->empty()) co_return all;
     if (all.size() + piece->size() > limit_bytes) {
-      co_return fail(Code::kLimit, "{}: a body of more than {} bytes",
-                     to_string(client_.address_), limit_bytes);
+      co_return fail(Code::kLimit, "{}: a body of more than {} bytes", to_string(client_.address_),
+                     limit_bytes);
     }
     all += *piece;
   }
@@ -151,7 +152,8 @@ void HttpClient::keep(std::unique_ptr<Stream> stream) {
   if (kept_.size() < options_.kept_connections) kept_.push_back(std::move(stream));
 }
 
-/// `stale`: a kept connection ended before a byte of the answer, so the request was not served on it.
+/// `stale`: a kept connection ended before a byte of the answer, so the request was not served on
+/// it.
 Task<Result<std::unique_ptr<HttpExchange>>> HttpClient::attempt(const HttpRequest& request,
                                                                 bool& stale) {
   std::unique_ptr<Stream> stream;
@@ -184,8 +186,8 @@ Task<Result<std::unique_ptr<HttpExchange>>> HttpClient::open(HttpRequest request
     bool stale = false;
     Result<std::unique_ptr<HttpExchange>> exchange = co_await attempt(request, stale);
     if (exchange || !stale) co_return std::move(exchange);
-    // The other kept ones are likely as old. A request that is not idempotent is not said twice, for
-    // the peer may have taken it before it closed.
+    // The other kept ones are likely as old. A request that is not idempotent is not said twice,
+    // for the peer may have taken it before it closed.
     kept_.clear();
     if (!may_repeat) co_return std::move(exchange);
   }
@@ -194,10 +196,10 @@ Task<Result<std::unique_ptr<HttpExchange>>> HttpClient::open(HttpRequest request
 Task<Result<HttpResponse>> HttpClient::send(HttpRequest request) {
   Result<std::unique_ptr<HttpExchange>> exchange = co_await open(std::move(request));
   if (!exchange) co_return pass(exchange);
-  HttpResponse response{.status = (*exchange)->status(), .headers = (*exchange)->headers(), .body = {}};
-  Result<std::string> body =
-      co_await with_timeout(executor_, options_.response_timeout_ms,
-                            (*exchange)->read_all(options_.body_limit_bytes));
+  HttpResponse response{
+      .status = (*exchange)->status(), .headers = (*exchange)->headers(), .body = {}};
+  Result<std::string> body = co_await with_timeout(
+      executor_, options_.response_timeout_ms, (*exchange)->read_all(options_.body_limit_bytes));
   if (!body) co_return pass(body);
   response.body = std::move(*body);
   co_return response;

@@ -1,9 +1,9 @@
-// HttpClient: HTTP/1.1 requests of the control plane to one address (Docker's socket, Consul's agent, a
-// check's target, our own API from the command line).
+// HttpClient: HTTP/1.1 requests of the control plane to one address (Docker's socket, Consul's
+// agent, a check's target, our own API from the command line).
 //
-// Owner: its user; outlives the exchanges. Thread: the executor's. Idle connections are kept, at most
-// kept_connections of them; a kept one that the peer has closed meanwhile is replaced once by a new one
-// where the request is idempotent. Cancelling a task closes its connection.
+// Owner: its user; outlives the exchanges. Thread: the executor's. Idle connections are kept, at
+// most kept_connections of them; a kept one that the peer has closed meanwhile is replaced once by
+// a new one where the request is idempotent. Cancelling a task closes its connection.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ namespace sluice {
 struct HttpClientOptions {
   std::string host;  // the Host header; empty: the address
   int64_t connect_timeout_ms = 2'000;
-  int64_t response_timeout_ms = 60'000;           // to the end of the head; and each wait for body bytes
-  size_t body_limit_bytes = 64 * 1024 * 1024;     // of send(): a longer body is kLimit
+  int64_t response_timeout_ms = 60'000;  // to the end of the head; and each wait for body bytes
+  size_t body_limit_bytes = 64 * 1024 * 1024;  // of send(): a longer body is kLimit
   size_t kept_connections = 8;
   http1::Limits head_limits;
 };

@@ -13,8 +13,8 @@ constexpr size_t kPipelinedBytes = 64 * 1024;
 
 }  // namespace
 
-/// One accepted connection: reads a request, runs its handler, reads the next. While a handler runs, a
-/// second task watches the socket, so that a long poll whose client has gone ends.
+/// One accepted connection: reads a request, runs its handler, reads the next. While a handler
+/// runs, a second task watches the socket, so that a long poll whose client has gone ends.
 class HttpServerConnection {
  public:
   HttpServerConnection(Executor& executor, std::unique_ptr<Stream> stream, HttpHandler& handler,
@@ -176,7 +176,8 @@ Task<bool> HttpServerConnection::serve_one() {
     co_await handled_.wait();
     watcher_.cancel_all();
   }
-  if (writer.started_ && !writer.finished_) co_return false;  // cut short: only the close can say so
+  if (writer.started_ && !writer.finished_)
+    co_return false;  // cut short: only the close can say so
   co_return keep_alive_ && !writer.upgraded_;
 }
 
@@ -232,7 +233,9 @@ Task<Result<void>> HttpResponseWriter::finish() {
   co_return co_await connection_.stream_->write("0\r\n\r\n");
 }
 
-void HttpResponseWriter::cancel_on_close() { connection_.cancel_wanted_.set(); }
+void HttpResponseWriter::cancel_on_close() {
+  connection_.cancel_wanted_.set();
+}
 
 Task<Result<Stream*>> HttpResponseWriter::upgrade(std::string_view head, std::string& early_bytes) {
   CHECK(!started_);
@@ -255,8 +258,8 @@ HttpServer::HttpServer(Executor& executor, std::unique_ptr<Listener> listener, H
 
 Task<void> HttpServer::serve(std::unique_ptr<Stream> stream) {
   {
-    auto connection = std::make_unique<HttpServerConnection>(executor_, std::move(stream), handler_,
-                                                             options_);
+    auto connection =
+        std::make_unique<HttpServerConnection>(executor_, std::move(stream), handler_, options_);
     co_await connection->serve();
   }
   slot_free_.pulse();

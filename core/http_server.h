@@ -1,8 +1,8 @@
 // HttpServer: HTTP/1.1 for the control plane's own interfaces (the jobs API, the routes page, the
 // embedded catalog). Not the data plane.
 //
-// Owner: its maker, who awaits run(). Thread: the executor's. A handler is a task of its connection: it
-// is cancelled when the server goes, and, if it asked for it, when the peer closes.
+// Owner: its maker, who awaits run(). Thread: the executor's. A handler is a task of its
+// connection: it is cancelled when the server goes, and, if it asked for it, when the peer closes.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,10 @@ namespace sluice {
 struct HttpServerOptions {
   http1::Limits head_limits;
   size_t body_limit_bytes = 16 * 1024 * 1024;
-  size_t connections = 1'000;          // past that, accepting waits
-  int64_t head_timeout_ms = 10'000;    // from a request's first byte to the end of its body's last wait
-  int64_t idle_timeout_ms = 75'000;    // between requests
+  size_t connections = 1'000;  // past that, accepting waits
+  int64_t head_timeout_ms =
+      10'000;  // from a request's first byte to the end of its body's last wait
+  int64_t idle_timeout_ms = 75'000;  // between requests
 };
 
 struct HttpServerRequest {
@@ -42,8 +43,8 @@ struct HttpServerRequest {
 
 class HttpServerConnection;
 
-/// How a handler answers: respond() once, or start(), write()... and finish(). An error means that the
-/// peer is gone; the handler returns.
+/// How a handler answers: respond() once, or start(), write()... and finish(). An error means that
+/// the peer is gone; the handler returns.
 class HttpResponseWriter {
  public:
   explicit HttpResponseWriter(HttpServerConnection& connection) : connection_(connection) {}
@@ -59,11 +60,12 @@ class HttpResponseWriter {
   Task<Result<void>> write(std::string_view piece);
   Task<Result<void>> finish();
 
-  /// From now on the peer's close cancels this handler: for long polls and streams. Without it a client
-  /// that only half-closed still gets its answer.
+  /// From now on the peer's close cancels this handler: for long polls and streams. Without it a
+  /// client that only half-closed still gets its answer.
   void cancel_on_close();
-  /// Upgrades: sends `head` (a whole 101 response), after which the handler owns both directions of the
-  /// stream, which stays the server's. `early_bytes` gets what the client sent behind its request.
+  /// Upgrades: sends `head` (a whole 101 response), after which the handler owns both directions of
+  /// the stream, which stays the server's. `early_bytes` gets what the client sent behind its
+  /// request.
   Task<Result<Stream*>> upgrade(std::string_view head, std::string& early_bytes);
 
   bool started() const { return started_; }

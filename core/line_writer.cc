@@ -73,8 +73,9 @@ void LineWriter::run() {
 }
 
 void LineWriter::write_out(std::string_view bytes) {
-  // A regular file never blocks for long and takes large writes. Anything else may belong to others too
-  // (a terminal), so its flags stay as they are: wait until it takes a little, then write a little.
+  // A regular file never blocks for long and takes large writes. Anything else may belong to others
+  // too (a terminal), so its flags stay as they are: wait until it takes a little, then write a
+  // little.
   struct stat info{};
   const bool regular = fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
   while (!bytes.empty()) {

@@ -2,13 +2,13 @@
 //
 //   2019/03/30 08:13:15 [INFO] message
 //
-// Owner: main, which hands a reference to whoever logs (there is no global). Threads: all functions from
-// any thread; a writer thread does the writing (core/line_writer.h), so a call costs a format and a lock.
-// The steady forwarding path does not log; a traced request does.
+// Owner: main, which hands a reference to whoever logs (there is no global). Threads: all functions
+// from any thread; a writer thread does the writing (core/line_writer.h), so a call costs a format
+// and a lock. The steady forwarding path does not log; a traced request does.
 //
-// Limits: a message is cut at kMessageBytes; at most LineWriterOptions::queued_bytes wait, and what does
-// not fit is dropped and counted. Control characters come out as \xNN, so that what a client sends can
-// neither end a line nor drive the terminal.
+// Limits: a message is cut at kMessageBytes; at most LineWriterOptions::queued_bytes wait, and what
+// does not fit is dropped and counted. Control characters come out as \xNN, so that what a client
+// sends can neither end a line nor drive the terminal.
 #pragma once
 
 #include <fmt/format.h>
@@ -47,8 +47,8 @@ class Log {
     LineWriterOptions writer;
   };
 
-  /// A finished line, without its newline. Called on the thread that logs, under the log's lock: post it
-  /// somewhere and return; never log from here.
+  /// A finished line, without its newline. Called on the thread that logs, under the log's lock:
+  /// post it somewhere and return; never log from here.
   using Subscriber = std::move_only_function<void(LogLevel, std::string_view line)>;
 
   explicit Log(int fd) : Log(fd, Options{}) {}
@@ -83,8 +83,9 @@ class Log {
     print(LogLevel::kError, format, std::forward<Args>(args)...);
   }
 
-  /// Sees every line of `level` and above from now on, also those below the log's own level (`monitor
-  /// -log-level=trace` asks for more than standard error shows). Returns what unsubscribe takes.
+  /// Sees every line of `level` and above from now on, also those below the log's own level
+  /// (`monitor -log-level=trace` asks for more than standard error shows). Returns what unsubscribe
+  /// takes.
   uint64_t subscribe(LogLevel level, Subscriber subscriber);
   /// After it returns, the subscriber is not running and will not run.
   void unsubscribe(uint64_t id);
@@ -115,7 +116,7 @@ class Log {
   std::atomic<LogLevel> threshold_;  // the lowest that anyone wants
   std::mutex mutex_;                 // guards all below, and the order of lines
   int64_t time_second_ = INT64_MIN;
-  char time_text_[20] = {};          // "2019/03/30 08:13:15 "
+  char time_text_[20] = {};  // "2019/03/30 08:13:15 "
   std::string line_;
   uint64_t next_id_ = 1;
   std::vector<Subscription> subscriptions_;

@@ -13,8 +13,8 @@ namespace sluice {
 struct UvLoop::Handles {
   uv_loop_t loop;
   uv_timer_t timer;
-  uv_idle_t idle;      // active while closures are posted, so that poll does not wait
-  uv_async_t wake;     // for the inbox
+  uv_idle_t idle;   // active while closures are posted, so that poll does not wait
+  uv_async_t wake;  // for the inbox
   struct Signal {
     uv_signal_t handle;
     Closure on_signal;
@@ -30,7 +30,8 @@ struct UvLoop::PoolWork {
 };
 
 UvLoop::UvLoop() : handles_(std::make_unique<Handles>()) {
-  // libuv writes without MSG_NOSIGNAL; a peer that went away must be an EPIPE, not the end of the process.
+  // libuv writes without MSG_NOSIGNAL; a peer that went away must be an EPIPE, not the end of the
+  // process.
   std::signal(SIGPIPE, SIG_IGN);
   CHECK(uv_loop_init(&handles_->loop) == 0);
   CHECK(uv_timer_init(&handles_->loop, &handles_->timer) == 0);
@@ -57,11 +58,17 @@ UvLoop::~UvLoop() {
   CHECK(uv_loop_close(&handles_->loop) == 0);
 }
 
-void UvLoop::run() { uv_run(&handles_->loop, UV_RUN_DEFAULT); }
+void UvLoop::run() {
+  uv_run(&handles_->loop, UV_RUN_DEFAULT);
+}
 
-void UvLoop::stop() { uv_stop(&handles_->loop); }
+void UvLoop::stop() {
+  uv_stop(&handles_->loop);
+}
 
-uv_loop_s* UvLoop::raw() { return &handles_->loop; }
+uv_loop_s* UvLoop::raw() {
+  return &handles_->loop;
+}
 
 Executor::Ticket UvLoop::post(Closure closure) {
   const Ticket ticket = next_ticket();
@@ -74,7 +81,8 @@ Executor::Ticket UvLoop::post(Closure closure) {
 }
 
 void UvLoop::run_posted() {
-  // Those posted meanwhile wait for the next turn, so that a loop of posts does not starve the sockets.
+  // Those posted meanwhile wait for the next turn, so that a loop of posts does not starve the
+  // sockets.
   const auto last = static_cast<Ticket>(last_ticket_);
   while (!posted_.empty() && posted_.begin()->first <= last) {
     Closure closure = std::move(posted_.begin()->second);
@@ -150,7 +158,9 @@ void UvLoop::cancel(Ticket ticket) {
   timer_due_.erase(due);
 }
 
-int64_t UvLoop::now_ms() const { return static_cast<int64_t>(uv_now(&handles_->loop)); }
+int64_t UvLoop::now_ms() const {
+  return static_cast<int64_t>(uv_now(&handles_->loop));
+}
 
 int64_t UvLoop::wall_ns() const {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(

@@ -1,8 +1,8 @@
-// UvLoop: the Executor over libuv; the control loop is one, and each thread that needs timers or files'
-// readiness has its own.
+// UvLoop: the Executor over libuv; the control loop is one, and each thread that needs timers or
+// files' readiness has its own.
 //
-// Owner: the thread that runs it; made and destroyed there. Only post_from_any_thread may be called from
-// another thread. The pool is libuv's (UV_THREADPOOL_SIZE threads, 4 by default).
+// Owner: the thread that runs it; made and destroyed there. Only post_from_any_thread may be called
+// from another thread. The pool is libuv's (UV_THREADPOOL_SIZE threads, 4 by default).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ namespace sluice {
 class UvLoop final : public Executor {
  public:
   UvLoop();
-  /// Every Stream, Listener, signal and timer on the loop must be gone or closing; closings are finished.
+  /// Every Stream, Listener, signal and timer on the loop must be gone or closing; closings are
+  /// finished.
   ~UvLoop() override;
 
   /// Runs until stop().
@@ -55,8 +56,8 @@ class UvLoop final : public Executor {
 
   std::unique_ptr<Handles> handles_;
   uint64_t last_ticket_ = 0;
-  std::map<Ticket, Closure> posted_;                       // in order of posting
-  std::map<std::pair<int64_t, Ticket>, Closure> timers_;   // by due time, then order
+  std::map<Ticket, Closure> posted_;                      // in order of posting
+  std::map<std::pair<int64_t, Ticket>, Closure> timers_;  // by due time, then order
   std::map<Ticket, int64_t> timer_due_;
   std::map<Ticket, Closure> pool_done_;
   std::mutex inbox_mutex_;

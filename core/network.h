@@ -1,8 +1,9 @@
-// Network: byte streams for the control loop (Docker, Consul, checks, the API). The data plane does not
-// use it; it has its sockets to itself (core/reactor.h).
+// Network: byte streams for the control loop (Docker, Consul, checks, the API). The data plane does
+// not use it; it has its sockets to itself (core/reactor.h).
 //
-// Thread: the executor's. Destroying a Stream or a Listener closes it. One read and one write at a time
-// each; cancelling a task inside write() leaves the stream closed, for part of the bytes may be out.
+// Thread: the executor's. Destroying a Stream or a Listener closes it. One read and one write at a
+// time each; cancelling a task inside write() leaves the stream closed, for part of the bytes may
+// be out.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ namespace sluice {
 
 /// Where to connect or listen: an IP address and port, or a Unix socket's path. Never a host name.
 struct Address {
-  std::string ip;    // "127.0.0.1", "::1"; empty for a Unix socket
+  std::string ip;  // "127.0.0.1", "::1"; empty for a Unix socket
   uint16_t port = 0;
   std::string path;  // of a Unix socket
 

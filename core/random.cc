@@ -14,7 +14,7 @@ uint64_t SystemRandom::next() {
 }
 
 std::string make_uuid(Random& random) {
-  const uint64_t high = (random.next() & ~uint64_t{0xf000}) | 0x4000;              // version 4
+  const uint64_t high = (random.next() & ~uint64_t{0xf000}) | 0x4000;                 // version 4
   const uint64_t low = (random.next() & ~(uint64_t{3} << 62)) | (uint64_t{2} << 62);  // variant 10
   return fmt::format("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}", high >> 32, (high >> 16) & 0xffff,
                      high & 0xffff, low >> 48, low & 0xffffffffffff);

@@ -13,8 +13,8 @@ class Random {
   virtual ~Random() = default;
   virtual uint64_t next() = 0;
 
-  /// Uniform in [0, bound); bound over 0. (Lemire, "Fast Random Integer Generation in an Interval", 2019,
-  /// without the rejection step: the bias is below 2^-32 for the bounds we use.)
+  /// Uniform in [0, bound); bound over 0. (Lemire, "Fast Random Integer Generation in an Interval",
+  /// 2019, without the rejection step: the bias is below 2^-32 for the bounds we use.)
   uint64_t below(uint64_t bound) {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }

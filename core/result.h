@@ -1,8 +1,8 @@
 // Result<T>: what may fail returns it; no exception crosses a function of ours.
 //
-// One small vocabulary of codes for the whole program. The message is written for the operator: it names
-// the thing, the place and, where there is one, the next step. The forwarding path does not use Error
-// (its message allocates); it has enums of its own.
+// One small vocabulary of codes for the whole program. The message is written for the operator: it
+// names the thing, the place and, where there is one, the next step. The forwarding path does not
+// use Error (its message allocates); it has enums of its own.
 #pragma once
 
 #include <fmt/core.h>
@@ -57,13 +57,14 @@ template <class T>
 template <class T, class... Args>
 [[nodiscard]] std::unexpected<Error> pass(Result<T>& result, fmt::format_string<Args...> format,
                                           Args&&... args) {
-  return std::unexpected(Error{result.error().code,
-                               fmt::format(format, std::forward<Args>(args)...) + ": " +
-                                   result.error().message});
+  return std::unexpected(
+      Error{result.error().code,
+            fmt::format(format, std::forward<Args>(args)...) + ": " + result.error().message});
 }
 
-/// The error of a failed system call: "connect 127.0.0.1:80: Connection refused". ENOENT is kNotFound,
-/// EACCES and EPERM kDenied, ECONNREFUSED kUnavailable, ETIMEDOUT kTimeout, the rest kIo.
+/// The error of a failed system call: "connect 127.0.0.1:80: Connection refused". ENOENT is
+/// kNotFound, EACCES and EPERM kDenied, ECONNREFUSED kUnavailable, ETIMEDOUT kTimeout, the rest
+/// kIo.
 [[nodiscard]] std::unexpected<Error> fail_errno(int error_number, std::string_view doing);
 
 }  // namespace sluice

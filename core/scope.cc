@@ -70,9 +70,13 @@ struct Scope::Child {
 
 Scope::Scope(Executor& executor) : executor_(executor), idle_(executor) {}
 
-Scope::~Scope() { cancel_all(); }
+Scope::~Scope() {
+  cancel_all();
+}
 
-Scope::Root Scope::run(Scope&, Child& child) { co_await child.task; }
+Scope::Root Scope::run(Scope&, Child& child) {
+  co_await child.task;
+}
 
 void Scope::spawn(Task<void> task) {
   CHECK(task);

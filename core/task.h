@@ -1,11 +1,12 @@
 // Task<T>: a lazy coroutine, the form of all code on the control loop.
 //
-// Owner: whoever holds the Task owns the frame. Destroying it cancels: the frame's locals go, innermost
-// first, and each awaitable withdraws what it waits for in its destructor. So no task outlives its owner,
-// and there is no other cancellation to think of.
+// Owner: whoever holds the Task owns the frame. Destroying it cancels: the frame's locals go,
+// innermost first, and each awaitable withdraws what it waits for in its destructor. So no task
+// outlives its owner, and there is no other cancellation to think of.
 //
-// Thread: one executor's. A coroutine is started by being awaited or by Scope::spawn; none runs detached.
-// Awaiting transfers control symmetrically, so a loop over ready tasks does not grow the stack.
+// Thread: one executor's. A coroutine is started by being awaited or by Scope::spawn; none runs
+// detached. Awaiting transfers control symmetrically, so a loop over ready tasks does not grow the
+// stack.
 //
 // A task may not destroy its own frame: do not destroy a Scope from a task that it holds.
 #pragma once

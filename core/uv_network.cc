@@ -20,8 +20,9 @@ namespace {
 
 constexpr int kListenBacklog = 511;
 
-/// A libuv stream handle with all that its callbacks touch. It lives until its close callback, longer than
-/// the object that owns it; `waiter` is the one task that waits for it, null once that was cancelled.
+/// A libuv stream handle with all that its callbacks touch. It lives until its close callback,
+/// longer than the object that owns it; `waiter` is the one task that waits for it, null once that
+/// was cancelled.
 struct Handle {
   union {
     uv_handle_t handle;
@@ -32,7 +33,7 @@ struct Handle {
   uv_connect_t connect_request;
   uv_write_t write_request;
   bool incoming = false;  // listener: a connection waits to be taken
-  std::string pending;  // bytes libuv is still to write; owned here, never in a coroutine's frame
+  std::string pending;    // bytes libuv is still to write; owned here, never in a coroutine's frame
 
   std::coroutine_handle<> reader;
   std::span<char> read_into;
@@ -42,12 +43,14 @@ struct Handle {
   bool failed = false;  // a write was cut short by cancelling; nothing may follow it
 };
 
-Handle* handle_of(const void* data) { return static_cast<Handle*>(const_cast<void*>(data)); }
+Handle* handle_of(const void* data) {
+  return static_cast<Handle*>(const_cast<void*>(data));
+}
 
 Handle* make_handle(uv_loop_t* loop, const Address& address) {
   auto* made = new Handle;
-  const int error = address.is_unix() ? uv_pipe_init(loop, &made->pipe, 0)
-                                      : uv_tcp_init(loop, &made->tcp);
+  const int error =
+      address.is_unix() ? uv_pipe_init(loop, &made->pipe, 0) : uv_tcp_init(loop, &made->tcp);
   CHECK(error == 0);
   made->handle.data = made;
   return made;
@@ -140,7 +143,8 @@ class UvStream final : public Stream {
   Task<Result<void>> write(std::string_view bytes) override {
     Handle& h = *handle_;
     if (h.failed) co_return fail(Code::kClosed, "write {}: cut short before", to_string(peer_));
-    uv_buf_t buffer = uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
+    uv_buf_t buffer =
+        uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
     const int tried = uv_try_write(&h.stream, &buffer, 1);
     if (tried < 0 && tried != UV_EAGAIN) co_return fail_errno(-tried, "write " + to_string(peer_));
     if (tried > 0) bytes.remove_prefix(static_cast<size_t>(tried));
@@ -148,11 +152,12 @@ class UvStream final : public Stream {
     h.pending.assign(bytes);
     buffer = uv_buf_init(h.pending.data(), static_cast<unsigned>(h.pending.size()));
     h.write_request.data = &h;
-    const int queued = uv_write(&h.write_request, &h.stream, &buffer, 1, [](uv_write_t* request, int status) {
-      Handle& h = *handle_of(request->data);
-      h.write_result = status;
-      resume(h.writer);
-    });
+    const int queued =
+        uv_write(&h.write_request, &h.stream, &buffer, 1, [](uv_write_t* request, int status) {
+          Handle& h = *handle_of(request->data);
+          h.write_result = status;
+          resume(h.writer);
+        });
     if (queued != 0) co_return fail_errno(-queued, "write " + to_string(peer_));
     co_await Suspend{h.writer, [&h] { h.failed = true; }};
     if (h.write_result != 0) co_return fail_errno(-h.write_result, "write " + to_string(peer_));
@@ -160,7 +165,8 @@ class UvStream final : public Stream {
   }
 
   Result<void> shutdown_write() override {
-    // Our writes are finished when they return, so the socket's own buffer is all that is before the FIN.
+    // Our writes are finished when they return, so the socket's own buffer is all that is before
+    // the FIN.
     uv_os_fd_t fd;
     if (uv_fileno(&handle_->handle, &fd) != 0 || ::shutdown(fd, SHUT_WR) != 0) {
       return fail_errno(errno, "shutdown " + to_string(peer_));
@@ -184,13 +190,14 @@ class UvListener final : public Listener {
   }
 
   Result<void> start() {
-    const int error = uv_listen(&handle_->stream, kListenBacklog, [](uv_stream_t* stream, int status) {
-      Handle& h = *handle_of(stream->data);
-      // libuv accepts no more until this one is taken, which bounds what waits here.
-      h.write_result = status;
-      h.incoming = true;
-      resume(h.writer);
-    });
+    const int error =
+        uv_listen(&handle_->stream, kListenBacklog, [](uv_stream_t* stream, int status) {
+          Handle& h = *handle_of(stream->data);
+          // libuv accepts no more until this one is taken, which bounds what waits here.
+          h.write_result = status;
+          h.incoming = true;
+          resume(h.writer);
+        });
     if (error != 0) return fail_errno(-error, "listen " + to_string(local_));
     return {};
   }

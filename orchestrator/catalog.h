@@ -1,5 +1,6 @@
-// Catalog: where services are registered and routes come from. Two implementations: drivers/embedded (one
-// machine, own checks) and drivers/consul (the local Consul agent and its blocking queries).
+// Catalog: where services are registered and routes come from. Two implementations:
+// drivers/embedded (one machine, own checks) and drivers/consul (the local Consul agent and its
+// blocking queries).
 //
 // Owner: main.cc. Thread: the control loop.
 #pragma once
@@ -17,7 +18,7 @@
 namespace sluice::orchestrator {
 
 struct ServiceCheck {
-  std::string id;    // unique in the service
+  std::string id;  // unique in the service
   std::string name;
   std::string type;  // "http", "tcp", "script", "grpc", "ttl"
   // Where to ask; the node has filled in the address and port (http: the URL's host part).
@@ -42,7 +43,8 @@ struct ServiceCheck {
 };
 
 struct ServiceRegistration {
-  std::string id;  // starts with "_sluice-", holds cluster id, node id, alloc id, task, name and port label
+  std::string
+      id;  // starts with "_sluice-", holds cluster id, node id, alloc id, task, name and port label
   std::string name;
   std::vector<std::string> tags;
   std::map<std::string, std::string> meta;
@@ -75,7 +77,7 @@ struct ServiceInstance {
   std::vector<std::string> tags;
   std::map<std::string, std::string> meta;
   std::vector<CheckState> checks;  // the service's and its node's
-  bool healthy = false;            // by fabio's rule: at least one check, status passing, no maintenance
+  bool healthy = false;  // by fabio's rule: at least one check, status passing, no maintenance
 
   bool operator==(const ServiceInstance& other) const;
 };
@@ -91,17 +93,19 @@ class Catalog {
   virtual ~Catalog() = default;
   virtual std::string_view name() const = 0;  // "embedded", "consul"
 
-  /// Makes the local registrations of this owner (an id prefix) exactly these, level-triggered: again at
-  /// each change, after a reconnect and every 30 s. Returns at once; trouble is logged and retried with
-  /// backoff. A registration that others removed comes back; one that no alloc owns goes.
+  /// Makes the local registrations of this owner (an id prefix) exactly these, level-triggered:
+  /// again at each change, after a reconnect and every 30 s. Returns at once; trouble is logged and
+  /// retried with backoff. A registration that others removed comes back; one that no alloc owns
+  /// goes.
   virtual void set_registrations(std::string owner_prefix,
                                  std::vector<ServiceRegistration> desired) = 0;
 
-  /// Called with each service whose instances changed, first with all of them. Absence is not an order:
-  /// an outage, an election or an answer that lacks what must be there calls nothing.
+  /// Called with each service whose instances changed, first with all of them. Absence is not an
+  /// order: an outage, an election or an answer that lacks what must be there calls nothing.
   virtual void watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) = 0;
 
-  /// Called when a check of a registration of ours changes its status (deployment health, status page).
+  /// Called when a check of a registration of ours changes its status (deployment health, status
+  /// page).
   virtual void on_check(std::move_only_function<void(const CheckState&)> on_change) = 0;
 
   /// Runs watches and checks until cancelled.

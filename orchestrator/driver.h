@@ -2,9 +2,9 @@
 //
 // Owner: the node owns its drivers. Thread: the control loop.
 //
-// Every call is level-triggered and may be said again: start() of a run that exists returns its handle,
-// stop() and remove() of one that is gone succeed. A driver touches only what carries its own cluster id
-// and node id (in labels or handles); anything else on the machine is foreign.
+// Every call is level-triggered and may be said again: start() of a run that exists returns its
+// handle, stop() and remove() of one that is gone succeed. A driver touches only what carries its
+// own cluster id and node id (in labels or handles); anything else on the machine is foreign.
 #pragma once
 
 #include <cstdint>
@@ -33,9 +33,9 @@ struct TaskKey {
 /// A port the scheduler gave the task.
 struct TaskPort {
   std::string label;
-  std::string host_ip;     // where it is reachable on the node
+  std::string host_ip;  // where it is reachable on the node
   uint16_t host_port = 0;
-  uint16_t to = 0;         // inside the task (group network `to`); 0 where the driver decides (port_map)
+  uint16_t to = 0;  // inside the task (group network `to`); 0 where the driver decides (port_map)
 };
 
 struct TaskSpec {
@@ -47,15 +47,15 @@ struct TaskSpec {
   Json config;                             // the driver's own block, interpolated
   std::map<std::string, std::string> env;  // complete; values may be secret: never logged
   std::string user;
-  std::string task_folder;                 // absolute; working folder of raw_exec; holds local/, secrets/
-  std::string alloc_folder;                // absolute; shared by the alloc's tasks
-  std::string log_folder;                  // absolute; files <task>.stdout.<n>, <task>.stderr.<n>
+  std::string task_folder;   // absolute; working folder of raw_exec; holds local/, secrets/
+  std::string alloc_folder;  // absolute; shared by the alloc's tasks
+  std::string log_folder;    // absolute; files <task>.stdout.<n>, <task>.stderr.<n>
   int64_t log_max_files = 10;
   int64_t log_max_file_bytes = 10 * 1024 * 1024;
   std::vector<TaskPort> ports;
   int64_t cpu_mhz = 100;
   int64_t memory_mb = 300;
-  int64_t memory_max_mb = 0;               // 0: no more than memory_mb
+  int64_t memory_max_mb = 0;  // 0: no more than memory_mb
 };
 
 /// What the node keeps on disk to find the run again after a restart of the agent.
@@ -108,12 +108,13 @@ class TaskDriver {
   virtual Result<void> validate(const Json& config) const = 0;
 
   /// Idempotent by key. `on_event` gets progress for the task's events ("Downloading image ...").
-  /// kUnavailable: the system does not answer now, trying again may help; other errors are the task's.
+  /// kUnavailable: the system does not answer now, trying again may help; other errors are the
+  /// task's.
   virtual Task<Result<TaskHandle>> start(const TaskSpec& spec, TaskEvents on_event) = 0;
   /// Takes a run over after a restart of the agent: kNotFound if nothing of it is left.
   virtual Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec& spec) = 0;
-  /// Ready when the run has ended, also if it ended while no agent was there. kUnavailable where the
-  /// system went away: ask again.
+  /// Ready when the run has ended, also if it ended while no agent was there. kUnavailable where
+  /// the system went away: ask again.
   virtual Task<Result<TaskExit>> wait(const TaskHandle& handle) = 0;
   /// Signal, then SIGKILL after `kill_timeout_ms`. Returns once the run has ended.
   virtual Task<Result<void>> stop(const TaskHandle& handle, const std::string& kill_signal,
@@ -124,7 +125,8 @@ class TaskDriver {
   /// All runs of ours that are there, for mending.
   virtual Task<Result<std::vector<FoundTask>>> list() = 0;
   virtual Task<Result<TaskStats>> stats(const TaskHandle& handle) = 0;
-  /// The address inside which the task's ports are reachable without the host's (driver network), or "".
+  /// The address inside which the task's ports are reachable without the host's (driver network),
+  /// or "".
   virtual Task<Result<std::string>> address(const TaskHandle& handle) = 0;
 };
 

@@ -1,7 +1,8 @@
-// Job: what the user asks for, in the shape of Nomad's API (reference: its JSON names and defaults).
+// Job: what the user asks for, in the shape of Nomad's API (reference: its JSON names and
+// defaults).
 //
-// A Job is a value until it is registered; from then on it is shared as shared_ptr<const Job> by the
-// job's version record and by every allocation made from it, and never changes.
+// A Job is a value until it is registered; from then on it is shared as shared_ptr<const Job> by
+// the job's version record and by every allocation made from it, and never changes.
 //
 // Life of a job file: HCL -> JSON (CLI) -> decode_job -> canonicalize -> validate -> Server.
 // kUnset and empty optionals are gone after canonicalize() wherever a default exists.
@@ -183,7 +184,7 @@ struct Port {
   static constexpr const char* kDiffName = "Port";
   std::string label;
   int64_t value = 0;  // static port; 0 in a dynamic one
-  int64_t to = 0;     // inside the task; 0: the driver's port_map decides, -1: the same as the host's
+  int64_t to = 0;  // inside the task; 0: the driver's port_map decides, -1: the same as the host's
   std::string host_network;
 
   template <class V, class S>
@@ -759,8 +760,9 @@ using JobPtr = std::shared_ptr<const Job>;
 /// (`group "web" task "srv": driver is missing`). Empty: fine.
 using Problems = std::vector<std::string>;
 
-/// From Nomad's API form: the job object itself, without the `{"Job": ...}` around it. null is unset,
-/// unknown keys are passed over, a wrong type or a feature known and not supported is refused by name.
+/// From Nomad's API form: the job object itself, without the `{"Job": ...}` around it. null is
+/// unset, unknown keys are passed over, a wrong type or a feature known and not supported is
+/// refused by name.
 Result<Job> decode_job(const Json& json);
 void write_job(JsonWriter& out, const Job& job);
 

@@ -1,17 +1,23 @@
-// NodeLink: the one interface at which a node meets the servers (design.md: register, heartbeat, fetch my
-// allocs from index N on, report back).
+// NodeLink: the one interface at which a node meets the servers (design.md: register, heartbeat,
+// fetch my allocs from index N on, report back).
 //
-// Owner: whoever wires the node. Two implementations: a direct call in one process (Server::node_link())
-// and HTTP to the leader (later). Thread: the control loop. Every call may be said again.
+// Owner: whoever wires the node. Two implementations: a direct call in one process
+// (Server::node_link()) and HTTP to the leader (later). Thread: the control loop. Every call may be
+// said again.
 //
-// **Absence is not an order.** The node side must keep these rules; the server gives what they need:
-//  - A task is stopped only because its allocation is in the list with a desired status other than run (a
-//    tombstone), or because it is absent from a *complete* list whose cluster_id is the node's own and
-//    whose (term, index) is not below the last one that the node acted on.
-//  - An error, a timeout, an empty cluster_id or another cluster's id orders nothing: keep what runs.
-//  - A node that has never seen a cluster id adopts the first; a changed one is refused until the operator
+// **Absence is not an order.** The node side must keep these rules; the server gives what they
+// need:
+//  - A task is stopped only because its allocation is in the list with a desired status other than
+//  run (a
+//    tombstone), or because it is absent from a *complete* list whose cluster_id is the node's own
+//    and whose (term, index) is not below the last one that the node acted on.
+//  - An error, a timeout, an empty cluster_id or another cluster's id orders nothing: keep what
+//  runs.
+//  - A node that has never seen a cluster id adopts the first; a changed one is refused until the
+//  operator
 //    says so (`operator recover`).
-//  - A stopped allocation stays in the list until the node has reported it complete, failed or lost.
+//  - A stopped allocation stays in the list until the node has reported it complete, failed or
+//  lost.
 #pragma once
 
 #include <cstdint>
@@ -44,8 +50,8 @@ struct DesiredAllocs {
   std::string cluster_id;
   uint64_t term = 0;   // of the leadership that says so; grows at each change of leader or restart
   uint64_t index = 0;  // give it to the next fetch
-  /// False where the server cannot vouch for absence (it is still loading, or was just restored): act on
-  /// what is listed, stop nothing for being absent.
+  /// False where the server cannot vouch for absence (it is still loading, or was just restored):
+  /// act on what is listed, stop nothing for being absent.
   bool complete = false;
   std::vector<AllocPtr> allocs;
 };
@@ -62,10 +68,10 @@ struct AllocUpdate {
   std::string alloc_id;
   ClientStatus client_status = ClientStatus::kPending;
   std::string client_description;
-  TaskStates task_states;               // all of the allocation's tasks
-  std::optional<bool> healthy;          // deployment health, once it is known; sticky
+  TaskStates task_states;       // all of the allocation's tasks
+  std::optional<bool> healthy;  // deployment health, once it is known; sticky
   int64_t healthy_at_ns = 0;
-  std::vector<BusyPort> busy_ports;     // quarantined on the node; the allocation is placed anew
+  std::vector<BusyPort> busy_ports;  // quarantined on the node; the allocation is placed anew
 };
 
 class NodeLink {
@@ -79,8 +85,8 @@ class NodeLink {
   /// `wait_ms` (at most kMaxFetchWaitMs) have passed.
   virtual Task<Result<DesiredAllocs>> fetch_allocs(std::string node_id, uint64_t after_index,
                                                    int64_t wait_ms) = 0;
-  /// Ready once the news is durable. kNotFound: an allocation that the server does not have (the others
-  /// of the batch are taken).
+  /// Ready once the news is durable. kNotFound: an allocation that the server does not have (the
+  /// others of the batch are taken).
   virtual Task<Result<void>> update_allocs(std::string node_id,
                                            std::vector<AllocUpdate> updates) = 0;
 

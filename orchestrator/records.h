@@ -1,11 +1,11 @@
 // Records: what the cluster's state is made of (orchestrator/state.h holds them).
 //
-// Owner: the control loop's State. A record in a snapshot is shared_ptr<const ...>: it never changes, a
-// newer one takes its place; so any thread may read it. Every record carries the index of the commit
-// that made it (create_index) and of the one that last changed it (modify_index).
+// Owner: the control loop's State. A record in a snapshot is shared_ptr<const ...>: it never
+// changes, a newer one takes its place; so any thread may read it. Every record carries the index
+// of the commit that made it (create_index) and of the one that last changed it (modify_index).
 //
-// Sizes matter for Allocation alone (a million of them): what its job version says is read from there
-// and not copied. Empty strings, vectors and maps cost no memory beyond their handles.
+// Sizes matter for Allocation alone (a million of them): what its job version says is read from
+// there and not copied. Empty strings, vectors and maps cost no memory beyond their handles.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@
 
 namespace sluice::orchestrator {
 
-// ---------------------------------------------------------------------------------------------- Node
+// ----------------------------------------------------------------------------------------------
+// Node
 
 enum class NodeStatus : uint8_t { kInit, kReady, kDown };
 template <>
@@ -39,8 +40,8 @@ struct EnumNames<Eligibility> {
 struct ReservedPort {
   std::string address;
   uint16_t port = 0;
-  std::string reason;         // "proxy listener", "found busy by alloc 1a2b3c4d"
-  int64_t until_ns = 0;       // quarantine ends then (wall clock); 0: for good
+  std::string reason;    // "proxy listener", "found busy by alloc 1a2b3c4d"
+  int64_t until_ns = 0;  // quarantine ends then (wall clock); 0: for good
 
   template <class V, class S>
   static void fields(V& v, S& s) {
@@ -125,7 +126,8 @@ struct Node {
   std::string node_class;
   std::string node_pool = "default";
   std::string http_addr;  // "": reached through the server
-  StringMap attributes;   // "kernel.name", "cpu.arch", "driver.docker", "unique.network.ip-address", ...
+  StringMap
+      attributes;  // "kernel.name", "cpu.arch", "driver.docker", "unique.network.ip-address", ...
   StringMap meta;
   std::map<std::string, NodeDriver> drivers;
   std::map<std::string, NodeVolume> host_volumes;
@@ -139,7 +141,8 @@ struct Node {
   int64_t reserved_disk_mb = 0;
   int64_t min_dynamic_port = 20000;
   int64_t max_dynamic_port = 32000;  // inclusive
-  std::vector<ReservedPort> reserved_ports;  // the agent's own listeners, and what its configuration names
+  std::vector<ReservedPort>
+      reserved_ports;  // the agent's own listeners, and what its configuration names
 
   // The server's.
   std::vector<ReservedPort> quarantined_ports;  // found busy by a start that failed
@@ -195,7 +198,8 @@ struct Node {
 };
 using NodePtr = std::shared_ptr<const Node>;
 
-// ---------------------------------------------------------------------------------------- Evaluation
+// ----------------------------------------------------------------------------------------
+// Evaluation
 
 /// One node's score in a placement, by scorer ("binpack", "job-anti-affinity", ...).
 struct NodeScore {
@@ -217,9 +221,9 @@ using CountMap = std::map<std::string, int64_t>;
 /// Why a placement went where it went, or nowhere.
 struct AllocMetric {
   int64_t nodes_evaluated = 0;
-  int64_t nodes_filtered = 0;   // not feasible
+  int64_t nodes_filtered = 0;  // not feasible
   int64_t nodes_in_pool = 0;
-  CountMap nodes_available;     // by datacenter
+  CountMap nodes_available;  // by datacenter
   CountMap class_filtered;
   CountMap constraint_filtered;
   int64_t nodes_exhausted = 0;  // feasible and full
@@ -328,7 +332,8 @@ struct Evaluation {
 };
 using EvalPtr = std::shared_ptr<const Evaluation>;
 
-// ---------------------------------------------------------------------------------------- Allocation
+// ----------------------------------------------------------------------------------------
+// Allocation
 
 enum class DesiredStatus : uint8_t { kRun, kStop, kEvict };
 template <>
@@ -513,7 +518,8 @@ struct Allocation {
 };
 using AllocPtr = std::shared_ptr<const Allocation>;
 
-// ---------------------------------------------------------------------------------------- Deployment
+// ----------------------------------------------------------------------------------------
+// Deployment
 
 enum class DeploymentStatus : uint8_t { kRunning, kPaused, kFailed, kSuccessful, kCancelled };
 template <>
@@ -597,7 +603,8 @@ struct Deployment {
 };
 using DeploymentPtr = std::shared_ptr<const Deployment>;
 
-// ------------------------------------------------------------------------------- Nomad's API shapes
+// ------------------------------------------------------------------------------- Nomad's API
+// shapes
 
 /// Counts of a group's allocations, as `job status` prints them.
 struct GroupSummary {

@@ -1,12 +1,12 @@
-// Server: the server component. Registers jobs, runs the scheduler's loop (evaluation -> plan -> commit),
-// watches nodes and deployments, and answers reads from snapshots.
+// Server: the server component. Registers jobs, runs the scheduler's loop (evaluation -> plan ->
+// commit), watches nodes and deployments, and answers reads from snapshots.
 //
-// Owner: main.cc (or the simulation). Thread: the control loop; schedule() itself runs on the pool. The
-// API (orchestrator/api) calls these methods and nothing else of the server.
+// Owner: main.cc (or the simulation). Thread: the control loop; schedule() itself runs on the pool.
+// The API (orchestrator/api) calls these methods and nothing else of the server.
 //
 // Every write returns once it is durable. Errors carry the text that Nomad's client expects; codes:
-// kInvalid (400), kNotFound (404), kConflict (500 with Nomad's own text), kUnavailable (503: the store
-// takes no writes now), kLimit (429).
+// kInvalid (400), kNotFound (404), kConflict (500 with Nomad's own text), kUnavailable (503: the
+// store takes no writes now), kLimit (429).
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ namespace sluice::orchestrator {
 struct ServerOptions {
   std::string region = "global";
   std::string datacenter = "dc1";
-  StringList drivers;                // that jobs may name; empty: any
+  StringList drivers;  // that jobs may name; empty: any
   /// Checks a task's driver block (TaskDriver::validate); pure.
   std::function<Result<void>(std::string_view driver, const Json& config)> validate_config;
   int64_t min_heartbeat_ttl_ms = 10'000;

@@ -1,11 +1,11 @@
 // State: the cluster's records with one global index, and Snapshot, an immutable view of them.
 //
-// A Commit is a batch of upserts and deletes; applying one makes the index grow by one. State::apply is
-// the only place that changes records, so the secondary indexes and the sums (what a node's allocations
-// take, a job's counts) are kept there and nowhere else.
+// A Commit is a batch of upserts and deletes; applying one makes the index grow by one.
+// State::apply is the only place that changes records, so the secondary indexes and the sums (what
+// a node's allocations take, a job's counts) are kept there and nowhere else.
 //
-// Thread: State belongs to the control loop. A Snapshot is made in constant time, copied freely, and read
-// and dropped on any thread.
+// Thread: State belongs to the control loop. A Snapshot is made in constant time, copied freely,
+// and read and dropped on any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,21 @@
 
 namespace sluice::orchestrator {
 
-inline RecordKey record_key(const Node& node) { return {node.id, {}, 0}; }
-inline RecordKey record_key(const Evaluation& eval) { return {eval.id, {}, 0}; }
-inline RecordKey record_key(const Allocation& alloc) { return {alloc.id, {}, 0}; }
-inline RecordKey record_key(const Deployment& deployment) { return {deployment.id, {}, 0}; }
-inline RecordKey record_key(const Job& job) { return {job.id, job.namespace_, 0}; }
+inline RecordKey record_key(const Node& node) {
+  return {node.id, {}, 0};
+}
+inline RecordKey record_key(const Evaluation& eval) {
+  return {eval.id, {}, 0};
+}
+inline RecordKey record_key(const Allocation& alloc) {
+  return {alloc.id, {}, 0};
+}
+inline RecordKey record_key(const Deployment& deployment) {
+  return {deployment.id, {}, 0};
+}
+inline RecordKey record_key(const Job& job) {
+  return {job.id, job.namespace_, 0};
+}
 
 /// One kept version of a job.
 struct JobVersion {
@@ -67,7 +77,9 @@ struct NodeIndex {
   uint64_t last_change = 0;  // of any of its allocations
   uint64_t last_order = 0;   // by the server: what the node's fetch waits for
 };
-inline RecordKey record_key(const NodeIndex& index) { return {index.id, {}, 0}; }
+inline RecordKey record_key(const NodeIndex& index) {
+  return {index.id, {}, 0};
+}
 
 /// What belongs to one job id, also before and after the job's record exists.
 struct JobIndex {
@@ -81,7 +93,9 @@ struct JobIndex {
   int64_t live_evals = 0;    // not terminal
   uint64_t last_change = 0;  // of any of these
 };
-inline RecordKey record_key(const JobIndex& index) { return {index.id, index.space, 0}; }
+inline RecordKey record_key(const JobIndex& index) {
+  return {index.id, index.space, 0};
+}
 
 /// Cluster-wide settings of the store itself.
 struct ClusterMeta {
@@ -105,7 +119,8 @@ struct Commit {
   uint64_t index = 0;  // filled by State::apply
   int64_t time_ns = 0;
   std::vector<std::shared_ptr<Node>> nodes;
-  std::vector<std::shared_ptr<Job>> jobs;  // a new version where job->version is new, else its fields
+  std::vector<std::shared_ptr<Job>>
+      jobs;  // a new version where job->version is new, else its fields
   std::vector<std::shared_ptr<Evaluation>> evals;
   std::vector<std::shared_ptr<Allocation>> allocs;
   std::vector<std::shared_ptr<Deployment>> deployments;
@@ -126,14 +141,14 @@ struct Commit {
 /// What a blocking query waits for. An empty id is the whole kind.
 struct Topic {
   enum class Kind : uint8_t {
-    kNodes,          // id: a node
-    kJobs,           // id, space: a job and its versions
-    kEvals,          // id: an evaluation
-    kAllocs,         // id: an allocation
-    kDeployments,    // id: a deployment
-    kAllocsOfNode,   // id: a node
-    kOrdersOfNode,   // id: a node; only what the server changed
-    kOfJob,          // id, space: the job's allocations, evaluations and deployments
+    kNodes,         // id: a node
+    kJobs,          // id, space: a job and its versions
+    kEvals,         // id: an evaluation
+    kAllocs,        // id: an allocation
+    kDeployments,   // id: a deployment
+    kAllocsOfNode,  // id: a node
+    kOrdersOfNode,  // id: a node; only what the server changed
+    kOfJob,         // id, space: the job's allocations, evaluations and deployments
   };
   Kind kind = Kind::kJobs;
   std::string id;
@@ -195,8 +210,8 @@ class Snapshot {
   /// Counts by group, `queued` from the job's newest evaluations included.
   [[nodiscard]] JobSummary job_summary(const Job& job) const;
 
-  /// The index of the last commit that touched it; for X-Nomad-Index. Of something that is not there:
-  /// of its kind.
+  /// The index of the last commit that touched it; for X-Nomad-Index. Of something that is not
+  /// there: of its kind.
   [[nodiscard]] uint64_t last_change(const Topic& topic) const;
 
  private:

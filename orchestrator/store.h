@@ -1,11 +1,11 @@
 // Store: where commits become durable. A log of commits, with checkpoints behind it.
 //
-// Implementations: MemoryStore (-dev: nothing is kept), drivers/sqlite (one machine), Consul KV (later).
-// Owner: main.cc. Thread: the control loop calls; the work is done on the pool.
+// Implementations: MemoryStore (-dev: nothing is kept), drivers/sqlite (one machine), Consul KV
+// (later). Owner: main.cc. Thread: the control loop calls; the work is done on the pool.
 //
 // Rules: nothing is published or acknowledged before append() said so. Commits come in order, each
-// index one above the last. An append that fails leaves none of its commits, or reports kInternal where
-// that cannot be known; the server then stops writing (tasks go on).
+// index one above the last. An append that fails leaves none of its commits, or reports kInternal
+// where that cannot be known; the server then stops writing (tasks go on).
 #pragma once
 
 #include <functional>
@@ -24,8 +24,8 @@ class Store {
   virtual ~Store() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
 
-  /// What is durable: the newest checkpoint and the commits after it. An empty snapshot (index 0) is a
-  /// new store. kInvalid: it is there and cannot be read; nothing was changed.
+  /// What is durable: the newest checkpoint and the commits after it. An empty snapshot (index 0)
+  /// is a new store. kInvalid: it is there and cannot be read; nothing was changed.
   virtual Task<Result<Snapshot>> load() = 0;
   /// All of these or none, durably. The records do not change any more.
   virtual Task<Result<void>> append(std::vector<std::shared_ptr<const Commit>> commits) = 0;
@@ -47,10 +47,11 @@ class MemoryStore final : public Store {
   Task<Result<void>> checkpoint(Snapshot) override { co_return Result<void>(); }
 };
 
-/// One JSON object: the commit's records with what differs from their defaults. An allocation names its
-/// job's version instead of holding it.
+/// One JSON object: the commit's records with what differs from their defaults. An allocation names
+/// its job's version instead of holding it.
 std::string encode_commit(const Commit& commit);
-/// `tables`: where the versions that its allocations name are, if they are not in the commit itself.
+/// `tables`: where the versions that its allocations name are, if they are not in the commit
+/// itself.
 Result<Commit> decode_commit(std::string_view text, const Snapshot& before);
 /// The whole snapshot as commits of at most `max_records` records, in an order in which they can be
 /// applied; for checkpoints.

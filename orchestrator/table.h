@@ -1,13 +1,15 @@
-// Table<T>: an ordered map of records that is cheap to share: a B+-tree whose nodes are copied on write.
+// Table<T>: an ordered map of records that is cheap to share: a B+-tree whose nodes are copied on
+// write.
 //
-// Copying a Table takes constant time and gives a snapshot. A change copies only the path to the record,
-// and not even that where nobody else holds it, so a commit of many changes costs what it touches.
+// Copying a Table takes constant time and gives a snapshot. A change copies only the path to the
+// record, and not even that where nobody else holds it, so a commit of many changes costs what it
+// touches.
 //
-// Thread: a Table is changed by one thread; copies of it may be read and dropped on any thread. Reference
-// counts are atomic; a node that is reachable from two tables is never written.
+// Thread: a Table is changed by one thread; copies of it may be read and dropped on any thread.
+// Reference counts are atomic; a node that is reachable from two tables is never written.
 //
-// T has `RecordKey record_key(const T&)` (found by argument-dependent lookup); the key's strings live in
-// the record and do not change while it is in a table.
+// T has `RecordKey record_key(const T&)` (found by argument-dependent lookup); the key's strings
+// live in the record and do not change while it is in a table.
 #pragma once
 
 #include <algorithm>
@@ -22,14 +24,15 @@
 
 namespace sluice::orchestrator {
 
-/// Ordered by id, then namespace, then number. Jobs sort by id first so that prefixes of ids are ranges.
+/// Ordered by id, then namespace, then number. Jobs sort by id first so that prefixes of ids are
+/// ranges.
 struct RecordKey {
   std::string_view id;
   std::string_view space;
   uint64_t number = 0;
 
-  /// The id's first eight bytes as a number that sorts as they do: most comparisons end here, in the
-  /// tree's own memory, without a look at the record.
+  /// The id's first eight bytes as a number that sorts as they do: most comparisons end here, in
+  /// the tree's own memory, without a look at the record.
   [[nodiscard]] uint64_t head() const {
     unsigned char bytes[8] = {};
     std::memcpy(bytes, id.data(), std::min<size_t>(id.size(), 8));
@@ -78,8 +81,8 @@ class Table {
     return found ? *found : nullptr;
   }
 
-  /// Calls visit(const Pointer&) in order from the first record whose key is not below `from`, until it
-  /// returns false.
+  /// Calls visit(const Pointer&) in order from the first record whose key is not below `from`,
+  /// until it returns false.
   template <class F>
   void visit_from(const RecordKey& from, F&& visit) const {
     if (root_) walk(*root_, from.head(), from, true, visit);
@@ -134,8 +137,8 @@ class Table {
     return old;
   }
 
-  /// The record for changing, copied first if a snapshot holds it too; nullptr: not there. Its key must
-  /// stay. The reference ends at the next call of a changing function or copy of the table.
+  /// The record for changing, copied first if a snapshot holds it too; nullptr: not there. Its key
+  /// must stay. The reference ends at the next call of a changing function or copy of the table.
   T* edit(const RecordKey& key) {
     if (!find(key)) return nullptr;
     const uint64_t head = key.head();
@@ -169,7 +172,8 @@ class Table {
     std::atomic<uint32_t> references = 1;
     const bool leaf;
     uint8_t count = 0;
-    uint64_t heads[kWidth];  // of the records, or of each child's first record when it was last split
+    uint64_t
+        heads[kWidth];  // of the records, or of each child's first record when it was last split
     alignas(Pointer) unsigned char storage[kWidth * sizeof(Pointer)];
 
     Pointer* values() { return reinterpret_cast<Pointer*>(storage); }
@@ -184,7 +188,8 @@ class Table {
   static void release(Node* node) {
     if (node && node->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete node;
   }
-  /// Makes the node ours alone. Only the one thread that changes tables makes counts grow from one here.
+  /// Makes the node ours alone. Only the one thread that changes tables makes counts grow from one
+  /// here.
   static void own(Node*& node) {
     if (node->references.load(std::memory_order_acquire) == 1) return;
     Node* copy = new Node(node->leaf);
@@ -216,7 +221,8 @@ class Table {
     while (at < leaf.count && leaf.heads[at] == head && record_key(*leaf.values()[at]) < key) ++at;
     return at;
   }
-  /// In an inner node: the child that holds the key if any does. Child 0 also takes what is below all.
+  /// In an inner node: the child that holds the key if any does. Child 0 also takes what is below
+  /// all.
   static size_t child_of(const Node& node, uint64_t head, const RecordKey& key) {
     size_t at = static_cast<size_t>(std::upper_bound(node.heads, node.heads + node.count, head) -
                                     node.heads);
@@ -284,8 +290,8 @@ class Table {
     return old;
   }
 
-  /// Moves what is from `keep` on into a new right neighbour. Appending in order splits near the end, so
-  /// that leaves stay full.
+  /// Moves what is from `keep` on into a new right neighbour. Appending in order splits near the
+  /// end, so that leaves stay full.
   static Node* split(Node& node, size_t keep) {
     Node* right = new Node(node.leaf);
     right->count = static_cast<uint8_t>(node.count - keep);

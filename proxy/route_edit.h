@@ -1,9 +1,9 @@
 // What the orchestrator says to the data plane: plain data, and the one interface that takes it.
 //
-// A tag (`urlprefix-host/path opts`) or a route command becomes a RouteSpec; the specs of one source (a
-// service, the static backend) are one RouteEdit; RouteSink::apply() makes them live. This is the only
-// header of proxy/ that orchestrator/ includes; it lives in a library of its own (sluice_route_edit), so
-// that nothing else of the data plane links there.
+// A tag (`urlprefix-host/path opts`) or a route command becomes a RouteSpec; the specs of one
+// source (a service, the static backend) are one RouteEdit; RouteSink::apply() makes them live.
+// This is the only header of proxy/ that orchestrator/ includes; it lives in a library of its own
+// (sluice_route_edit), so that nothing else of the data plane links there.
 //
 // Everything here but RouteSink is a value: copy it, move it, any thread.
 #pragma once
@@ -37,8 +37,8 @@ struct Destination {
   bool operator==(const Destination&) const = default;
 };
 
-/// As the trace and the routes page show it: `http://10.0.0.1:5000/` (a path only for http, which is what
-/// fabio prints), `https://[::1]:443`, `tcp://10.0.0.1:5000`.
+/// As the trace and the routes page show it: `http://10.0.0.1:5000/` (a path only for http, which
+/// is what fabio prints), `https://[::1]:443`, `tcp://10.0.0.1:5000`.
 std::string to_string(const Destination& destination);
 
 /// How a route's endpoints are chosen. kDefault is what `-proxy.strategy` says.
@@ -59,26 +59,26 @@ struct AddressRange {
 };
 
 struct RouteOptions {
-  double weight = 0;               // the fixed fraction; 0: an equal share of what is left
-  std::string strip;               // `strip=/p`, with its leading slash
-  std::string prepend;             // `prepend=/p`, with its leading slash
-  std::string host;                // "": the client's Host; "dst": the destination's; else this name
+  double weight = 0;    // the fixed fraction; 0: an equal share of what is left
+  std::string strip;    // `strip=/p`, with its leading slash
+  std::string prepend;  // `prepend=/p`, with its leading slash
+  std::string host;     // "": the client's Host; "dst": the destination's; else this name
   bool tls_skip_verify = false;
-  bool proxy_protocol = false;     // `pxyproto=true`: PROXY v1 to the upstream
+  bool proxy_protocol = false;  // `pxyproto=true`: PROXY v1 to the upstream
   std::string grpc_server_name;
-  std::string auth;                // name of an auth scheme (`-proxy.auth`)
+  std::string auth;  // name of an auth scheme (`-proxy.auth`)
   std::string register_name;
-  uint16_t redirect_code = 0;      // 300 to 399: this route answers by itself
-  std::string redirect_url;        // may hold $host and $path
+  uint16_t redirect_code = 0;       // 300 to 399: this route answers by itself
+  std::string redirect_url;         // may hold $host and $path
   std::vector<AddressRange> allow;  // at most one of allow and deny is not empty
   std::vector<AddressRange> deny;
   Strategy strategy = Strategy::kDefault;
   Matcher matcher = Matcher::kDefault;
   HashInput hash_input = HashInput::kNone;
-  std::string hash_name;           // the header's or cookie's name
-  std::string sticky_cookie;       // `sticky=name`: a cookie that names the endpoint
-  std::string text;                // the options as written, less weight: what the routes API shows
-  std::string ignored;             // those among them that are not known, for the log
+  std::string hash_name;      // the header's or cookie's name
+  std::string sticky_cookie;  // `sticky=name`: a cookie that names the endpoint
+  std::string text;           // the options as written, less weight: what the routes API shows
+  std::string ignored;        // those among them that are not known, for the log
 
   bool operator==(const RouteOptions&) const = default;
 };
@@ -86,13 +86,13 @@ struct RouteOptions {
 /// One instance of a service under one host and path, or under a port.
 struct RouteSpec {
   std::string service;
-  std::string instance;            // the service's id; the drain is asked for by it
-  std::string host;                // lower case; "" any; may hold `*`; may hold a port, then literal
-  std::string path;                // "/..." for a host; empty when `host` is ":port"
+  std::string instance;  // the service's id; the drain is asked for by it
+  std::string host;      // lower case; "" any; may hold `*`; may hold a port, then literal
+  std::string path;      // "/..." for a host; empty when `host` is ":port"
   Destination destination;
   RouteOptions options;
-  std::vector<std::string> tags;   // the service's other tags
-  bool healthy = true;             // false: the route exists, and this instance gets nothing (503, not 404)
+  std::vector<std::string> tags;  // the service's other tags
+  bool healthy = true;  // false: the route exists, and this instance gets nothing (503, not 404)
 
   bool operator==(const RouteSpec&) const = default;
 };
@@ -100,7 +100,7 @@ struct RouteSpec {
 /// A route that was left out: it never blocks the others. Shown by the API and logged once.
 struct RejectedRoute {
   std::string service;
-  std::string tag;                 // the tag or the command, as written
+  std::string tag;  // the tag or the command, as written
   std::string reason;
 
   bool operator==(const RejectedRoute&) const = default;
@@ -108,7 +108,7 @@ struct RejectedRoute {
 
 /// Replaces everything that this key said before. An empty list removes it.
 struct RouteEdit {
-  std::string key;                 // a service's name, or "static", "manual", ...: one key a source
+  std::string key;  // a service's name, or "static", "manual", ...: one key a source
   std::vector<RouteSpec> routes;
   std::vector<RejectedRoute> rejected;
 };
@@ -118,28 +118,30 @@ struct TagContext {
   std::string_view prefix = "urlprefix-";
   std::string_view service;
   std::string_view instance;
-  std::string_view address;        // ServiceAddress, else the node's address
+  std::string_view address;  // ServiceAddress, else the node's address
   uint16_t port = 0;
-  std::string_view datacenter;     // $DC and ${DC}
-  std::span<const std::string> tags;  // all tags of the service; those without the prefix become route tags
+  std::string_view datacenter;  // $DC and ${DC}
+  std::span<const std::string>
+      tags;  // all tags of the service; those without the prefix become route tags
 };
 
 struct TagLimits {
   size_t tag_bytes = 16 * 1024;
-  size_t ranges = 1024;            // allow= and deny=
+  size_t ranges = 1024;  // allow= and deny=
 };
 
-/// fabio's tag language. nullopt: not a route tag. An error: a route tag that is wrong, with the reason.
+/// fabio's tag language. nullopt: not a route tag. An error: a route tag that is wrong, with the
+/// reason.
 Result<std::optional<RouteSpec>> parse_tag(std::string_view tag, const TagContext& context,
                                            const TagLimits& limits = {});
 
-/// The options alone (`strip=/p proto=tcp ...`), as the opts of a route command hold them. `proto` sets
-/// the scheme; `weight` sets options.weight.
+/// The options alone (`strip=/p proto=tcp ...`), as the opts of a route command hold them. `proto`
+/// sets the scheme; `weight` sets options.weight.
 Result<RouteOptions> parse_options(std::string_view text, Scheme& scheme,
                                    const TagLimits& limits = {});
 
-/// `mysite.com/path`, `mysite.com:9999/`, `/path`, `:3306`, `10.0.0.1:3306` into host and path. The host
-/// comes out in lower case.
+/// `mysite.com/path`, `mysite.com:9999/`, `/path`, `:3306`, `10.0.0.1:3306` into host and path. The
+/// host comes out in lower case.
 struct HostPath {
   std::string host;
   std::string path;
@@ -151,21 +153,21 @@ Result<Destination> parse_destination(std::string_view text);
 
 /// Takes edits from the control loop. Implemented by proxy's publisher, and by fakes in tests.
 ///
-/// Threads: every call comes from the control loop; callbacks run there too, never inside the call that
-/// was given them.
+/// Threads: every call comes from the control loop; callbacks run there too, never inside the call
+/// that was given them.
 class RouteSink {
  public:
   virtual ~RouteSink() = default;
 
-  /// Makes the edits live, all in one version, and returns that version (versions grow by one). Keys that
-  /// are not mentioned stay as they are: absence is not an order. Edits that change nothing return the
-  /// current version.
+  /// Makes the edits live, all in one version, and returns that version (versions grow by one).
+  /// Keys that are not mentioned stay as they are: absence is not an order. Edits that change
+  /// nothing return the current version.
   virtual uint64_t apply(std::vector<RouteEdit> edits) = 0;
 
-  /// Calls `done` once no reactor can pick an endpoint of these instances any more (each has acknowledged
-  /// a version, `version` or later, without them) and no exchange or tunnel is under way there. An
-  /// instance that has no route is drained as soon as `version` is acknowledged. There is no time limit
-  /// here: the caller has one (drain_timeout).
+  /// Calls `done` once no reactor can pick an endpoint of these instances any more (each has
+  /// acknowledged a version, `version` or later, without them) and no exchange or tunnel is under
+  /// way there. An instance that has no route is drained as soon as `version` is acknowledged.
+  /// There is no time limit here: the caller has one (drain_timeout).
   virtual void when_drained(std::vector<std::string> instances, uint64_t version,
                             std::move_only_function<void()> done) = 0;
 

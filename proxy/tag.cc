@@ -1,4 +1,5 @@
-// The parsers behind proxy/route_edit.h: tags, options, sources, destinations, address ranges. Pure.
+// The parsers behind proxy/route_edit.h: tags, options, sources, destinations, address ranges.
+// Pure.
 #include <arpa/inet.h>
 
 #include <algorithm>
@@ -74,9 +75,8 @@ std::optional<uint16_t> parse_port(std::string_view text) {
 
 /// A control byte in a host, path or header value could end a line of a request or of a log.
 bool has_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-  });
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 Result<AddressRange> parse_range(std::string_view text) {
@@ -149,14 +149,15 @@ Result<void> parse_redirect(std::string_view value, RouteOptions& options) {
   unsigned number = 0;
   const auto [end, error] = std::from_chars(code.data(), code.data() + code.size(), number);
   if (error != std::errc() || end != code.data() + code.size() || number < 300 || number > 399) {
-    return fail(Code::kInvalid, "redirect={:?}: expected redirect=CODE,URL with a code from 300 to 399",
-                value);
+    return fail(Code::kInvalid,
+                "redirect={:?}: expected redirect=CODE,URL with a code from 300 to 399", value);
   }
   options.redirect_code = static_cast<uint16_t>(number);
   if (comma == std::string_view::npos) return {};
   const std::string_view url = value.substr(comma + 1);
   if (!url.starts_with("http://") && !url.starts_with("https://")) {
-    return fail(Code::kInvalid, "redirect={:?}: the URL must begin with http:// or https://", value);
+    return fail(Code::kInvalid, "redirect={:?}: the URL must begin with http:// or https://",
+                value);
   }
   options.redirect_url = url;
   return {};
@@ -201,8 +202,8 @@ Result<void> parse_matcher(std::string_view value, RouteOptions& options) {
   } else if (value == "regex") {
     options.matcher = Matcher::kRegex;
   } else {
-    return fail(Code::kInvalid,
-                "matcher={:?}: expected prefix, iprefix, glob, segment or regex", value);
+    return fail(Code::kInvalid, "matcher={:?}: expected prefix, iprefix, glob, segment or regex",
+                value);
   }
   return {};
 }
@@ -352,7 +353,8 @@ Result<Destination> parse_destination(std::string_view text) {
     if (end == std::string_view::npos) return fail(Code::kInvalid, "{:?} lacks a ]", text);
     out.host = lower(authority.substr(1, end - 1));
     const std::string_view rest = authority.substr(end + 1);
-    if (!rest.empty() && rest[0] != ':') return fail(Code::kInvalid, "{:?} has no valid port", text);
+    if (!rest.empty() && rest[0] != ':')
+      return fail(Code::kInvalid, "{:?} has no valid port", text);
     port = rest.empty() ? rest : rest.substr(1);
   } else {
     const size_t colon = authority.find(':');

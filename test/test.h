@@ -1,5 +1,6 @@
-// The unit tests' one door to doctest. doctest's short names are off, because CHECK is ours (core/check.h):
-// tests say TEST_CASE, SUBCASE, EXPECT (goes on after a failure) and REQUIRE (ends the case).
+// The unit tests' one door to doctest. doctest's short names are off, because CHECK is ours
+// (core/check.h): tests say TEST_CASE, SUBCASE, EXPECT (goes on after a failure) and REQUIRE (ends
+// the case).
 #pragma once
 
 #define DOCTEST_CONFIG_NO_SHORT_MACRO_NAMES

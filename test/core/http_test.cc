@@ -1,4 +1,5 @@
-// The control plane's HTTP client against its server, and both against raw bytes, over real sockets.
+// The control plane's HTTP client against its server, and both against raw bytes, over real
+// sockets.
 #include <string>
 #include <vector>
 
@@ -90,8 +91,8 @@ TEST_CASE("requests in a row use one connection, and bodies go both ways") {
   auto body = [](HttpClient& client) -> Task<void> {
     for (int i = 0; i < 3; ++i) {
       const std::string payload(static_cast<size_t>(i) * 300'000, 'b');
-      Result<HttpResponse> got =
-          co_await client.send({.method = "PUT", .target = "/a?x=1", .headers = {}, .body = payload});
+      Result<HttpResponse> got = co_await client.send(
+          {.method = "PUT", .target = "/a?x=1", .headers = {}, .body = payload});
       REQUIRE(got);
       EXPECT_EQ(got->status, 200);
       EXPECT_EQ(*got->headers.find("x-method"), "PUT");

@@ -14,7 +14,9 @@ namespace sluice {
 namespace {
 
 int64_t fake_now_ns = 0;
-int64_t fake_wall_ns() { return fake_now_ns; }
+int64_t fake_wall_ns() {
+  return fake_now_ns;
+}
 
 struct Pipe {
   Pipe() { REQUIRE(pipe2(ends, O_CLOEXEC) == 0); }
@@ -105,8 +107,7 @@ TEST_CASE("a monitor sees levels below the log's own, until it leaves") {
   }
   EXPECT_EQ(seen, std::vector<std::string>{"1970/01/01 00:00:00 [DEBUG] one",
                                            "1970/01/01 00:00:00 [INFO] two"});
-  EXPECT_EQ(pipe.read_all(),
-            "1970/01/01 00:00:00 [INFO] two\n1970/01/01 00:00:00 [INFO] three\n");
+  EXPECT_EQ(pipe.read_all(), "1970/01/01 00:00:00 [INFO] two\n1970/01/01 00:00:00 [INFO] three\n");
 }
 
 TEST_CASE("lines from many threads come out whole and in each thread's order") {

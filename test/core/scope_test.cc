@@ -10,7 +10,9 @@ namespace sluice {
 
 namespace {
 
-Task<int> ready_value(int value) { co_return value; }
+Task<int> ready_value(int value) {
+  co_return value;
+}
 
 /// Says on the way out that it was destroyed, so that cancelling can be seen.
 struct Witness {
@@ -111,7 +113,8 @@ TEST_CASE("with_timeout gives the result in time, and cancels what is late") {
   EXPECT_EQ(log, "cancelled");
 }
 
-TEST_CASE("pool work returns its value to the loop; cancelled work runs and its result is dropped") {
+TEST_CASE(
+    "pool work returns its value to the loop; cancelled work runs and its result is dropped") {
   UvLoop loop;
   int seen = 0;
   Scope scope(loop);
@@ -124,9 +127,7 @@ TEST_CASE("pool work returns its value to the loop; cancelled work runs and its 
   EXPECT_EQ(seen, 7);
   {
     Scope cancelled(loop);
-    auto never = [&](UvLoop& on) -> Task<void> {
-      seen = co_await on_pool(on, [] { return 8; });
-    };
+    auto never = [&](UvLoop& on) -> Task<void> { seen = co_await on_pool(on, [] { return 8; }); };
     cancelled.spawn(never(loop));
     loop.post([&] { loop.post([&] { loop.stop(); }); });
     loop.run();

@@ -61,7 +61,9 @@ void round_trip(const Address& at) {
 
 }  // namespace
 
-TEST_CASE("8 MiB go there and back over TCP") { round_trip(Address{.ip = "127.0.0.1"}); }
+TEST_CASE("8 MiB go there and back over TCP") {
+  round_trip(Address{.ip = "127.0.0.1"});
+}
 
 TEST_CASE("8 MiB go there and back over a Unix socket, and a stale file is replaced") {
   const std::string dir = folder();
@@ -79,8 +81,7 @@ TEST_CASE("a refused connection names the address, and a port in use is a confli
   Result<std::unique_ptr<Listener>> second = network.listen(taken);
   REQUIRE(!second);
   EXPECT_EQ(second.error().code, Code::kConflict);
-  EXPECT_EQ(second.error().message,
-            "listen " + to_string(taken) + ": Address already in use");
+  EXPECT_EQ(second.error().message, "listen " + to_string(taken) + ": Address already in use");
   listener->reset();
   Scope scope(loop);
   auto body = [&]() -> Task<void> {
@@ -107,15 +108,13 @@ TEST_CASE("a task cancelled in read, write, accept and connect leaves nothing be
       (void)co_await (*listener)->accept();
     };
     auto reader = [&]() -> Task<void> {
-      Result<std::unique_ptr<Stream>> stream =
-          co_await network.connect((*listener)->local(), 5000);
+      Result<std::unique_ptr<Stream>> stream = co_await network.connect((*listener)->local(), 5000);
       REQUIRE(stream);
       char chunk[16];
       (void)co_await (*stream)->read(chunk);
     };
     auto writer = [&]() -> Task<void> {
-      Result<std::unique_ptr<Stream>> stream =
-          co_await network.connect((*listener)->local(), 5000);
+      Result<std::unique_ptr<Stream>> stream = co_await network.connect((*listener)->local(), 5000);
       REQUIRE(stream);
       (void)co_await (*stream)->write(std::string(64 << 20, 'x'));
     };
