@@ -6,6 +6,7 @@ import tempfile
 
 import pytest
 
+from helpers import agent as agent_helper
 from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import ports, process, tree
@@ -100,3 +101,23 @@ def dockerd():
     finally:
         daemon.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_agent(tmp_path):
+    """make_agent(name, dev=..., config=..., flags=...) -> an agent that is not started yet. At the
+    end each agent's jobs are stopped, so that no task outlives its test."""
+    made = []
+
+    def make(name="agent", **options):
+        made.append(agent_helper.Agent(tmp_path / name, **options))
+        return made[-1]
+    yield make
+    for agent in made:
+        agent.clean_up()
+
+
+@pytest.fixture
+def agent(make_agent):
+    """An agent in -dev mode that is ready."""
+    return make_agent().start()

@@ -1,14 +1,24 @@
 #!/usr/bin/env python3
 """What ./run does once build/sluice is there. Standard library only."""
 
+import http.client
+import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
 SLUICE = os.path.join(ROOT, "build", "sluice")
-BACKEND = os.path.join(ROOT, "build", "bench", "demo-backend")
+EXAMPLES = os.path.join(ROOT, "orchestrator", "examples")
+API, TRAFFIC, ROUTES = 4646, 9999, 9998
+HOST = "mysite.com:9999"
+ANSWER = "this is httpbackendservice, version: v1.0.0\n"
 STARTED = time.monotonic()
 
 
@@ -20,33 +30,260 @@ def step(text):
     print("==> [%3ds] %s" % (time.monotonic() - STARTED, text), flush=True)
 
 
-def check_version():
-    out = subprocess.run([SLUICE, "version"], capture_output=True, text=True, timeout=30)
-    if out.returncode != 0 or not out.stdout.lower().startswith("sluice "):
-        raise Failed("version: `sluice version` exited %d and printed %r"
-                     % (out.returncode, out.stdout + out.stderr))
-    step("ok: " + out.stdout.strip().splitlines()[0])
-
-
-def check_backend():
-    out = subprocess.run([BACKEND, "-http", "off", "-https", "off", "-lines", "2", "-exit", "0"],
-                         capture_output=True, text=True, timeout=30)
-    if out.returncode != 0 or out.stdout != "line 1\nline 2\n":
-        raise Failed("demo backend: exited %d and printed %r" % (out.returncode, out.stdout))
-    step("ok: demo backend")
-
-
-def main():
+def get(port, path, **headers):
+    """(status, text) of a GET on loopback."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        check_version()
-        check_backend()
-    except Failed as e:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode(errors="replace")
+    finally:
+        connection.close()
+
+
+def wait_until(part, condition, timeout, agent):
+    """condition()'s first true value; a part that does not come is a failure that names it."""
+    end = time.monotonic() + timeout
+    last = None
+    while time.monotonic() < end:
+        if agent.process.poll() is not None:
+            raise Failed("%s: the agent ended with exit code %d\n%s"
+                         % (part, agent.process.returncode, agent.tail()))
+        try:
+            last = condition()
+            if last:
+                return last
+        except (OSError, ValueError, http.client.HTTPException) as e:
+            last = e
+        time.sleep(0.05)
+    raise Failed("%s: not within %d s (last: %s)\n%s" % (part, timeout, last, agent.tail()))
+
+
+class Agent:
+    """`sluice agent -dev`; its lines are kept, and shown once it is live."""
+
+    def __init__(self):
+        path = os.path.join(ROOT, "build", "bench") + os.pathsep + os.environ.get("PATH", "")
+        self.lines = []
+        self.live = False
+        self.process = subprocess.Popen(
+            [SLUICE, "agent", "-dev", "-log.level=TRACE", "-log.access.target=stdout"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            errors="replace", env={**os.environ, "PATH": path}, start_new_session=True)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if self.live:
+                print(line, end="", flush=True)
+
+    def find(self, pattern, since=0):
+        return [line for line in self.lines[since:] if re.search(pattern, line)]
+
+    def tail(self):
+        return "the agent's last lines:\n  " + "\n  ".join(self.lines[-25:])
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise Failed("stop: the agent did not end within 30 s of SIGTERM\n" + self.tail())
+        self.reader.join(5)
+        return code
+
+
+def sluice(*arguments):
+    """(exit code, output) of a verb."""
+    out = subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=120)
+    return out.returncode, out.stdout + out.stderr
+
+
+def show(title, text):
+    print("\n# %s" % title)
+    print(text.rstrip("\n") + "\n", flush=True)
+
+
+def port_is_free(port):
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+def prepare_docker():
+    """The images that the job names, made from the demo backend where they are not there."""
+    from helpers import docker as helper
+    docker = helper.running()
+    if not docker:
+        raise Failed("docker: no Docker daemon answers on its socket")
+    for name, arguments in helper.IMAGES.items():
+        status, _ = docker.request("GET", "/images/%s/json" % name)
+        if status == 404:
+            step("building the image %s from the demo backend" % name)
+            docker.build(name, arguments)
+
+
+def routes():
+    """The targets that the balancer has for the job's host."""
+    status, text = get(ROUTES, "/api/routes")
+    if status != 200:
+        raise ValueError("GET /api/routes: %d" % status)
+    return [r for r in json.loads(text) if r.get("host") == HOST]
+
+
+def bring_up(agent, job_file):
+    code, text = sluice("version")
+    if code != 0:
+        raise Failed("version: exit code %d: %s" % (code, text))
+    step("starting `sluice agent -dev`")
+    wait_until("agent", lambda: get(API, "/v1/status/leader")[0] == 200, 20, agent)
+    wait_until("balancer", lambda: get(ROUTES, "/health")[0] == 200, 20, agent)
+
+    step("submitting %s" % os.path.relpath(job_file, ROOT))
+    code, text = sluice("job", "run", job_file)
+    show("sluice job run " + os.path.basename(job_file), text)
+    if code != 0:
+        raise Failed("job run: exit code %d\n%s" % (code, agent.tail()))
+    step("waiting until both instances pass their check and are routed to")
+    wait_until("service", lambda: len(routes()) == 2, 60, agent)
+
+
+def send_request(agent):
+    """The request through the balancer, and what it left in the logs."""
+    since = len(agent.lines)
+    status, body = get(TRAFFIC, "/", Host=HOST, Trace="abc")
+    wait_until("access log", lambda: agent.find(r'"GET / HTTP/1.1" \d+ \d+$', since), 10, agent)
+    wait_until("trace", lambda: agent.find(r"\[TRACE\] abc Routing to", since), 10, agent)
+    return status, body, agent.find(r"\[TRACE\] abc |\"GET / HTTP/1.1\"", since)
+
+
+def check_request(status, body, lines):
+    if (status, body) != (200, ANSWER):
+        raise Failed("request: answered %s %r" % (status, body))
+    stamp = r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[TRACE\] abc "
+    wanted = [stamp + r"Tracing mysite\.com:9999/$",
+              stamp + r"Matching hosts: \[mysite\.com:9999\]$",
+              stamp + r"Match mysite\.com:9999/$",
+              stamp + r"Routing to service httpbackend on http://127\.0\.0\.1:\d+/$"]
+    traces = [line for line in lines if "[TRACE]" in line]
+    if len(traces) != 4 or not all(re.search(w, t) for w, t in zip(wanted, traces)):
+        raise Failed("trace: " + "\n".join(traces))
+    access = [line for line in lines if "[TRACE]" not in line]
+    pattern = (r'^127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\] '
+               r'"GET / HTTP/1\.1" 200 44$')
+    if len(access) != 1 or not re.search(pattern, access[0]):
+        raise Failed("access log: " + "\n".join(access))
+    step("ok: the answer, its four trace lines and its access line")
+
+
+def check_rest(agent):
+    status, _ = get(TRAFFIC, "/", Host="nobody.example")
+    if status != 404:
+        raise Failed("unknown host: %d instead of 404" % status)
+    step("ok: an unknown host gets 404")
+    for port, path in ((API, "/"), (ROUTES, "/")):
+        status, body = get(port, path)
+        if status in (301, 302, 307):
+            status, body = get(port, path + ("ui/" if port == API else "routes"))
+        if status != 200 or "<html" not in body.lower():
+            raise Failed("page on port %d: %d" % (port, status))
+    step("ok: both pages")
+    targets = {r["dst"] for r in routes()}
+    seen = set()
+    for _ in range(200):
+        seen.add(get(TRAFFIC, "/env/NOMAD_ALLOC_INDEX", Host=HOST)[1])
+    if len(targets) != 2 or len(seen) != 2:
+        raise Failed("balancing: targets %s, answered by %s" % (targets, seen))
+    step("ok: both instances answer")
+
+
+def take_down(agent, verify):
+    backends = [int(r["dst"].rstrip("/").rpartition(":")[2]) for r in routes()]
+    code, text = sluice("job", "stop", "httpbackend")
+    if code != 0:
+        raise Failed("job stop: exit code %d: %s" % (code, text))
+    wait_until("job stop", lambda: not routes() and all(map(port_is_free, backends)), 40, agent)
+    if verify:
+        if get(TRAFFIC, "/", Host=HOST)[0] != 404:
+            raise Failed("job stop: the route still answers")
+        step("ok: stopping the job ends its tasks and takes its route away")
+    code = agent.stop()
+    if code != 0:
+        raise Failed("stop: the agent exited %d on SIGTERM\n%s" % (code, agent.tail()))
+    taken = [p for p in (API, TRAFFIC, ROUTES) if not port_is_free(p)]
+    if taken:
+        raise Failed("stop: ports still taken: %s" % taken)
+    if verify:
+        step("ok: the agent ends on SIGTERM, its ports are free")
+
+
+def has_agent():
+    """Whether this build has the agent yet (a build without it knows only its version)."""
+    return sluice("agent", "-h")[1] != sluice("version")[1]
+
+
+def main(arguments):
+    check, docker = "--check" in arguments, "--docker" in arguments
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    agent = None
+    try:
+        if not has_agent():
+            step("this build has no agent, job command and balancer yet: nothing to bring up; "
+                 "checked: it is built, and `sluice version` says " + sluice("version")[1].strip())
+            return 0
+        if docker:
+            prepare_docker()
+        taken = [p for p in (API, TRAFFIC, ROUTES) if not port_is_free(p)]
+        if taken:
+            raise Failed("ports: in use already: " + ", ".join(map(str, taken)))
+        agent = Agent()
+        bring_up(agent, os.path.join(EXAMPLES, "httpbackend-2.nomad" if docker else "demo.nomad"))
+        status, body, lines = send_request(agent)
+        show("sluice job status httpbackend", sluice("job", "status", "httpbackend")[1])
+        show("curl -H 'Host: %s' -H 'Trace: abc' http://127.0.0.1:%d/" % (HOST, TRAFFIC), body)
+        show("the agent's log of it", "\n".join(lines))
+        if check:
+            check_request(status, body, lines)
+            check_rest(agent)
+            take_down(agent, True)
+            step("all parts work")
+            return 0
+        for name, port in (("Jobs", API), ("Routes", ROUTES), ("Traffic", TRAFFIC)):
+            print("%-8s http://127.0.0.1:%d/" % (name, port))
+        print("\nThe agent's log follows. Ctrl-C stops everything.", flush=True)
+        agent.live = True
+        agent.process.wait()
+        raise Failed("the agent ended with exit code %d" % agent.process.returncode)
+    except KeyboardInterrupt:
+        print()
+        if agent and agent.process.poll() is None:
+            step("stopping the job and the agent")
+            agent.live = False
+            try:
+                take_down(agent, False)
+            except (Failed, OSError, http.client.HTTPException) as e:
+                print("run: %s" % e, file=sys.stderr)
+                return 1
+        return 0
+    except (Failed, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as e:
         print("run: failed: %s" % e, file=sys.stderr)
         return 1
-    step("the agent, the job command and the balancer are not in this build yet: "
-         "only the programs above were checked")
-    return 0
+    finally:
+        if agent and agent.process.poll() is None:
+            agent.process.send_signal(signal.SIGTERM)
+            try:
+                agent.process.wait(30)
+            except subprocess.TimeoutExpired:
+                agent.process.kill()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
