@@ -132,6 +132,7 @@ struct Commit {
   std::vector<Delete> deletes;  // after the upserts; deleting a job deletes its versions
   std::shared_ptr<ClusterMeta> meta;
 
+  [[nodiscard]] bool touches(RecordKind kind) const;
   [[nodiscard]] bool empty() const {
     return nodes.empty() && jobs.empty() && evals.empty() && allocs.empty() &&
            deployments.empty() && deletes.empty() && !meta;
@@ -232,16 +233,18 @@ class State {
 
   /// Applies the commit as index() + 1. CHECKs that what it refers to exists (an allocation's job).
   void apply(Commit& commit);
-  /// As apply, at the index that the commit carries: a store's log being replayed.
+  /// Takes the commit's and its records' indexes as they are: a store's log or checkpoint being
+  /// read.
   void replay(Commit& commit);
 
  private:
-  void apply_at(Commit& commit, uint64_t index);
-  void put_node(std::shared_ptr<Node> node);
-  void put_job(std::shared_ptr<Job> job);
-  void put_eval(std::shared_ptr<Evaluation> eval);
-  void put_alloc(std::shared_ptr<Allocation> alloc);
-  void put_deployment(std::shared_ptr<Deployment> deployment);
+  void fill_indexes(Commit& commit);
+  void install(const Commit& commit);
+  void put_node(const std::shared_ptr<Node>& node);
+  void put_job(const std::shared_ptr<Job>& job);
+  void put_eval(const std::shared_ptr<Evaluation>& eval);
+  void put_alloc(const std::shared_ptr<Allocation>& alloc);
+  void put_deployment(const std::shared_ptr<Deployment>& deployment);
   void remove(const Commit::Delete& what);
   void remove_job(const std::string& space, const std::string& id);
   void trim_versions(const Job& job);
@@ -252,7 +255,27 @@ class State {
   std::shared_ptr<Tables> tables_;
 };
 
-/// The topics that a commit touched, for waking those who wait; sorted, each once.
-std::vector<Topic> touched(const Commit& commit);
+/// Calls visit(Topic::Kind, id, space) for each topic that an applied commit touched but for the
+/// whole kinds; some more than once.
+template <class F>
+void visit_touched(const Commit& commit, F&& visit) {
+  using Kind = Topic::Kind;
+  for (const auto& node : commit.nodes) visit(Kind::kNodes, node->id, "");
+  for (const auto& job : commit.jobs) visit(Kind::kJobs, job->id, job->namespace_);
+  for (const auto& eval : commit.evals) {
+    visit(Kind::kEvals, eval->id, "");
+    visit(Kind::kOfJob, eval->job_id, eval->namespace_);
+  }
+  for (const auto& alloc : commit.allocs) {
+    visit(Kind::kAllocs, alloc->id, "");
+    visit(Kind::kAllocsOfNode, alloc->node_id, "");
+    if (alloc->alloc_modify_index == commit.index) visit(Kind::kOrdersOfNode, alloc->node_id, "");
+    visit(Kind::kOfJob, alloc->job_id(), alloc->namespace_name());
+  }
+  for (const auto& deployment : commit.deployments) {
+    visit(Kind::kDeployments, deployment->id, "");
+    visit(Kind::kOfJob, deployment->job_id, deployment->namespace_);
+  }
+}
 
 }  // namespace sluice::orchestrator
