@@ -136,6 +136,26 @@ class on_pool {
   Executor::Ticket ticket_ = Executor::Ticket::kNone;
 };
 
+/// The task's result, or nothing once `stop` is set; the task is cancelled then.
+template <class T>
+Task<std::optional<T>> until(Executor& executor, Task<T> task, Event& stop) {
+  std::optional<T> result;
+  Event done(executor);
+  Scope scope(executor);
+  auto work = [](Task<T> inner, std::optional<T>& out, Event& event) -> Task<void> {
+    out.emplace(co_await inner);
+    event.set();
+  };
+  auto watch = [](Event& stopped, Event& event) -> Task<void> {
+    co_await stopped.wait();
+    event.set();
+  };
+  scope.spawn(work(std::move(task), result, done));
+  scope.spawn(watch(stop, done));
+  co_await done.wait();
+  co_return std::move(result);
+}
+
 /// The task's result, or kTimeout after `limit_ms`; the task is cancelled then.
 template <class T>
 Task<Result<T>> with_timeout(Executor& executor, int64_t limit_ms, Task<Result<T>> task) {

@@ -1,0 +1,25 @@
+// Drainer: how a node takes a stopping instance out of every balancer before its signal.
+//
+// Owner: main.cc wires it (orchestrator/route_source.h, where the balancer is in this process).
+// Thread: the control loop.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/task.h"
+
+namespace sluice::orchestrator {
+
+class Drainer {
+ public:
+  virtual ~Drainer() = default;
+  /// Marks the service instances draining: no balancer picks them any more. Ready once every balancer
+  /// has acknowledged and no request of theirs is under way there. No time limit here: the caller has
+  /// one. The mark stays until forget().
+  virtual Task<void> drain(std::vector<std::string> instances) = 0;
+  /// The instances are gone; what was kept of them may go.
+  virtual void forget(const std::vector<std::string>& instances) = 0;
+};
+
+}  // namespace sluice::orchestrator

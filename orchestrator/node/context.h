@@ -1,0 +1,48 @@
+// What the parts of a node share: its world, its facts, its drivers and its catalog.
+// Owner: the NodeAgent; outlives the runners. Thread: the control loop.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/env.h"
+#include "core/log.h"
+#include "orchestrator/catalog.h"
+#include "orchestrator/drain.h"
+#include "orchestrator/driver.h"
+#include "orchestrator/records.h"
+
+namespace sluice::orchestrator {
+
+struct NodeOptions {
+  std::string data_folder;       // absolute; client state in <data_folder>/client, tasks in .../alloc
+  std::string region = "global";
+  int64_t drain_timeout_ms = 30'000;      // a stopping task waits this long for its requests to finish
+  int64_t driver_retry_ms = 1'000;        // first wait where a driver does not answer; doubles
+  int64_t driver_retry_max_ms = 15'000;
+  int64_t fingerprint_interval_ms = 5'000;
+  int64_t mend_interval_ms = 30'000;
+};
+
+using DriverMap = std::map<std::string, std::unique_ptr<TaskDriver>>;
+
+struct NodeContext {
+  Env env;
+  Log& log;
+  Catalog& catalog;
+  Drainer* drainer;  // null: no balancer in this process
+  NodeOptions options;
+  std::string cluster_id;  // empty until the first registration
+  Node node;
+  DriverMap drivers;
+
+  TaskDriver* driver(const std::string& name) {
+    const auto found = drivers.find(name);
+    return found == drivers.end() ? nullptr : found->second.get();
+  }
+};
+
+}  // namespace sluice::orchestrator

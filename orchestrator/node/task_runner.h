@@ -1,0 +1,95 @@
+// TaskRunner: one task of an allocation from start to its last end: start, wait, restart by policy, kill.
+//
+// Owner: the AllocRunner, whose scope holds run(). Thread: the control loop. Destroying it leaves the task
+// running: the agent restarts without touching tasks, and the next agent recovers the handle.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/scope.h"
+#include "orchestrator/node/context.h"
+#include "orchestrator/node/restart_policy.h"
+#include "orchestrator/node/task_env.h"
+
+namespace sluice::orchestrator {
+
+/// What the node keeps on disk of a task: written before a start, so that a start whose outcome is unknown
+/// is said again with the same run number (TaskDriver::start is idempotent by it).
+struct LocalTask {
+  uint64_t run = 0;
+  bool starting = false;  // start() of `run` was said, its handle is not known yet
+  std::optional<TaskHandle> handle;
+  RestartHistory history;
+  TaskState state;
+};
+
+class TaskRunner {
+ public:
+  /// `changed`: the state changed (report it). `save`: ready once the local state is durable.
+  struct Hooks {
+    std::function<void()> changed;
+    std::function<Task<void>()> save;
+  };
+
+  TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& task, TaskFolders folders,
+             LocalTask local, Hooks hooks);
+
+  /// Ends when the task is dead for good.
+  Task<void> run();
+  /// The task goes down, once: signal, kill_timeout, SIGKILL. `reason` for its events.
+  void kill(std::string reason, bool fail_task = false);
+  /// Down and up again, without using up an attempt of its policy.
+  void restart(std::string reason);
+  Task<Result<void>> signal(std::string name);
+  /// A newer version of the allocation that changes nothing of the running task.
+  void set_alloc(AllocPtr alloc, const TaskConfig& task);
+
+  const std::string& name() const { return name_; }
+  const TaskConfig& config() const { return *task_; }
+  const LocalTask& local() const { return local_; }
+  const TaskState& state() const { return local_.state; }
+  const TaskEnv& environment() const { return *environment_; }
+  bool dead() const { return local_.state.state == TaskRunState::kDead; }
+  bool running() const { return local_.state.state == TaskRunState::kRunning; }
+  bool killed() const { return kill_wanted_.is_set(); }
+
+  void add_event(std::string type, std::string message, StringMap details = {},
+                 bool fails_task = false);
+
+ private:
+  enum class Begin : uint8_t { kRunning, kFailed, kKilled };
+
+  TaskSpec make_spec() const;
+  Task<Begin> begin();
+  Task<Begin> recover();
+  Task<Begin> start();
+  Task<TaskExit> wait_for_end();
+  Task<void> stop_task();
+  Task<void> forget_unfinished_start();
+  Task<bool> decide_next(const TaskExit& exit);
+  Task<void> set_running();
+  Task<void> set_dead(bool failed);
+  /// False when the task was killed meanwhile.
+  Task<bool> pause(int64_t delay_ms);
+  void report_exit(const TaskExit& exit);
+  int64_t now_ns() const { return context_.env.executor.wall_ns(); }
+
+  NodeContext& context_;
+  AllocPtr alloc_;
+  const TaskConfig* task_;
+  const std::string name_;
+  TaskFolders folders_;
+  LocalTask local_;
+  Hooks hooks_;
+  std::optional<TaskEnv> environment_;
+  TaskDriver* driver_;
+  Event kill_wanted_;
+  Event stop_wanted_;  // kill or restart
+  bool restart_wanted_ = false;
+  std::string last_driver_message_;
+};
+
+}  // namespace sluice::orchestrator
