@@ -57,8 +57,8 @@ std::string go_duration(int64_t ns) {
 
 Result<int64_t> parse_go_duration(std::string_view text) {
   const auto wrong = [text] {
-    return fail(Code::kInvalid, "'{}' is not a duration: want numbers with units, like 1h30m or 250ms",
-                text);
+    return fail(Code::kInvalid,
+                "'{}' is not a duration: want numbers with units, like 1h30m or 250ms", text);
   };
   std::string_view rest = text;
   const bool negative = rest.starts_with('-');
@@ -74,7 +74,8 @@ Result<int64_t> parse_go_duration(std::string_view text) {
     if (error != std::errc()) return wrong();
     rest.remove_prefix(static_cast<size_t>(end - rest.data()));
     size_t length = 0;
-    while (length < rest.size() && rest[length] != '.' && !(rest[length] >= '0' && rest[length] <= '9')) {
+    while (length < rest.size() && rest[length] != '.' &&
+           !(rest[length] >= '0' && rest[length] <= '9')) {
       ++length;
     }
     const int64_t unit = unit_of(rest.substr(0, length));

@@ -1,8 +1,8 @@
 // What coroutines on an executor are joined and woken with: Scope (children), Event (a condition),
 // sleep_for, on_pool and with_timeout.
 //
-// Thread: the executor's. Every wake-up is posted, so it comes from the top of a turn: setting an Event
-// or spawning a task never runs the other task inside the call.
+// Thread: the executor's. Every wake-up is posted, so it comes from the top of a turn: setting an
+// Event or spawning a task never runs the other task inside the call.
 #pragma once
 
 #include <cstdint>
@@ -116,12 +116,11 @@ class on_pool {
   ~on_pool() { executor_.cancel(ticket_); }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> task) {
-    ticket_ = executor_.post_to_pool(
-        [shared = shared_] { shared->result.emplace(shared->work()); },
-        [this, task] {
-          ticket_ = Executor::Ticket::kNone;
-          task.resume();
-        });
+    ticket_ = executor_.post_to_pool([shared = shared_] { shared->result.emplace(shared->work()); },
+                                     [this, task] {
+                                       ticket_ = Executor::Ticket::kNone;
+                                       task.resume();
+                                     });
   }
   T await_resume() { return std::move(*shared_->result); }
 

@@ -14,9 +14,9 @@ namespace sluice::orchestrator {
 class Drainer {
  public:
   virtual ~Drainer() = default;
-  /// Marks the service instances draining: no balancer picks them any more. Ready once every balancer
-  /// has acknowledged and no request of theirs is under way there. No time limit here: the caller has
-  /// one. The mark stays until forget().
+  /// Marks the service instances draining: no balancer picks them any more. Ready once every
+  /// balancer has acknowledged and no request of theirs is under way there. No time limit here: the
+  /// caller has one. The mark stays until forget().
   virtual Task<void> drain(std::vector<std::string> instances) = 0;
   /// The instances are gone; what was kept of them may go.
   virtual void forget(const std::vector<std::string>& instances) = 0;

@@ -18,10 +18,10 @@
 namespace sluice::orchestrator {
 
 struct NodeOptions {
-  std::string data_folder;       // absolute; client state in <data_folder>/client, tasks in .../alloc
+  std::string data_folder;  // absolute; client state in <data_folder>/client, tasks in .../alloc
   std::string region = "global";
-  int64_t drain_timeout_ms = 30'000;      // a stopping task waits this long for its requests to finish
-  int64_t driver_retry_ms = 1'000;        // first wait where a driver does not answer; doubles
+  int64_t drain_timeout_ms = 30'000;  // a stopping task waits this long for its requests to finish
+  int64_t driver_retry_ms = 1'000;    // first wait where a driver does not answer; doubles
   int64_t driver_retry_max_ms = 15'000;
   int64_t fingerprint_interval_ms = 5'000;
   int64_t mend_interval_ms = 30'000;

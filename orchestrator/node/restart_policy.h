@@ -17,7 +17,8 @@ struct RestartDecision {
   std::string reason;    // for the task's events
 };
 
-/// What the policy remembers of the past; kept on disk, so that an agent's restart gives no fresh attempts.
+/// What the policy remembers of the past; kept on disk, so that an agent's restart gives no fresh
+/// attempts.
 struct RestartHistory {
   int64_t interval_started_ns = 0;
   int64_t attempts = 0;  // restarts within the interval
@@ -29,9 +30,9 @@ struct RestartHistory {
   }
 };
 
-/// Of a task that ended by itself (not because it was told to). A batch task that succeeded is complete;
-/// a service's is started again. `jitter` in [0, 1) adds up to a quarter of the delay, so that instances
-/// that fail together do not come back together.
+/// Of a task that ended by itself (not because it was told to). A batch task that succeeded is
+/// complete; a service's is started again. `jitter` in [0, 1) adds up to a quarter of the delay, so
+/// that instances that fail together do not come back together.
 RestartDecision decide_restart(const RestartPolicy& policy, bool is_batch, bool success,
                                int64_t now_ns, double jitter, RestartHistory& history);
 

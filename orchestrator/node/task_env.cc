@@ -57,9 +57,9 @@ uint16_t port_inside(const TaskConfig& task, const AssignedPort& port) {
 
 TaskEnv::TaskEnv(const Node& node, const Allocation& alloc, const TaskConfig& task,
                  const TaskFolders& folders, std::string_view region) {
-  node_values_ = {{"node.unique.id", node.id},       {"node.unique.name", node.name},
+  node_values_ = {{"node.unique.id", node.id},          {"node.unique.name", node.name},
                   {"node.datacenter", node.datacenter}, {"node.class", node.node_class},
-                  {"node.pool", node.node_pool},     {"node.region", std::string(region)}};
+                  {"node.pool", node.node_pool},        {"node.region", std::string(region)}};
   for (const auto& [key, value] : node.attributes) node_values_.emplace("attr." + key, value);
   for (const auto& [key, value] : node.meta) node_values_.emplace("meta." + key, value);
   add_identity(node, alloc, task, folders, region);
@@ -155,17 +155,17 @@ std::string TaskEnv::expand(std::string_view text) const {
   }
 }
 
-Json TaskEnv::expand(const Json& value) const {
+Json TaskEnv::expand_json(const Json& value) const {
   if (value.is_string()) return Json(expand(value.as_string()));
   if (value.is_array()) {
     Json::Array items;
-    for (const Json& item : value.as_array()) items.push_back(expand(item));
+    for (const Json& item : value.as_array()) items.push_back(expand_json(item));
     return Json(std::move(items));
   }
   if (value.is_object()) {
     Json object = Json::object();
     for (const JsonMember& member : value.as_object()) {
-      object.set(expand(member.key), expand(member.value));
+      object.set(expand(member.key), expand_json(member.value));
     }
     return object;
   }

@@ -50,10 +50,10 @@ void TaskRunner::add_event(std::string type, std::string message, StringMap deta
 
 void TaskRunner::kill(std::string reason, bool fail_task) {
   if (dead() || kill_wanted_.is_set()) return;
-  if (!reason.empty()) add_event("Killing", std::move(reason), {}, fail_task);
-  if (fail_task) local_.state.failed = true;
-  kill_wanted_.set();
+  kill_wanted_.set();  // before the event, whose hook looks at it
   stop_wanted_.set();
+  if (fail_task) local_.state.failed = true;
+  if (!reason.empty()) add_event("Killing", std::move(reason), {}, fail_task);
 }
 
 void TaskRunner::restart(std::string reason) {
@@ -78,7 +78,7 @@ TaskSpec TaskRunner::make_spec() const {
   spec.node_id = context_.node.id;
   spec.job_id = alloc_->job->id;
   spec.group = alloc_->group;
-  spec.config = environment_->expand(task_->config);
+  spec.config = environment_->expand_json(task_->config);
   spec.env = environment_->variables();
   spec.user = task_->user;
   spec.task_folder = folders_.task;
@@ -90,10 +90,8 @@ TaskSpec TaskRunner::make_spec() const {
   }
   for (const AssignedPort& port : alloc_->ports) {
     if (!port.task.empty() && port.task != name_) continue;
-    spec.ports.push_back({.label = port.label,
-                          .host_ip = port.host_ip,
-                          .host_port = port.value,
-                          .to = port.to});
+    spec.ports.push_back(
+        {.label = port.label, .host_ip = port.host_ip, .host_port = port.value, .to = port.to});
   }
   if (task_->resources) {
     spec.cpu_mhz = task_->resources->cpu_mhz;
@@ -104,6 +102,8 @@ TaskSpec TaskRunner::make_spec() const {
 }
 
 Task<void> TaskRunner::set_running() {
+  Result<std::string> address = co_await driver_->address(*local_.handle);
+  driver_address_ = address ? std::move(*address) : std::string();
   local_.state.state = TaskRunState::kRunning;
   last_driver_message_.clear();
   co_await hooks_.save();
@@ -245,7 +245,8 @@ Task<TaskExit> TaskRunner::wait_for_end() {
     Result<TaskExit> exit = co_await driver_->wait(*local_.handle);
     if (exit) co_return *exit;
     if (exit.error().code != Code::kUnavailable) {
-      co_return TaskExit{.exit_code = -1, .error = exit.error().message, .finished_at_ns = now_ns()};
+      co_return TaskExit{
+          .exit_code = -1, .error = exit.error().message, .finished_at_ns = now_ns()};
     }
     co_await sleep_for(executor, retry_ms);
     retry_ms = std::min(retry_ms * 2, context_.options.driver_retry_max_ms);
@@ -272,10 +273,9 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
     restart_wanted_ = false;
     stop_wanted_.clear();
   } else {
-    const bool oneshot = alloc_->job->is_batch() ||
-                         (task_->lifecycle && !task_->lifecycle->sidecar);
-    const double jitter =
-        static_cast<double>(context_.env.random.next() >> 11) * 0x1.0p-53;
+    const bool oneshot =
+        alloc_->job->is_batch() || (task_->lifecycle && !task_->lifecycle->sidecar);
+    const double jitter = static_cast<double>(context_.env.random.next() >> 11) * 0x1.0p-53;
     const RestartDecision decision =
         decide_restart(task_->restart.value_or(RestartPolicy{.attempts = 0, .mode = "fail"}),
                        oneshot, exit.success(), now_ns(), jitter, local_.history);
@@ -305,7 +305,8 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
 Task<void> TaskRunner::run() {
   if (dead()) co_return;
   if (driver_ == nullptr) {
-    add_event("Driver Failure", fmt::format("this node has no driver '{}'", task_->driver), {}, true);
+    add_event("Driver Failure", fmt::format("this node has no driver '{}'", task_->driver), {},
+              true);
     local_.state.state = TaskRunState::kDead;
     local_.state.failed = true;
     hooks_.changed();
@@ -328,7 +329,8 @@ Task<void> TaskRunner::run() {
         exit = co_await wait_for_end();
         report_exit(exit);
         if (local_.handle) {
-          // The ended run is forgotten before its successor starts, so that names and ports are free.
+          // The ended run is forgotten before its successor starts, so that names and ports are
+          // free.
           (void)co_await driver_->remove(*local_.handle);
           local_.handle.reset();
         }

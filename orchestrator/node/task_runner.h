@@ -1,7 +1,9 @@
-// TaskRunner: one task of an allocation from start to its last end: start, wait, restart by policy, kill.
+// TaskRunner: one task of an allocation from start to its last end: start, wait, restart by policy,
+// kill.
 //
-// Owner: the AllocRunner, whose scope holds run(). Thread: the control loop. Destroying it leaves the task
-// running: the agent restarts without touching tasks, and the next agent recovers the handle.
+// Owner: the AllocRunner, whose scope holds run(). Thread: the control loop. Destroying it leaves
+// the task running: the agent restarts without touching tasks, and the next agent recovers the
+// handle.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +18,8 @@
 
 namespace sluice::orchestrator {
 
-/// What the node keeps on disk of a task: written before a start, so that a start whose outcome is unknown
-/// is said again with the same run number (TaskDriver::start is idempotent by it).
+/// What the node keeps on disk of a task: written before a start, so that a start whose outcome is
+/// unknown is said again with the same run number (TaskDriver::start is idempotent by it).
 struct LocalTask {
   uint64_t run = 0;
   bool starting = false;  // start() of `run` was said, its handle is not known yet
@@ -52,6 +54,8 @@ class TaskRunner {
   const LocalTask& local() const { return local_; }
   const TaskState& state() const { return local_.state; }
   const TaskEnv& environment() const { return *environment_; }
+  /// Where the running task is reached without the host's ports, or "".
+  const std::string& driver_address() const { return driver_address_; }
   bool dead() const { return local_.state.state == TaskRunState::kDead; }
   bool running() const { return local_.state.state == TaskRunState::kRunning; }
   bool killed() const { return kill_wanted_.is_set(); }
@@ -90,6 +94,7 @@ class TaskRunner {
   Event stop_wanted_;  // kill or restart
   bool restart_wanted_ = false;
   std::string last_driver_message_;
+  std::string driver_address_;
 };
 
 }  // namespace sluice::orchestrator

@@ -1,0 +1,387 @@
+#include "orchestrator/node/alloc_runner.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "orchestrator/node/services.h"
+
+namespace sluice::orchestrator {
+
+namespace {
+
+constexpr int64_t kMillisecondNs = 1'000'000;
+
+bool is_sidecar(const TaskConfig& task) {
+  return task.lifecycle && task.lifecycle->sidecar;
+}
+
+std::string check_key(const std::string& service_id, const std::string& check_id) {
+  return service_id + "/" + check_id;
+}
+
+}  // namespace
+
+AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc, LocalAlloc local,
+                         std::function<void(const std::string&)> changed)
+    : context_(context),
+      disk_(disk),
+      alloc_(std::move(alloc)),
+      local_(std::move(local)),
+      changed_hook_(std::move(changed)),
+      changed_(context.env.executor),
+      stop_wanted_(context.env.executor),
+      save_event_(context.env.executor),
+      scope_(context.env.executor) {
+  local_.alloc_id = alloc_->id;
+  make_tasks();
+}
+
+AllocRunner::Phase AllocRunner::phase_of(const TaskConfig& task) {
+  if (!task.lifecycle || task.lifecycle->hook.empty()) return Phase::kMain;
+  if (task.lifecycle->hook == "prestart") return Phase::kPrestart;
+  if (task.lifecycle->hook == "poststart") return Phase::kPoststart;
+  return Phase::kPoststop;
+}
+
+TaskFolders AllocRunner::folders(std::string_view task) const {
+  const std::string root = context_.options.data_folder + "/alloc/" + alloc_->id;
+  const std::string own = root + "/" + std::string(task);
+  return TaskFolders{.alloc = root + "/alloc",
+                     .local = own + "/local",
+                     .secrets = own + "/secrets",
+                     .task = own,
+                     .logs = root + "/alloc/logs"};
+}
+
+Result<void> AllocRunner::make_folders() {
+  // Tasks may run as other users, so the shared folders are open; secrets are not.
+  const std::string root = context_.options.data_folder + "/alloc/" + alloc_->id;
+  for (const char* part : {"/alloc/logs", "/alloc/data", "/alloc/tmp"}) {
+    Result<void> made = context_.env.disk.make_folders(root + part, 0755);
+    if (!made) return made;
+  }
+  for (const TaskConfig& task : alloc_->task_group().tasks) {
+    const TaskFolders own = folders(task.name);
+    for (const auto& [path, mode] :
+         {std::pair(own.local, 0755u), std::pair(own.task + "/tmp", 0777u),
+          std::pair(own.secrets, 0700u)}) {
+      Result<void> made = context_.env.disk.make_folders(path, mode);
+      if (!made) return made;
+    }
+  }
+  return {};
+}
+
+void AllocRunner::make_tasks() {
+  for (const TaskConfig& task : alloc_->task_group().tasks) {
+    LocalTask local;
+    if (const auto found = local_.tasks.find(task.name); found != local_.tasks.end()) {
+      local = found->second;
+    }
+    tasks_.push_back(
+        std::make_unique<TaskRunner>(context_, alloc_, task, folders(task.name), std::move(local),
+                                     TaskRunner::Hooks{.changed = [this] { task_changed(); },
+                                                       .save = [this] { return save(); }}));
+  }
+}
+
+TaskRunner* AllocRunner::task(std::string_view name) {
+  for (const auto& task : tasks_) {
+    if (task->name() == name) return task.get();
+  }
+  return nullptr;
+}
+
+Task<void> AllocRunner::save() {
+  const uint64_t mine = ++save_wanted_;
+  save_event_.pulse();
+  while (saved_ < mine) co_await save_event_.wait();
+}
+
+Task<void> AllocRunner::save_loop() {
+  for (;;) {
+    while (saved_ == save_wanted_) co_await save_event_.wait();
+    const uint64_t version = save_wanted_;
+    for (const auto& task : tasks_) local_.tasks[task->name()] = task->local();
+    Result<void> saved = co_await disk_.save(local_);
+    if (!saved) {
+      // The tasks go on. What is lost if the agent ends now is found again by the driver's own
+      // list.
+      context_.log.error("alloc {}: {}", alloc_->id.substr(0, 8), saved.error().message);
+    }
+    saved_ = version;
+    save_event_.pulse();
+  }
+}
+
+void AllocRunner::task_changed() {
+  for (const auto& task : tasks_) {
+    if (!task->dead()) continue;
+    if (task->state().failed) {
+      kill_where([&](const TaskRunner& other) { return &other != task.get(); },
+                 fmt::format("Task's sibling '{}' failed", task->name()));
+    } else if (task->config().leader) {
+      kill_where([&](const TaskRunner& other) { return &other != task.get(); },
+                 "Leader Task in Group dead");
+    }
+  }
+  refresh_registrations();
+  changed_.pulse();
+  changed_hook_(alloc_->id);
+}
+
+void AllocRunner::kill_where(const std::function<bool(const TaskRunner&)>& which,
+                             const std::string& reason) {
+  for (const auto& task : tasks_) {
+    // Poststop tasks run after the end of the others, whatever ended them.
+    if (phase_of(task->config()) == Phase::kPoststop) continue;
+    if (!task->dead() && !task->killed() && which(*task)) task->kill(reason);
+  }
+}
+
+template <class Condition>
+Task<void> AllocRunner::wait_for(Condition condition) {
+  while (!condition()) co_await changed_.wait();
+}
+
+bool AllocRunner::any_failed() const {
+  return std::any_of(tasks_.begin(), tasks_.end(),
+                     [](const auto& task) { return task->dead() && task->state().failed; });
+}
+
+void AllocRunner::start_phase(Phase phase) {
+  for (const auto& task : tasks_) {
+    if (phase_of(task->config()) == phase) scope_.spawn(task->run());
+  }
+}
+
+Task<void> AllocRunner::run() {
+  scope_.spawn(save_loop());
+  Result<void> made = make_folders();
+  if (!made) {
+    setup_error_ = made.error().message;
+    finished_ = true;
+    changed_hook_(alloc_->id);
+    co_return;
+  }
+  scope_.spawn(watch_stop());
+  scope_.spawn(watch_health());
+  const auto all = [this](Phase phase, auto condition) {
+    return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
+      return phase_of(task->config()) != phase || condition(*task);
+    });
+  };
+  const auto dead = [](const TaskRunner& task) { return task.dead(); };
+  start_phase(Phase::kPrestart);
+  co_await wait_for([&] {
+    return all(Phase::kPrestart, [](const TaskRunner& task) {
+      return task.dead() || (is_sidecar(task.config()) && task.running());
+    });
+  });
+  // A kill that came before a task's start is seen by its run(): it ends at once and says so.
+  start_phase(Phase::kMain);
+  co_await wait_for([&] {
+    return all(Phase::kMain, [](const TaskRunner& task) { return task.dead() || task.running(); });
+  });
+  start_phase(Phase::kPoststart);
+  co_await wait_for([&] { return all(Phase::kMain, dead); });
+  kill_where([](const TaskRunner&) { return true; }, "Main tasks in the group are done");
+  co_await wait_for([&] { return all(Phase::kPrestart, dead) && all(Phase::kPoststart, dead); });
+  start_phase(Phase::kPoststop);
+  co_await wait_for([&] { return all(Phase::kPoststop, dead); });
+  co_await save();
+  finished_ = true;
+  if (context_.drainer != nullptr) {
+    std::vector<std::string> ids;
+    for (const auto& registration : registrations_) ids.push_back(registration.id);
+    context_.drainer->forget(ids);
+  }
+  registrations_.clear();
+  changed_.pulse();
+  changed_hook_(alloc_->id);
+}
+
+void AllocRunner::stop() {
+  stop_wanted_.set();
+}
+
+/// Out of the catalog and the balancers first; the signal follows their last answer or the limit.
+Task<void> AllocRunner::drain() {
+  std::vector<std::string> ids;
+  for (const auto& registration : registrations_) ids.push_back(registration.id);
+  stopping_ = true;
+  refresh_registrations();
+  changed_hook_(alloc_->id);
+  if (context_.drainer == nullptr || ids.empty()) co_return;
+  auto drained = [](Drainer& drainer, std::vector<std::string> instances) -> Task<Result<void>> {
+    co_await drainer.drain(std::move(instances));
+    co_return Result<void>();
+  };
+  Result<void> done = co_await with_timeout(
+      context_.env.executor, context_.options.drain_timeout_ms, drained(*context_.drainer, ids));
+  if (!done) {
+    context_.log.warn("alloc {}: requests still under way after drain_timeout; stopping it now",
+                      alloc_->id.substr(0, 8));
+  }
+}
+
+Task<void> AllocRunner::watch_stop() {
+  co_await stop_wanted_.wait();
+  co_await drain();
+  const int64_t delay_ms = alloc_->task_group().shutdown_delay_ns / kMillisecondNs;
+  if (delay_ms > 0) co_await sleep_for(context_.env.executor, delay_ms);
+  const auto is_leader = [](const TaskRunner& task) { return task.config().leader; };
+  if (std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) { return is_leader(*t); })) {
+    kill_where(is_leader, "");
+    co_await wait_for([&] {
+      return std::all_of(tasks_.begin(), tasks_.end(),
+                         [&](const auto& t) { return !is_leader(*t) || t->dead(); });
+    });
+  }
+  kill_where([](const TaskRunner&) { return true; }, "");
+}
+
+void AllocRunner::update(AllocPtr alloc) {
+  alloc_ = std::move(alloc);
+  const TaskGroup& group = alloc_->task_group();
+  for (const auto& task : tasks_) {
+    if (const TaskConfig* config = group.task(task->name())) task->set_alloc(alloc_, *config);
+  }
+  refresh_registrations();
+  if (alloc_->server_terminal()) stop();
+  scope_.spawn(watch_health());
+  changed_.pulse();
+}
+
+void AllocRunner::refresh_registrations() {
+  std::vector<ServiceRegistration> wanted;
+  std::vector<std::string> problems;
+  const TaskGroup& group = alloc_->task_group();
+  const std::string prefix = registration_prefix(context_.cluster_id, context_.node.id);
+  bool all_running = true;
+  for (const auto& task : tasks_) {
+    if (phase_of(task->config()) == Phase::kMain && !task->running()) all_running = false;
+    if (stopping_ || !task->running() || task->killed()) continue;
+    std::vector<ServiceRegistration> made =
+        make_registrations(prefix, *alloc_, &task->config(), task->config().services,
+                           task->environment(), task->driver_address(), problems);
+    std::move(made.begin(), made.end(), std::back_inserter(wanted));
+  }
+  if (!stopping_ && all_running && !tasks_.empty() && !group.services.empty()) {
+    std::vector<ServiceRegistration> made = make_registrations(
+        prefix, *alloc_, nullptr, group.services, tasks_.front()->environment(), "", problems);
+    std::move(made.begin(), made.end(), std::back_inserter(wanted));
+  }
+  if (wanted == registrations_) return;
+  for (const std::string& problem : problems) {
+    context_.log.warn("alloc {}: {}", alloc_->id.substr(0, 8), problem);
+  }
+  registrations_ = std::move(wanted);
+}
+
+void AllocRunner::on_check(const CheckState& check) {
+  for (const auto& registration : registrations_) {
+    if (registration.id != check.service_id) continue;
+    checks_[check_key(check.service_id, check.check_id)] = check.status;
+    changed_.pulse();
+  }
+}
+
+bool AllocRunner::healthy_now() const {
+  const auto& update = alloc_->task_group().update;
+  for (const auto& task : tasks_) {
+    const Phase phase = phase_of(task->config());
+    if (phase == Phase::kPoststop) continue;
+    if (phase == Phase::kPrestart && !is_sidecar(task->config())) continue;
+    if (!task->running()) return false;
+  }
+  if (update && update->health_check != "checks") return true;
+  for (const auto& registration : registrations_) {
+    for (const auto& check : registration.checks) {
+      const auto status = checks_.find(check_key(registration.id, check.id));
+      if (status == checks_.end() || status->second != CheckStatus::kPassing) return false;
+    }
+  }
+  return true;
+}
+
+void AllocRunner::set_healthy(bool healthy, const std::string& why) {
+  local_.healthy = healthy;
+  local_.healthy_at_ns = context_.env.executor.wall_ns();
+  if (!healthy && !tasks_.empty()) tasks_.front()->add_event("Alloc Unhealthy", why);
+  ++save_wanted_;
+  save_event_.pulse();
+  changed_hook_(alloc_->id);
+}
+
+/// Says once whether this instance of a deployment came up: healthy for min_healthy_time on end
+/// before healthy_deadline.
+Task<void> AllocRunner::watch_health() {
+  const auto update = alloc_->task_group().update;
+  if (alloc_->deployment_id.empty() || local_.healthy || !update || stopping_) co_return;
+  if (update->health_check == "manual") co_return;
+  Executor& executor = context_.env.executor;
+  const int64_t deadline_ms = executor.now_ms() + update->healthy_deadline_ns / kMillisecondNs;
+  const int64_t needed_ms = update->min_healthy_time_ns / kMillisecondNs;
+  int64_t healthy_since_ms = -1;
+  while (!local_.healthy && !stopping_) {
+    const int64_t now_ms = executor.now_ms();
+    if (any_failed()) co_return set_healthy(false, "Unhealthy because of failed task");
+    if (!healthy_now()) {
+      healthy_since_ms = -1;
+    } else if (healthy_since_ms < 0) {
+      healthy_since_ms = now_ms;
+    }
+    if (healthy_since_ms >= 0 && now_ms - healthy_since_ms >= needed_ms) {
+      co_return set_healthy(true, "");
+    }
+    if (now_ms >= deadline_ms) {
+      co_return set_healthy(false, "Task not running and healthy by healthy_deadline");
+    }
+    const int64_t next_ms =
+        healthy_since_ms >= 0 ? std::min(healthy_since_ms + needed_ms, deadline_ms) : deadline_ms;
+    auto timer = [](Executor& on, int64_t ms) -> Task<bool> {
+      co_await sleep_for(on, ms);
+      co_return true;
+    };
+    co_await until(executor, timer(executor, std::max<int64_t>(next_ms - now_ms, 1)), changed_);
+  }
+}
+
+AllocUpdate AllocRunner::report() const {
+  AllocUpdate update{.alloc_id = alloc_->id,
+                     .client_status = ClientStatus::kPending,
+                     .client_description = {},
+                     .task_states = {},
+                     .healthy = local_.healthy,
+                     .healthy_at_ns = local_.healthy_at_ns,
+                     .busy_ports = {}};
+  bool pending = false;
+  bool running = false;
+  for (const auto& task : tasks_) {
+    update.task_states[task->name()] = task->state();
+    if (phase_of(task->config()) == Phase::kPoststop && !task->running()) continue;
+    pending |= task->state().state == TaskRunState::kPending;
+    running |= task->running();
+  }
+  if (!setup_error_.empty()) {
+    update.client_status = ClientStatus::kFailed;
+    update.client_description = setup_error_;
+  } else if (finished_) {
+    update.client_status = any_failed() ? ClientStatus::kFailed : ClientStatus::kComplete;
+    update.client_description = any_failed() ? "Failed tasks" : "All tasks have completed";
+  } else if (running) {
+    update.client_status = ClientStatus::kRunning;
+    update.client_description = "Tasks are running";
+  } else if (pending) {
+    update.client_description = "No tasks have started";
+  } else {
+    // All dead, the last one's state not yet on disk.
+    update.client_status = ClientStatus::kRunning;
+  }
+  return update;
+}
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,59 @@
+// LocalState: what a node keeps on its own disk of each allocation, to take its tasks over after a
+// restart of the agent: <data_folder>/client/allocs/<alloc id>.json, written whole
+// (Disk::write_file).
+//
+// Owner: the NodeAgent. Thread: the control loop; saves run on the pool. Limit: kFileBytes a file.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/env.h"
+#include "core/result.h"
+#include "core/task.h"
+#include "orchestrator/node/task_runner.h"
+
+namespace sluice::orchestrator {
+
+struct LocalAlloc {
+  std::string alloc_id;
+  std::map<std::string, LocalTask> tasks;
+  std::optional<bool> healthy;  // deployment health that was reported; sticky
+  int64_t healthy_at_ns = 0;
+};
+
+/// What of the cluster a node must not forget.
+struct LocalCluster {
+  std::string cluster_id;
+  uint64_t term = 0;  // of the last complete list acted on
+  uint64_t index = 0;
+};
+
+std::string encode_local_alloc(const LocalAlloc& alloc);
+Result<LocalAlloc> decode_local_alloc(std::string_view text);
+
+class LocalState {
+ public:
+  static constexpr size_t kFileBytes = 16 * 1024 * 1024;
+
+  LocalState(Env& env, std::string folder) : env_(env), folder_(std::move(folder)) {}
+
+  /// Makes the folders. The node's id is made once and kept.
+  Result<std::string> load_node_id();
+  Result<LocalCluster> load_cluster();
+  Result<void> save_cluster(const LocalCluster& cluster);
+  /// A file that cannot be read is an error: guessing would start a task twice.
+  Result<std::map<std::string, LocalAlloc>> load_allocs();
+  Task<Result<void>> save(const LocalAlloc& alloc);
+  Result<void> forget(const std::string& alloc_id);
+
+ private:
+  std::string alloc_path(const std::string& alloc_id) const {
+    return folder_ + "/allocs/" + alloc_id + ".json";
+  }
+
+  Env& env_;
+  std::string folder_;
+};
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,82 @@
+// NodeAgent: the node component. Says what this machine is, fetches what it should run, runs it,
+// reports back, and mends what differs.
+//
+// Owner: main.cc (or the simulation). Thread: the control loop. It meets the servers only at
+// NodeLink, and keeps the rule that absence is not an order (node_link.h). Destroying it stops no
+// task.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "core/scope.h"
+#include "orchestrator/node/alloc_runner.h"
+#include "orchestrator/node/context.h"
+#include "orchestrator/node/local_state.h"
+#include "orchestrator/node_link.h"
+
+namespace sluice::orchestrator {
+
+class NodeAgent {
+ public:
+  /// `context.node` holds what the configuration says of the node (name, datacenter, class, meta,
+  /// reserved ports); start() adds the machine's facts. `link` outlives the agent.
+  NodeAgent(NodeContext context, NodeLink& link);
+
+  /// Reads the local state and looks at the drivers. Before run().
+  Task<Result<void>> start();
+  /// Works until cancelled.
+  Task<void> run();
+  /// For -dev: stops every task and waits until all are gone. run() must be running.
+  Task<void> stop_all_tasks();
+
+  const Node& node() const { return context_.node; }
+  NodeContext& context() { return context_; }
+  /// The runner of an allocation on this node, or nullptr.
+  AllocRunner* find(const std::string& alloc_id);
+
+ private:
+  Task<void> fetch_loop();
+  Task<void> heartbeat_loop();
+  Task<void> report_loop();
+  Task<void> fingerprint_loop();
+  Task<void> mend_loop();
+
+  Task<void> register_until_done();
+  Task<bool> fingerprint_drivers();
+  bool accept_cluster(const std::string& cluster_id);
+  void apply(const DesiredAllocs& desired);
+  void apply_alloc(const AllocPtr& alloc);
+  void stop_absent(const std::set<std::string>& listed);
+  void sweep();
+  void changed(const std::string& alloc_id);
+  void publish_registrations();
+  Task<void> mend(TaskDriver& driver);
+  bool owns(const TaskHandle& handle) const;
+
+  NodeContext context_;
+  NodeLink& link_;
+  LocalState disk_;
+  LocalCluster cluster_;
+  std::map<std::string, LocalAlloc> restored_;  // read at start, not yet claimed by an allocation
+  std::map<std::string, std::unique_ptr<AllocRunner>> runners_;
+  std::set<std::string>
+      absent_;  // runners that a complete list did not hold: forgotten once finished
+  std::set<std::string> to_report_;
+  std::map<std::string, AllocUpdate> gone_;  // reports of what this node does not have
+  int64_t heartbeat_ttl_ms_ = 10'000;
+  uint64_t fetch_index_ = 0;
+  bool publish_posted_ = false;
+  bool foreign_cluster_said_ = false;
+  Event registered_;
+  Event report_wanted_;
+  Event register_wanted_;
+  Event listed_;  // a complete list has come
+  Scope runner_scope_;
+  Scope loops_;
+};
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,28 @@
+// The registrations of an allocation's services: ids, addresses, interpolated tags, checks.
+// Pure. Owner: the AllocRunner calls it at each change and hands the result to the catalog.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "orchestrator/catalog.h"
+#include "orchestrator/node/task_env.h"
+#include "orchestrator/records.h"
+
+namespace sluice::orchestrator {
+
+/// All registrations of this node carry it: what has the prefix and no alloc is removed, what has
+/// not is never touched. Cluster and node keep two agents on one machine apart.
+std::string registration_prefix(std::string_view cluster_id, std::string_view node_id);
+
+/// Of one task, or of the group where `task` is null. `driver_address`: where the task is reached
+/// without the host's ports ("" without a network of its own). A service whose port label the
+/// allocation does not have is left out with a line in `problems`.
+std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
+                                                    const Allocation& alloc, const TaskConfig* task,
+                                                    const std::vector<Service>& services,
+                                                    const TaskEnv& environment,
+                                                    std::string_view driver_address,
+                                                    std::vector<std::string>& problems);
+
+}  // namespace sluice::orchestrator
