@@ -24,6 +24,7 @@ NodeAgent::NodeAgent(NodeContext context, NodeLink& link)
       disk_(context_.env, context_.options.data_folder + "/client"),
       registered_(context_.env.executor),
       report_wanted_(context_.env.executor),
+      publish_wanted_(context_.env.executor),
       register_wanted_(context_.env.executor),
       listed_(context_.env.executor),
       runner_scope_(context_.env.executor),
@@ -57,6 +58,7 @@ Task<Result<void>> NodeAgent::start() {
 
 Task<void> NodeAgent::run() {
   loops_.spawn(report_loop());
+  loops_.spawn(publish_loop());
   loops_.spawn(heartbeat_loop());
   loops_.spawn(fetch_loop());
   loops_.spawn(fingerprint_loop());
@@ -274,11 +276,16 @@ void NodeAgent::sweep() {
 void NodeAgent::changed(const std::string& alloc_id) {
   to_report_.insert(alloc_id);
   report_wanted_.set();
-  if (std::exchange(publish_posted_, true)) return;
-  context_.env.executor.post([this] {
-    publish_posted_ = false;
+  publish_wanted_.set();
+}
+
+/// What changed within a turn goes to the catalog at once.
+Task<void> NodeAgent::publish_loop() {
+  for (;;) {
+    co_await publish_wanted_.wait();
+    publish_wanted_.clear();
     publish_registrations();
-  });
+  }
 }
 
 void NodeAgent::publish_registrations() {
@@ -351,7 +358,7 @@ Task<void> NodeAgent::mend_loop() {
   co_await listed_.wait();
   for (;;) {
     for (const auto& [name, driver] : context_.drivers) co_await mend(*driver);
-    publish_registrations();
+    publish_wanted_.set();
     co_await sleep_for(context_.env.executor, context_.options.mend_interval_ms);
   }
 }

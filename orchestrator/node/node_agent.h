@@ -42,6 +42,7 @@ class NodeAgent {
   Task<void> fetch_loop();
   Task<void> heartbeat_loop();
   Task<void> report_loop();
+  Task<void> publish_loop();
   Task<void> fingerprint_loop();
   Task<void> mend_loop();
 
@@ -69,10 +70,10 @@ class NodeAgent {
   std::map<std::string, AllocUpdate> gone_;  // reports of what this node does not have
   int64_t heartbeat_ttl_ms_ = 10'000;
   uint64_t fetch_index_ = 0;
-  bool publish_posted_ = false;
   bool foreign_cluster_said_ = false;
   Event registered_;
   Event report_wanted_;
+  Event publish_wanted_;
   Event register_wanted_;
   Event listed_;  // a complete list has come
   Scope runner_scope_;

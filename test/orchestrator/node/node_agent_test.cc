@@ -105,7 +105,7 @@ class FakeCatalog final : public Catalog {
 
 class FakeLink final : public NodeLink {
  public:
-  explicit FakeLink(Executor& executor) : executor_(executor), news(executor) {}
+  explicit FakeLink(Executor& executor) : news(executor) {}
   Task<Result<NodeRegistration>> register_node(Node) override {
     co_return NodeRegistration{.cluster_id = desired.cluster_id, .heartbeat_ttl_ms = 60'000};
   }
@@ -128,10 +128,6 @@ class FakeLink final : public NodeLink {
     news.pulse();
   }
 
- private:
-  Executor& executor_;
-
- public:
   DesiredAllocs desired{.cluster_id = "cluster-1", .term = 1, .index = 0, .complete = true};
   std::map<std::string, AllocUpdate> reports;
   int fetched = 0;
