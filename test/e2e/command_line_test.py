@@ -1,0 +1,141 @@
+"""What the verbs print: the layout that users of Nomad know."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from helpers import jobs, tree
+from helpers.wait import until
+
+ID = "[0-9a-f]{8}"
+
+
+@pytest.fixture
+def job_file(agent):
+    path = agent.folder / "httpbackend.nomad"
+    path.write_text(jobs.http("httpbackend", count=2, host="mysite.com:9999"))
+    return path
+
+
+def test_plan_of_a_new_job(agent, job_file):
+    result = agent.verb("job", "plan", job_file)
+    assert result.code == 1, result  # there are changes
+    assert result.out.startswith("""+ Job: "httpbackend"
++ Task Group: "httpbackend" (2 create)
+  + Task: "httpbackend" (forces create)
+
+Scheduler dry-run:
+- All tasks successfully allocated.
+
+Job Modify Index: 0
+To submit the job with version verification run:
+
+sluice job run -check-index 0 %s
+""" % job_file), result
+    assert agent.get("/v1/jobs") == []
+
+
+def test_run_monitors_the_evaluation(agent, job_file):
+    result = agent.verb("job", "run", job_file)
+    assert result.code == 0, result
+    evaluation = re.match(r'==> Monitoring evaluation "(%s)"\n' % ID, result.out).group(1)
+    assert '    Evaluation triggered by job "httpbackend"\n' in result.out
+    created = re.findall(r'^    Allocation "(%s)" created: node "(%s)", group "httpbackend"$'
+                         % (ID, ID), result.out, re.M)
+    assert len(created) == 2
+    assert '    Evaluation status changed: "pending" -> "complete"\n' in result.out
+    assert result.out.endswith('==> Evaluation "%s" finished with status "complete"\n'
+                               % evaluation)
+
+
+def test_status_of_a_job(agent, job_file):
+    agent.verb("job", "run", job_file)
+    agent.wait_running("httpbackend", 2)
+    result = agent.verb("job", "status", "httpbackend")
+    assert result.code == 0, result
+    head, _, rest = result.out.partition("\nSummary\n")
+    lines = [line for line in head.splitlines() if line]
+    assert [re.split(r"\s+= ", line)[0] for line in lines] == [
+        "ID", "Name", "Submit Date", "Type", "Priority", "Datacenters", "Status", "Periodic",
+        "Parameterized"], result
+    values = dict(re.split(r"\s+= ", line) for line in lines)
+    assert values["ID"] == values["Name"] == "httpbackend"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d)", values["Submit Date"])
+    assert (values["Type"], values["Priority"], values["Datacenters"], values["Status"],
+            values["Periodic"]) == ("service", "50", "dc1", "running", "false")
+    summary, _, allocations = rest.partition("\nAllocations\n")
+    assert re.search(r"^Task Group +Queued +Starting +Running +Failed +Complete +Lost", summary)
+    assert re.search(r"^httpbackend +0 +0 +2 +0 +0 +0", summary, re.M)
+    rows = allocations.splitlines()
+    assert re.split(r"  +", rows[0].strip()) == [
+        "ID", "Node ID", "Task Group", "Version", "Desired", "Status", "Created", "Modified"]
+    for row in rows[1:3]:
+        assert re.fullmatch(r"%s  %s  httpbackend  0        run      running  \d+s ago +\d+s ago"
+                            % (ID, ID), row.rstrip()), row
+
+
+def test_list_of_jobs(agent, job_file):
+    assert agent.verb("job", "status").out.strip() == "No running jobs"
+    agent.verb("job", "run", job_file)
+    rows = agent.verb("job", "status").out.splitlines()
+    assert re.split(r"  +", rows[0].strip())[:4] == ["ID", "Type", "Priority", "Status"]
+    assert re.match(r"httpbackend +service +50 +(running|pending) ", rows[1])
+
+
+def test_check_index(agent, job_file):
+    assert agent.verb("job", "run", "-check-index", "0", job_file).code == 0
+    index = agent.get("/v1/job/httpbackend")["JobModifyIndex"]
+    result = agent.verb("job", "run", "-check-index", "0", job_file)
+    assert result.code != 0 and "Enforcing job modify index 0: job already exists" in result.all
+    result = agent.verb("job", "run", "-check-index", index + 1000, job_file)
+    assert "Enforcing job modify index %d: job exists with conflicting job modify index: %d" % (
+        index + 1000, index) in result.all
+    assert agent.verb("job", "run", "-check-index", index, job_file).code == 0
+
+
+def test_detach_prints_the_evaluation_and_returns(agent, job_file):
+    result = agent.verb("job", "run", "-detach", job_file)
+    assert result.code == 0 and re.search(r"Evaluation ID: [0-9a-f-]{36}", result.out), result
+
+
+def test_output_prints_the_json_and_sends_nothing(agent, job_file):
+    result = agent.verb("job", "run", "-output", job_file)
+    assert result.code == 0 and json.loads(result.out)["Job"]["ID"] == "httpbackend"
+    assert agent.get("/v1/jobs") == []
+
+
+def test_plan_of_an_unchanged_job(agent, job_file):
+    agent.verb("job", "run", job_file)
+    agent.wait_running("httpbackend", 2)
+    result = agent.verb("job", "plan", job_file)
+    assert result.code == 0, result
+    assert 'Job: "httpbackend"\nTask Group: "httpbackend" (2 ignore)' in result.out
+
+
+def test_nodes(agent):
+    for verb in (("node", "status"), ("node-status",)):
+        rows = agent.verb(*verb).out.splitlines()
+        assert re.split(r"  +", rows[0].strip())[0] == "ID" and "Status" in rows[0]
+        assert re.match(ID, rows[1]) and "ready" in rows[1]
+
+
+def test_alloc_status_and_logs(agent):
+    agent.run(jobs.batch("count", ["-lines", "3", "-exit", "0"]))
+    alloc = until(lambda: agent.allocs("count", "complete"), "the task completes")[0]["ID"]
+    status = agent.verb("alloc", "status", alloc[:8])
+    assert status.code == 0 and alloc[:8] in status.out and "complete" in status.out
+    assert agent.verb("alloc", "logs", alloc[:8]).out == "line 1\nline 2\nline 3\n"
+    assert agent.verb("alloc", "logs", alloc[:8], "count").out == "line 1\nline 2\nline 3\n"
+    assert agent.verb("alloc", "logs", "-stderr", alloc[:8]).out == ""
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in tree.examples.glob("*backend*.nomad")))
+def test_the_users_jobs_validate(agent, name):
+    result = agent.verb("job", "validate", tree.examples / name)
+    assert result.code == 0, result
+
+
+def test_version():
+    out = subprocess.run([str(tree.sluice), "version"], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"sluice v?\d+\.\d+\.\d+.*\n", out.stdout)

@@ -1,0 +1,93 @@
+"""Job files for the tests: the demo backend by raw_exec, and whatever a test adds."""
+
+
+def http(name="shop", count=1, host=None, check=True, args=(), env=None, task="", group="",
+         service="", restart='attempts = 20\n interval = "1m"\n delay = "100ms"\n mode = "delay"',
+         interval="1s", tags=None, job=""):
+    """A service of `count` demo backends; `host` routes `host/` to it."""
+    if tags is None:
+        tags = ["urlprefix-%s/" % host] if host else []
+    checks = """
+        check {
+          name     = "alive"
+          type     = "http"
+          path     = "/health"
+          interval = "%s"
+          timeout  = "1s"
+        }""" % interval if check else ""
+    arguments = ["-http", "${NOMAD_ADDR_http}", "-https", "off", *args]
+    variables = "\n".join('        %s = "%s"' % e for e in (env or {}).items())
+    return """
+job "%(name)s" {
+  datacenters = ["dc1"]
+  type = "service"
+  %(job)s
+  group "%(name)s" {
+    count = %(count)d
+    restart {
+      %(restart)s
+    }
+    %(group)s
+    task "%(name)s" {
+      driver = "raw_exec"
+      config {
+        command = "demo-backend"
+        args = [%(arguments)s]
+      }
+      env {
+%(variables)s
+      }
+      kill_timeout = "5s"
+      %(task)s
+      resources {
+        cpu    = 50
+        memory = 32
+        network {
+          mbits = 1
+          port "http" {}
+        }
+      }
+      service {
+        name = "%(name)s"
+        tags = [%(tags)s]
+        port = "http"
+        %(service)s%(checks)s
+      }
+    }
+  }
+}
+""" % {"name": name, "count": count, "arguments": quoted(arguments), "tags": quoted(tags),
+       "variables": variables, "checks": checks, "task": task, "group": group, "service": service,
+       "restart": restart, "job": job}
+
+
+def quoted(words):
+    return ", ".join('"%s"' % w for w in words)
+
+
+def batch(name, args, restart='attempts = 0\n mode = "fail"', count=1, task=""):
+    """A batch job of demo backends that serve nothing: they print lines and end."""
+    return """
+job "%s" {
+  datacenters = ["dc1"]
+  type = "batch"
+  group "%s" {
+    count = %d
+    restart {
+      %s
+    }
+    task "%s" {
+      driver = "raw_exec"
+      config {
+        command = "demo-backend"
+        args = [%s]
+      }
+      %s
+      resources {
+        cpu    = 50
+        memory = 32
+      }
+    }
+  }
+}
+""" % (name, name, count, restart, name, quoted(["-http", "off", "-https", "off", *args]), task)

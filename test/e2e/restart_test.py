@@ -1,0 +1,129 @@
+"""Restarting a non-dev agent, however it ended, keeps jobs and running tasks."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+from helpers import jobs
+from helpers.wait import stays, until
+
+
+@pytest.fixture
+def agent(make_agent):
+    return make_agent(dev=False).start()
+
+
+def started(agent, args=()):
+    agent.run(jobs.http(count=2, host="shop.test", args=args))
+    agent.wait_running("shop", 2)
+    agent.wait_routes("shop.test", 2)
+    pids = agent.task_pids()
+    assert len(pids) == 2
+    return pids
+
+
+def supervisor(agent):
+    """The process that holds the tasks: their parent, or the one that stands in for it."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = pathlib.Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if b"supervisor" in b" ".join(words[:3]) and str(agent.folder).encode() in b" ".join(words):
+            return int(pid)
+    raise LookupError("no supervisor of " + str(agent.folder))
+
+
+def check_taken_over(agent, pids, curl):
+    allocs = agent.wait_running("shop", 2)
+    agent.wait_routes("shop.test", 2)
+    assert agent.task_pids() == pids
+    assert curl(agent.traffic, "-H", "Host: shop.test").status == 200
+    stays(lambda: agent.task_pids() == pids, "the tasks are the same", 1)
+    assert {a["TaskStates"]["shop"]["Restarts"] for a in allocs} == {0}
+
+
+def test_restart_by_sigterm(agent, curl):
+    pids = started(agent)
+    assert agent.stop() == 0
+    assert agent.task_pids() == pids
+    agent.start()
+    check_taken_over(agent, pids, curl)
+
+
+def test_restart_after_sigkill(agent, curl):
+    pids = started(agent)
+    agent.kill()
+    assert agent.task_pids() == pids
+    agent.start()
+    check_taken_over(agent, pids, curl)
+
+
+def test_the_supervisor_is_killed(agent, curl):
+    pids = started(agent)
+    old = supervisor(agent)
+    os.kill(old, signal.SIGKILL)
+    until(lambda: supervisor(agent) != old, "a new supervisor", 20)
+    check_taken_over(agent, pids, curl)
+
+
+def test_both_are_killed(agent, curl):
+    pids = started(agent)
+    os.kill(supervisor(agent), signal.SIGKILL)
+    agent.kill()
+    agent.start()
+    check_taken_over(agent, pids, curl)
+
+
+def test_an_exit_while_the_agent_was_away_is_known(agent):
+    agent.run(jobs.batch("count", ["-lines", "15", "-lines-every", "100", "-exit", "7"]))
+    agent.wait_running("count", 1)
+    agent.kill()
+    until(lambda: agent.task_pids() == {}, "the task ends on its own")
+    agent.start()
+
+    def failed():
+        state = agent.get("/v1/job/count/allocations")[0]["TaskStates"]["count"]
+        return state if state["State"] == "dead" else None
+    state = until(failed, "the end is reported")
+    ends = [e for e in state["Events"] if e["Type"] == "Terminated"]
+    assert state["Failed"] and ends[-1]["ExitCode"] == 7
+
+
+def test_an_exit_after_the_supervisor_was_killed_is_known(agent):
+    agent.run(jobs.batch("count", ["-lines", "40", "-lines-every", "100", "-exit", "7"]))
+    agent.wait_running("count", 1)
+    os.kill(supervisor(agent), signal.SIGKILL)
+
+    def dead():
+        state = agent.get("/v1/job/count/allocations")[0]["TaskStates"]["count"]
+        return state if state["State"] == "dead" else None
+    state = until(dead, "the end is reported", 30)
+    ends = [e for e in state["Events"] if e["Type"] == "Terminated"]
+    assert state["Failed"] and ends[-1]["ExitCode"] == 7
+
+
+def test_output_is_whole_over_a_restart_of_agent_and_supervisor(agent):
+    agent.run(jobs.batch("count", ["-lines", "60", "-lines-every", "50", "-exit", "0"]))
+    alloc = agent.wait_running("count", 1)[0]["ID"]
+    agent.kill()
+    os.kill(supervisor(agent), signal.SIGKILL)
+    agent.start()
+    until(lambda: agent.get("/v1/allocation/" + alloc)["ClientStatus"] == "complete",
+          "the task completes", 30)
+    result = agent.verb("alloc", "logs", alloc)
+    assert result.out == "".join("line %d\n" % n for n in range(1, 61))
+
+
+def test_jobs_and_index_survive(agent):
+    started(agent)
+    before = agent.get("/v1/job/shop")
+    agent.kill()
+    agent.start()
+    after = agent.get("/v1/job/shop")
+    assert {k: after[k] for k in ("Version", "CreateIndex", "JobModifyIndex", "SubmitTime")} == {
+        k: before[k] for k in ("Version", "CreateIndex", "JobModifyIndex", "SubmitTime")}
+    # The index only grows.
+    agent.run(jobs.http(count=2, host="shop.test", args=["-version", "v9"]))
+    assert agent.get("/v1/job/shop")["JobModifyIndex"] > before["JobModifyIndex"]
