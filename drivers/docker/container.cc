@@ -89,6 +89,31 @@ Result<ContainerState> parse_inspect(const Json& body, const DockerOwner& owner)
   return result;
 }
 
+orchestrator::TaskStats parse_stats(const Json& body) {
+  orchestrator::TaskStats stats;
+  auto cpu = [&](std::string_view when, std::string_view what) {
+    const Json* part = body.find(when);
+    if (what == "system") return part ? part->get_double("system_cpu_usage") : 0;
+    const Json* usage = part ? part->find("cpu_usage") : nullptr;
+    return usage ? usage->get_double("total_usage") : 0;
+  };
+  double used = cpu("cpu_stats", "") - cpu("precpu_stats", "");
+  double passed = cpu("cpu_stats", "system") - cpu("precpu_stats", "system");
+  const Json* now = body.find("cpu_stats");
+  double cores = now ? now->get_double("online_cpus", 1) : 1;
+  if (used > 0 && passed > 0) stats.cpu_percent = used / passed * cores * 100;
+  if (const Json* memory = body.find("memory_stats")) {
+    int64_t usage = memory->get_int("usage");
+    if (const Json* parts = memory->find("stats")) {
+      // The page cache that can be dropped is not the task's need: inactive_file in cgroup v2 and,
+      // with its own name, in v1.
+      usage -= parts->get_int("total_inactive_file", parts->get_int("inactive_file"));
+    }
+    stats.memory_rss_bytes = static_cast<uint64_t>(std::max<int64_t>(usage, 0));
+  }
+  return stats;
+}
+
 namespace {
 
 /// Days since 1970 of a date in the proleptic Gregorian calendar.

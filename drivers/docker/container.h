@@ -65,6 +65,10 @@ struct ContainerState {
 /// Reads the answer of GET /containers/ID/json.
 Result<ContainerState> parse_inspect(const Json& body, const DockerOwner& owner);
 
+/// Reads the answer of GET /containers/ID/stats. The share of cpu is of one core: 150 is one and a
+/// half.
+orchestrator::TaskStats parse_stats(const Json& body);
+
 /// RFC 3339 with up to nine decimals and a zone, in nanoseconds since 1970. Docker's zero time,
 /// year 1, is 0.
 std::optional<int64_t> parse_time_ns(std::string_view text);

@@ -16,6 +16,7 @@ using orchestrator::TaskSpec;
 constexpr int64_t kMinCpuShares = 2;
 constexpr int64_t kMinMemoryMb = 6;  // Docker refuses less
 constexpr int64_t kMib = 1 << 20;
+constexpr int64_t kMinDockerLogBytes = 10 * kMib;
 
 Json strings(const std::vector<std::string>& items) {
   Json list = Json::array();
@@ -299,7 +300,8 @@ void add_logging(const TaskSpec& spec, const DockerConfig& config, Json& host) {
     // Docker's own copy is what an agent reads again that was away; unbounded, as Docker has it, it
     // would fill the disk of a node.
     type = "json-file";
-    options.try_emplace("max-size", std::to_string(spec.log_max_file_bytes));
+    int64_t size = std::max(spec.log_max_file_bytes, kMinDockerLogBytes);
+    options.try_emplace("max-size", std::to_string(size));
     options.try_emplace("max-file", "2");
   }
   logging.set("Type", type);

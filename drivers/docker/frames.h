@@ -1,13 +1,13 @@
-// Docker's log stream taken apart: frames of a head (stream, three zero bytes, length in big-endian
-// order) and a payload, fed in any split.
+// Docker's log stream: frames of a head (stream, three zero bytes, length in big-endian order) and
+// a payload. The reader keeps what has come in a buffer and takes whole frames from its front.
 //
-// Owner: whoever reads the stream. One thread. A payload is handed out once it is complete; a head
-// that claims more than the limit is an error, for then the stream is not what we take it for.
+// Pure; any thread. A head that claims more than the limit is an error, for then the stream is not
+// what we take it for.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <string>
+#include <optional>
 #include <string_view>
 
 #include "core/result.h"
@@ -16,26 +16,29 @@ namespace sluice::drivers {
 
 enum class LogStream : uint8_t { kStdout, kStderr };
 
-struct LogFrameLimits {
-  // Docker splits lines at 16 KiB and puts the time in front; drivers other than its own go higher.
-  size_t max_frame_bytes = 4 << 20;
+struct LogFrame {
+  LogStream stream = LogStream::kStdout;
+  std::string_view payload;  // within the bytes that were given
+  size_t size = 0;           // of the frame with its head
 };
 
-class LogFrames {
- public:
-  using OnFrame = std::function<void(LogStream, std::string_view payload)>;
+// Docker splits lines at 16 KiB and puts the time in front; drivers other than its own go higher.
+inline constexpr size_t kMaxLogFrameBytes = 4 << 20;
 
-  explicit LogFrames(OnFrame on_frame, LogFrameLimits limits = {})
-      : on_frame_(std::move(on_frame)), limits_(limits) {}
+/// The frame that `bytes` starts with; nullopt while it is not whole.
+Result<std::optional<LogFrame>> parse_log_frame(std::string_view bytes,
+                                                size_t max_payload_bytes = kMaxLogFrameBytes);
 
-  Result<void> feed(std::string_view bytes);
-  /// True where the stream may end without losing a part of a frame.
-  bool at_boundary() const { return pending_.empty(); }
+/// The same for the output of a container with a tty and with times, which has no frames: a message
+/// is a line behind its time, and Docker splits a line of more than 16 KiB. All of it is standard
+/// output.
+std::optional<LogFrame> parse_log_line(std::string_view bytes);
 
- private:
-  OnFrame on_frame_;
-  LogFrameLimits limits_;
-  std::string pending_;  // an incomplete head or frame
+/// A message as Docker sends it with timestamps=true: "2019-03-30T08:13:15.500000000Z text".
+struct TimedMessage {
+  int64_t time_ns = 0;  // 0: it has no time in front
+  std::string_view text;
 };
+TimedMessage parse_timed_message(std::string_view payload);
 
 }  // namespace sluice::drivers

@@ -144,35 +144,43 @@ std::string frame(char stream, std::string_view payload) {
   return bytes + std::string(payload);
 }
 
-TEST_CASE("log frames in any split") {
-  std::string bytes = frame(1, "one\n") + frame(2, "") + frame(2, "two\n") +
-                      frame(1, std::string(300, 'x')) + frame(3, "daemon");
-  std::string whole = "1one\n|2|2two\n|1" + std::string(300, 'x') + "|2daemon|";
-  for (size_t piece : {1, 2, 3, 5, 7, 8, 9, 31, 64, 1000}) {
-    std::string got;
-    LogFrames frames([&](LogStream stream, std::string_view payload) {
-      got += stream == LogStream::kStdout ? "1" : "2";
-      got += payload;
-      got += '|';
-    });
-    for (size_t at = 0; at < bytes.size(); at += piece) {
-      REQUIRE(frames.feed(std::string_view(bytes).substr(at, piece)).has_value());
-    }
-    EXPECT_EQ(got, whole);
-    EXPECT(frames.at_boundary());
+TEST_CASE("log frames, whole and cut") {
+  std::string bytes = frame(1, "one\n") + frame(2, "") + frame(3, "daemon") + frame(1, "cut");
+  bytes.pop_back();
+  std::string got;
+  std::string_view rest = bytes;
+  for (;;) {
+    auto next = parse_log_frame(rest);
+    REQUIRE(next.has_value());
+    if (!*next) break;
+    got += (*next)->stream == LogStream::kStdout ? "1" : "2";
+    got += (*next)->payload;
+    rest.remove_prefix((*next)->size);
   }
+  EXPECT_EQ(got, "1one\n22daemon");
+  EXPECT_EQ(rest.size(), 10u);
 }
 
 TEST_CASE("log frames: what is no frame") {
-  LogFrames frames([](LogStream, std::string_view) {});
-  EXPECT(!frames.feed("plain text").has_value());
-  LogFrames small([](LogStream, std::string_view) {}, {.max_frame_bytes = 3});
-  auto result = small.feed(frame(1, "four"));
+  EXPECT(!parse_log_frame("plain text").has_value());
+  auto result = parse_log_frame(frame(1, "four"), 3);
   REQUIRE(!result.has_value());
   EXPECT(result.error().code == Code::kLimit);
-  LogFrames cut([](LogStream, std::string_view) {});
-  EXPECT(cut.feed(frame(1, "abc").substr(0, 9)).has_value());
-  EXPECT(!cut.at_boundary());
+}
+
+TEST_CASE("log lines of a tty") {
+  const std::string time = "2019-03-30T08:13:15.500000000Z ";
+  EXPECT(!parse_log_line(time + "no end").has_value());
+  EXPECT_EQ(parse_log_line(time + "a\r\n" + time + "b")->payload, time + "a\r\n");
+  // Docker splits a long line and gives each part a time.
+  const std::string part(16 * 1024, 'x');
+  EXPECT_EQ(parse_log_line(time + part + time + "rest\n")->payload, time + part);
+  // A line of more than that from elsewhere is one line.
+  EXPECT_EQ(parse_log_line(time + part + "and more of it, with no time in between\n")->size,
+            31 + part.size() + 40);
+  EXPECT_EQ(parse_timed_message(time + "x").text, "x");
+  EXPECT_EQ(parse_timed_message(time + "x").time_ns, 1553933595'500'000'000);
+  EXPECT_EQ(parse_timed_message("plain").text, "plain");
 }
 
 TaskSpec web_spec() {

@@ -1,0 +1,66 @@
+// The docker driver's record of one run, and how calls hold on to it. Of driver*.cc alone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "drivers/docker/driver.h"
+
+namespace sluice::drivers {
+
+struct DockerDriver::Run {
+  Run(Executor& executor, orchestrator::TaskKey run_key, std::string id)
+      : key(std::move(run_key)), container_id(std::move(id)), changed(executor) {}
+
+  orchestrator::TaskKey key;
+  std::string container_id;
+  Event changed;         // pulsed: look at the container again
+  uint64_t changes = 0;  // how often; what was seen before the last one may be old
+  bool stop_asked = false;
+  bool removed = false;  // the record goes with its last user
+  size_t users = 0;
+  std::unique_ptr<LogPump> logs;
+
+  void look() {
+    ++changes;
+    changed.pulse();
+  }
+};
+
+class DockerDriver::Use {
+ public:
+  Use(DockerDriver& driver, const orchestrator::TaskKey& key, const std::string& container_id)
+      : runs_(driver.runs_) {
+    std::unique_ptr<Run>& slot = runs_[key];
+    if (!slot) slot = std::make_unique<Run>(driver.env_.executor, key, container_id);
+    run_ = slot.get();
+    ++run_->users;
+  }
+  Use(const Use&) = delete;
+  ~Use() {
+    if (--run_->users == 0 && run_->removed) runs_.erase(orchestrator::TaskKey(run_->key));
+  }
+  Run* operator->() const { return run_; }
+  Run& operator*() const { return *run_; }
+
+ private:
+  std::map<orchestrator::TaskKey, std::unique_ptr<Run>>& runs_;
+  Run* run_;
+};
+
+/// Where a handle's state keeps the container's id.
+inline constexpr const char* kContainerId = "container_id";
+
+inline std::string container_of(const orchestrator::TaskHandle& handle) {
+  return std::string(handle.state.get_string(kContainerId));
+}
+
+/// An id as people know it.
+inline std::string short_id(const std::string& id) {
+  return id.substr(0, 12);
+}
+
+}  // namespace sluice::drivers

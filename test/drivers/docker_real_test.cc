@@ -1,0 +1,372 @@
+// The docker driver against a real dockerd, of the test's own. Asked for by SLUICE_REAL_DOCKER=1,
+// because it needs root and Debian's docker.io; test/e2e/docker_driver_test.py does that.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/uv_network.h"
+#include "drivers/docker/driver.h"
+#include "test/test.h"
+
+namespace sluice::drivers {
+namespace {
+
+using orchestrator::TaskExit;
+using orchestrator::TaskHandle;
+using orchestrator::TaskSpec;
+
+bool wanted() {
+  return std::getenv("SLUICE_REAL_DOCKER") != nullptr;
+}
+
+/// test/tools/dockerd.py at the other end of two pipes.
+class Daemon {
+ public:
+  Daemon() {
+    int to[2], from[2];
+    REQUIRE(::pipe2(to, O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(from, O_CLOEXEC) == 0);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    std::string python = "/usr/bin/python3", script = DOCKERD_SCRIPT, probe = TASK_PROBE;
+    char* arguments[] = {python.data(), script.data(), probe.data(), nullptr};
+    REQUIRE(::posix_spawn(&pid_, python.c_str(), &actions, nullptr, arguments, environ) == 0);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(to[0]);
+    ::close(from[1]);
+    to_ = to[1];
+    from_ = ::fdopen(from[0], "r");
+    socket_ = command("start").substr(3);
+    (void)command("build probe:1");
+  }
+  Daemon(const Daemon&) = delete;
+  ~Daemon() {
+    ::close(to_);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    EXPECT_EQ(status, 0);
+    std::fclose(from_);
+  }
+
+  /// Blocks until it is done.
+  std::string command(const std::string& text) {
+    send(text);
+    return answer();
+  }
+  void send(const std::string& text) {
+    std::string line = text + "\n";
+    REQUIRE(::write(to_, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+  }
+  std::string answer() {
+    char line[512];
+    REQUIRE(std::fgets(line, sizeof line, from_) != nullptr);
+    std::string text = line;
+    text.pop_back();
+    REQUIRE(text.starts_with("ok"));
+    return text;
+  }
+  const std::string& socket() const { return socket_; }
+
+ private:
+  pid_t pid_ = 0;
+  int to_ = -1;
+  FILE* from_ = nullptr;
+  std::string socket_;
+};
+
+/// One dockerd for the cases of this file that do not stop it for good.
+Daemon& daemon() {
+  static Daemon one;
+  return one;
+}
+
+std::string content(const std::string& folder, const std::string& base) {
+  std::string all;
+  for (int file = 0; file < 1000; ++file) {
+    std::ifstream in(folder + "/" + base + "." + std::to_string(file), std::ios::binary);
+    if (!in) continue;
+    std::ostringstream text;
+    text << in.rdbuf();
+    all += text.str();
+  }
+  return all;
+}
+
+/// An agent as far as the driver sees one: loop, driver, a folder. `run` drives a coroutine to its
+/// end.
+class Agent {
+ public:
+  explicit Agent(const std::string& folder, const std::string& node = "node-a")
+      : log_(2), network_(loop_), folder_(folder) {
+    Env env{loop_, network_, disk_, random_};
+    driver_ = std::make_unique<DockerDriver>(
+        env, log_,
+        DockerOptions{.socket = {.path = daemon().socket()},
+                      .owner = {.cluster_id = "cluster-1", .node_id = node}});
+  }
+
+  template <class T>
+  T run(Task<T> task) {
+    std::optional<T> result;
+    Scope scope(loop_);
+    auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& loop) -> Task<void> {
+      out.emplace(co_await inner);
+      loop.stop();
+    };
+    scope.spawn(body(std::move(task), result, loop_));
+    loop_.run();
+    REQUIRE(result.has_value());
+    return *std::move(result);
+  }
+  template <class T>
+  T good(Task<Result<T>> task) {
+    Result<T> result = run(std::move(task));
+    if (!result) DOCTEST_MESSAGE(result.error().message);
+    REQUIRE(result.has_value());
+    if constexpr (!std::is_void_v<T>) return *std::move(result);
+  }
+
+  DockerDriver& driver() { return *driver_; }
+  UvLoop& loop() { return loop_; }
+
+  TaskSpec spec(const std::string& alloc, std::string_view config, uint64_t run = 1) {
+    TaskSpec spec;
+    spec.key = {alloc, "probe", run};
+    spec.cluster_id = "cluster-1";
+    spec.node_id = "node-a";
+    spec.job_id = "job";
+    spec.group = "group";
+    auto json = parse_json(config);
+    REQUIRE(json.has_value());
+    spec.config = *std::move(json);
+    spec.env = {{"GREETING", "hello"}};
+    spec.alloc_folder = folder_ + "/" + alloc;
+    spec.task_folder = spec.alloc_folder + "/probe";
+    spec.log_folder = spec.alloc_folder + "/logs";
+    for (const std::string& path :
+         {spec.task_folder + "/local", spec.task_folder + "/secrets", spec.log_folder}) {
+      std::filesystem::create_directories(path);
+    }
+    spec.memory_mb = 32;
+    return spec;
+  }
+  orchestrator::TaskEvents events() {
+    return [this](std::string text) { said_ += text + "\n"; };
+  }
+  const std::string& said() const { return said_; }
+
+ private:
+  UvLoop loop_;
+  Log log_;
+  UvNetwork network_;
+  PosixDisk disk_;
+  SystemRandom random_;
+  std::string folder_;
+  std::string said_;
+  std::unique_ptr<DockerDriver> driver_;
+};
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "slt-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// What is wrong with numbered lines from 1 to count, each once and in order; "" if nothing.
+std::string difference(const std::string& text, int count) {
+  std::string wrong;
+  int next = 1, faults = 0;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line) && faults < 10;) {
+    if (line == fmt::format("line {:08}", next)) {
+      ++next;
+      continue;
+    }
+    wrong += fmt::format("after {}: {}; ", next - 1, line);
+    ++faults;
+    if (line.size() == 13) next = std::atoi(line.c_str() + 5) + 1;
+  }
+  if (next != count + 1) wrong += fmt::format("ends with {} of {}", next - 1, count);
+  return wrong;
+}
+
+TEST_CASE("docker real: a run from start to removal") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  auto health = agent.run(agent.driver().fingerprint());
+  CAPTURE(health.description);
+  REQUIRE(health.healthy);
+  EXPECT(!health.attributes["driver.docker.version"].empty());
+
+  TaskSpec spec = agent.spec("a1", R"({"image":"probe:1","args":["env"],"labels":[{"x":"y"}]})");
+  TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+  TaskHandle again = agent.good(agent.driver().start(spec, agent.events()));
+  EXPECT(handle.state == again.state);
+  TaskExit exit = agent.good(agent.driver().wait(handle));
+  EXPECT(exit.success());
+  EXPECT(exit.finished_at_ns > 1'600'000'000'000'000'000);
+  std::string out = content(spec.log_folder, "probe.stdout");
+  EXPECT(out.find("GREETING=hello\n") != std::string::npos);
+  EXPECT(out.find("NOMAD_ALLOC_DIR=/alloc\n") != std::string::npos);
+
+  auto found = agent.good(agent.driver().list());
+  REQUIRE(found.size() == 1);
+  EXPECT(found[0].handle.key == spec.key);
+  EXPECT(!found[0].running);
+  agent.good(agent.driver().remove(handle));
+  agent.good(agent.driver().remove(handle));
+  EXPECT(agent.good(agent.driver().list()).empty());
+}
+
+TEST_CASE("docker real: exit codes, start errors, oom") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  auto outcome = [&](const std::string& alloc, std::string_view config) {
+    TaskSpec spec = agent.spec(alloc, config);
+    TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+    TaskExit exit = agent.good(agent.driver().wait(handle));
+    agent.good(agent.driver().remove(handle));
+    return exit;
+  };
+  EXPECT_EQ(outcome("e1", R"({"image":"probe:1","args":["exit","3"]})").exit_code, 3);
+  TaskExit oom = outcome("e2", R"({"image":"probe:1","args":["eat","200"]})");
+  EXPECT_EQ(oom.exit_code, 137);
+  EXPECT(oom.oom_killed);
+
+  TaskSpec bad = agent.spec("e3", R"({"image":"probe:1","entrypoint":["/nothing"]})");
+  auto failed = agent.run(agent.driver().start(bad, agent.events()));
+  REQUIRE(!failed.has_value());
+  CAPTURE(failed.error().message);
+  EXPECT(failed.error().message.starts_with("start container probe-e3: "));
+  EXPECT(failed.error().code != Code::kUnavailable);
+  TaskSpec unknown = agent.spec("e4", R"({"image":"probe:1","imag":"x"})");
+  EXPECT(agent.run(agent.driver().start(unknown, agent.events())).error().code == Code::kInvalid);
+  EXPECT(agent.good(agent.driver().list()).empty());
+}
+
+TEST_CASE("docker real: stop, by signal and by force") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  TaskSpec spec = agent.spec("s1", R"({"image":"probe:1","args":["stay"]})");
+  TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+  agent.good(agent.driver().signal(handle, "SIGUSR1"));
+  agent.good(agent.driver().stop(handle, "", 10'000));
+  EXPECT_EQ(agent.good(agent.driver().wait(handle)).exit_code, 0);
+  EXPECT_EQ(content(spec.log_folder, "probe.stdout"), "staying\nsignal\nending\n");
+  agent.good(agent.driver().stop(handle, "", 10'000));
+  agent.good(agent.driver().remove(handle));
+  agent.good(agent.driver().stop(handle, "", 10'000));
+
+  TaskSpec deaf = agent.spec("s2", R"({"image":"probe:1","args":["deaf"]})");
+  handle = agent.good(agent.driver().start(deaf, agent.events()));
+  int64_t begun = agent.loop().now_ms();
+  agent.good(agent.driver().stop(handle, "SIGTERM", 300));
+  EXPECT(agent.loop().now_ms() - begun >= 300);
+  EXPECT_EQ(agent.good(agent.driver().wait(handle)).exit_code, 137);
+  agent.good(agent.driver().remove(handle));
+}
+
+TEST_CASE("docker real: a name that is taken") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  // Left behind by an earlier start of the same task: it goes.
+  TaskSpec first = agent.spec("n1", R"({"image":"probe:1","args":["deaf"]})", 1);
+  (void)agent.good(agent.driver().start(first, agent.events()));
+  TaskSpec second = agent.spec("n1", R"({"image":"probe:1","args":["stay"]})", 2);
+  TaskHandle handle = agent.good(agent.driver().start(second, agent.events()));
+  EXPECT(agent.said().find("Removing the container of an earlier start") != std::string::npos);
+  auto found = agent.good(agent.driver().list());
+  REQUIRE(found.size() == 1);
+  EXPECT_EQ(found[0].handle.key.run, 2u);
+  // Somebody else's: it stays.
+  Agent other(folder.path(), "node-b");
+  EXPECT(other.good(other.driver().list()).empty());
+  TaskSpec third = other.spec("n1", R"({"image":"probe:1","args":["stay"]})", 3);
+  third.node_id = "node-b";
+  auto refused = other.run(other.driver().start(third, other.events()));
+  REQUIRE(!refused.has_value());
+  EXPECT(refused.error().message.find("which is not ours") != std::string::npos);
+  EXPECT_EQ(agent.good(agent.driver().list()).size(), 1u);
+  agent.good(agent.driver().remove(handle));
+}
+
+TEST_CASE("docker real: numbered lines over restarts of the agent") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  constexpr int kLines = 20'000;
+  TaskHandle handle;
+  TaskSpec spec;
+  {
+    Agent agent(folder.path());
+    spec = agent.spec("l1", R"({"image":"probe:1","args":["lines","20000","50"]})");
+    spec.log_max_file_bytes = 64 * 1024;
+    spec.log_max_files = 100;
+    handle = agent.good(agent.driver().start(spec, agent.events()));
+  }
+  for (int restart = 0; restart < 8; ++restart) {
+    Agent agent(folder.path());
+    agent.good(agent.driver().recover(handle, spec));
+    auto pause = [](UvLoop& loop, int64_t delay_ms) -> Task<Result<void>> {
+      co_await sleep_for(loop, delay_ms);
+      co_return Result<void>();
+    };
+    agent.good(pause(agent.loop(), 20 + restart * 30));
+  }
+  Agent agent(folder.path());
+  agent.good(agent.driver().recover(handle, spec));
+  EXPECT(agent.good(agent.driver().wait(handle)).success());
+  EXPECT_EQ(difference(content(spec.log_folder, "probe.stdout"), kLines), "");
+  EXPECT_EQ(difference(content(spec.log_folder, "probe.stderr"), kLines), "");
+  agent.good(agent.driver().remove(handle));
+}
+
+TEST_CASE("docker real: what others do to our containers") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  TaskSpec spec = agent.spec("o1", R"({"image":"probe:1","args":["stay"]})");
+  TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+  // Removed while we wait for it: by the API, as `docker rm -f` does.
+  TaskExit exit = agent.good([](Agent& on, TaskHandle of) -> Task<Result<TaskExit>> {
+    Scope scope(on.loop());
+    UvNetwork network(on.loop());
+    DockerApi api(on.loop(), network, {.path = daemon().socket()});
+    auto remove = [](UvLoop& loop, DockerApi& docker, std::string id) -> Task<void> {
+      co_await sleep_for(loop, 100);
+      (void)co_await docker.call(
+          {.method = "DELETE", .target = "/containers/" + id + "?force=true", .doing = "remove"});
+    };
+    scope.spawn(remove(on.loop(), api, std::string(of.state.get_string("container_id"))));
+    co_return co_await on.driver().wait(of);
+  }(agent, handle));
+  EXPECT(!exit.success());
+  agent.good(agent.driver().remove(handle));
+  EXPECT(agent.run(agent.driver().recover(handle, spec)).error().code == Code::kNotFound);
+}
+
+}  // namespace
+}  // namespace sluice::drivers

@@ -1,0 +1,44 @@
+"""A dockerd for a test that is no Python: commands on standard input, each answered with a line.
+
+    start              -> ok SOCKET
+    stop               -> ok
+    kill               -> ok             (SIGKILL to dockerd alone; its containers stay)
+    build NAME         -> ok             (FROM scratch, the program given as the argument)
+    end of input                          takes everything away
+
+    dockerd.py PROGRAM
+"""
+
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+
+from helpers import docker, tree  # noqa: E402
+
+
+def main():
+    tree.backend = pathlib.Path(sys.argv[1])
+    daemon = docker.Daemon(tempfile.mkdtemp(prefix="slt-"))
+    try:
+        for line in sys.stdin:
+            command, *rest = line.split()
+            if command == "start":
+                daemon.start()
+                print("ok", daemon.sock, flush=True)
+                continue
+            if command == "stop":
+                daemon.stop()
+            elif command == "kill":
+                daemon.process.kill()
+            elif command == "build":
+                daemon.build(rest[0], [])
+            print("ok", flush=True)
+    finally:
+        if not (daemon.process and daemon.process.running()):
+            daemon.start()  # takes over and stops what a killed one left
+        daemon.close()
+
+
+main()

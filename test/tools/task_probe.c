@@ -1,0 +1,95 @@
+// What tests run as a task: a small static program that does one thing, as its first argument says.
+// It stands alone in an image FROM scratch, where there is no shell.
+//
+//   lines COUNT PAUSE_US  numbered lines on both streams, then exit 0 (COUNT 0: without end)
+//   long BYTES            one line of that many bytes
+//   exit CODE             ends at once
+//   stay                  waits; SIGTERM ends it with 0, SIGUSR1 prints a line
+//   deaf                  waits; does not hear SIGTERM
+//   eat MB                touches that much memory, then waits
+//   env                   prints the environment
+//   write FILE TEXT       writes a file, then exit 0
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char** environ;
+
+static void put(int fd, const char* text, size_t size) {
+  while (size > 0) {
+    ssize_t written = write(fd, text, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) _exit(9);
+    text += written;
+    size -= (size_t)written;
+  }
+}
+
+static void on_term(int number) {
+  (void)number;
+  put(1, "ending\n", 7);
+  _exit(0);
+}
+
+static void on_usr1(int number) {
+  (void)number;
+  put(1, "signal\n", 7);
+}
+
+static void wait_for_ever(void) {
+  for (;;) pause();
+}
+
+int main(int argc, char** argv) {
+  const char* what = argc > 1 ? argv[1] : "stay";
+  long number = argc > 2 ? atol(argv[2]) : 0;
+  // As the first process of a container it hears only what it asks for.
+  signal(SIGTERM, strcmp(what, "deaf") == 0 ? SIG_IGN : on_term);
+  signal(SIGUSR1, on_usr1);
+  if (strcmp(what, "lines") == 0) {
+    long pause_us = argc > 3 ? atol(argv[3]) : 0;
+    for (long i = 1; number == 0 || i <= number; ++i) {
+      char line[64];
+      int size = snprintf(line, sizeof line, "line %08ld\n", i);
+      put(1, line, (size_t)size);
+      put(2, line, (size_t)size);
+      if (pause_us > 0) usleep((useconds_t)pause_us);
+    }
+    return 0;
+  }
+  if (strcmp(what, "long") == 0) {
+    char* line = malloc((size_t)number + 1);
+    if (!line) return 9;
+    for (long i = 0; i < number; ++i) line[i] = (char)('a' + i % 26);
+    line[number] = '\n';
+    put(1, line, (size_t)number + 1);
+    return 0;
+  }
+  if (strcmp(what, "exit") == 0) return (int)number;
+  if (strcmp(what, "eat") == 0) {
+    for (long i = 0; i < number; ++i) {
+      char* part = malloc(1 << 20);
+      if (!part) return 9;
+      memset(part, 1, 1 << 20);
+    }
+    wait_for_ever();
+  }
+  if (strcmp(what, "env") == 0) {
+    for (char** one = environ; *one; ++one) {
+      put(1, *one, strlen(*one));
+      put(1, "\n", 1);
+    }
+    return 0;
+  }
+  if (strcmp(what, "write") == 0 && argc > 3) {
+    FILE* file = fopen(argv[2], "w");
+    if (!file) return 9;
+    fputs(argv[3], file);
+    return fclose(file) == 0 ? 0 : 9;
+  }
+  put(1, "staying\n", 8);
+  wait_for_ever();
+}
