@@ -1,0 +1,182 @@
+#include "proxy/endpoint.h"
+
+#include <arpa/inet.h>
+
+#include <cstring>
+#include <new>
+
+#include "core/check.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+constexpr size_t kFirstBuckets = 64;
+
+void mix(uint64_t& hash, std::string_view text) {
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
+  hash = (hash ^ 0x100) * 0x100000001b3;
+}
+
+uint32_t hash_of(const EndpointKey& key) {
+  uint64_t hash = 0xcbf29ce484222325;
+  mix(hash, key.destination.host);
+  mix(hash, key.server_name);
+  hash ^= key.destination.port + (uint64_t{static_cast<uint8_t>(key.destination.scheme)} << 16) +
+          (uint64_t{key.tls_skip_verify} << 24) + (uint64_t{key.proxy_protocol} << 25);
+  hash *= 0x9e3779b97f4a7c15;
+  return static_cast<uint32_t>(hash >> 32);
+}
+
+}  // namespace
+
+EndpointKey endpoint_key(const Destination& destination, const RouteOptions& options) {
+  EndpointKey key{.destination = destination};
+  const bool tls =
+      destination.scheme == Scheme::kHttps || destination.scheme == Scheme::kGrpcs;
+  key.proxy_protocol = options.proxy_protocol;
+  if (!tls) return key;
+  key.tls_skip_verify = options.tls_skip_verify;
+  if (!options.grpc_server_name.empty()) {
+    key.server_name = options.grpc_server_name;
+  } else if (!options.host.empty() && options.host != "dst") {
+    key.server_name = options.host.substr(0, options.host.find(':'));
+  }
+  if (key.server_name == destination.host) key.server_name.clear();
+  return key;
+}
+
+Endpoint::Endpoint(EndpointRegistry& registry, const EndpointKey& key, uint32_t hash)
+    : registry_(registry),
+      hash_(hash),
+      port_(key.destination.port),
+      host_size_(static_cast<uint16_t>(key.destination.host.size())),
+      scheme_(key.destination.scheme),
+      tls_skip_verify_(key.tls_skip_verify),
+      proxy_protocol_(key.proxy_protocol) {
+  if (!key.server_name.empty()) server_name_ = std::make_unique<std::string>(key.server_name);
+  const std::string& host = key.destination.host;
+  std::memcpy(reinterpret_cast<char*>(this + 1), host.data(), host.size());
+  if (inet_pton(AF_INET, host.c_str(), ip_.data()) == 1) {
+    family_ = Family::kIpv4;
+  } else if (inet_pton(AF_INET6, host.c_str(), ip_.data()) == 1) {
+    family_ = Family::kIpv6;
+  }
+}
+
+void Endpoint::destroy(Endpoint* endpoint) {
+  endpoint->~Endpoint();
+  ::operator delete(endpoint);
+}
+
+bool Endpoint::is(const EndpointKey& key) const {
+  return port_ == key.destination.port && scheme_ == key.destination.scheme &&
+         tls_skip_verify_ == key.tls_skip_verify && proxy_protocol_ == key.proxy_protocol &&
+         host() == key.destination.host &&
+         (server_name_ ? *server_name_ == key.server_name : key.server_name.empty());
+}
+
+void Endpoint::end() const {
+  // Read first: once the count is zero the control loop may free us.
+  EndpointRegistry& registry = registry_;
+  const uint32_t hash = hash_;
+  const uint64_t before = word_.fetch_sub(1, std::memory_order_acq_rel);
+  if ((before & kOutstandingMask) == 1 && (before & kWatched) != 0) {
+    registry.add_candidate({this, hash});
+  }
+}
+
+void Endpoint::drop_reference() const {
+  EndpointRegistry& registry = registry_;
+  const uint32_t hash = hash_;
+  const uint64_t before = word_.fetch_sub(kReference, std::memory_order_acq_rel);
+  if (before / kReference == 2) registry.add_candidate({this, hash});
+}
+
+EndpointRegistry::EndpointRegistry(std::function<void()> wake)
+    : wake_(std::move(wake)), buckets_(kFirstBuckets, nullptr) {}
+
+EndpointRegistry::~EndpointRegistry() {
+  for (Endpoint* endpoint : buckets_) {
+    while (endpoint != nullptr) {
+      Endpoint* next = endpoint->next_;
+      CHECK((endpoint->word_.load(std::memory_order_acquire) & ~Endpoint::kWatched) ==
+            Endpoint::kReference);
+      Endpoint::destroy(endpoint);
+      endpoint = next;
+    }
+  }
+}
+
+EndpointRef EndpointRegistry::find_or_add(const EndpointKey& key) {
+  CHECK(key.destination.host.size() <= UINT16_MAX);
+  const uint32_t hash = hash_of(key);
+  for (Endpoint* each = buckets_[hash & (buckets_.size() - 1)]; each != nullptr;
+       each = each->next_) {
+    if (each->hash_ == hash && each->is(key)) return EndpointRef(*each);
+  }
+  if (size_ >= buckets_.size()) grow();
+  void* memory = ::operator new(sizeof(Endpoint) + key.destination.host.size());
+  Endpoint* endpoint = new (memory) Endpoint(*this, key, hash);
+  Endpoint*& bucket = buckets_[hash & (buckets_.size() - 1)];
+  endpoint->next_ = std::exchange(bucket, endpoint);
+  ++size_;
+  return EndpointRef(*endpoint);
+}
+
+void EndpointRegistry::grow() {
+  std::vector<Endpoint*> larger(buckets_.size() * 2, nullptr);
+  for (Endpoint* endpoint : buckets_) {
+    while (endpoint != nullptr) {
+      Endpoint* next = endpoint->next_;
+      Endpoint*& bucket = larger[endpoint->hash_ & (larger.size() - 1)];
+      endpoint->next_ = std::exchange(bucket, endpoint);
+      endpoint = next;
+    }
+  }
+  buckets_ = std::move(larger);
+}
+
+bool EndpointRegistry::watch_idle(const Endpoint& endpoint) {
+  const uint64_t before = endpoint.word_.fetch_or(Endpoint::kWatched, std::memory_order_acq_rel);
+  return (before & Endpoint::kOutstandingMask) == 0;
+}
+
+void EndpointRegistry::add_candidate(Candidate candidate) {
+  {
+    const std::lock_guard lock(mutex_);
+    candidates_.push_back(candidate);
+    if (candidates_.size() > 1) return;  // woken already
+  }
+  wake_();
+}
+
+void EndpointRegistry::sweep() {
+  std::vector<Candidate> candidates;
+  {
+    const std::lock_guard lock(mutex_);
+    candidates.swap(candidates_);
+  }
+  for (const Candidate& candidate : candidates) consider(candidate);
+}
+
+void EndpointRegistry::consider(Candidate candidate) {
+  Endpoint** link = &buckets_[candidate.hash & (buckets_.size() - 1)];
+  while (*link != nullptr && *link != candidate.endpoint) link = &(*link)->next_;
+  Endpoint* endpoint = *link;
+  if (endpoint == nullptr) return;  // freed since
+  uint64_t word = endpoint->word_.load(std::memory_order_acquire);
+  if (word / Endpoint::kReference > 1) {
+    // Held. Whoever waits for it to be idle asks again.
+    endpoint->word_.fetch_and(~Endpoint::kWatched, std::memory_order_relaxed);
+    return;
+  }
+  // Nobody can find it but through us; what is under way there may still take a reference, and then ends.
+  word = endpoint->word_.fetch_or(Endpoint::kWatched, std::memory_order_acq_rel);
+  if ((word & ~Endpoint::kWatched) != Endpoint::kReference) return;
+  *link = endpoint->next_;
+  --size_;
+  Endpoint::destroy(endpoint);
+}
+
+}  // namespace sluice::proxy
