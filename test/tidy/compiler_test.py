@@ -22,7 +22,7 @@ CHECKS = ("-*,bugprone-use-after-move,bugprone-dangling-handle,bugprone-unused-r
           "bugprone-infinite-loop,bugprone-suspicious-memset-usage,bugprone-sizeof-expression,"
           "bugprone-string-constructor,bugprone-undelegated-constructor,"
           "bugprone-unhandled-self-assignment,bugprone-inaccurate-erase,"
-          "bugprone-suspicious-semicolon,bugprone-unchecked-optional-access,"
+          "bugprone-suspicious-semicolon,"
           "modernize-use-override,misc-definitions-in-headers,performance-for-range-copy,"
           "google-runtime-operator,clang-diagnostic-covered-switch-default,"
           "cppcoreguidelines-avoid-capturing-lambda-coroutines")
