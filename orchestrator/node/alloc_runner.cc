@@ -194,9 +194,7 @@ Task<void> AllocRunner::run() {
   co_await save();
   finished_ = true;
   if (context_.drainer != nullptr) {
-    std::vector<std::string> ids;
-    for (const auto& registration : registrations_) ids.push_back(registration.id);
-    context_.drainer->forget(ids);
+    context_.drainer->forget(draining_);
   }
   registrations_.clear();
   changed_.pulse();
@@ -209,18 +207,18 @@ void AllocRunner::stop() {
 
 /// Out of the catalog and the balancers first; the signal follows their last answer or the limit.
 Task<void> AllocRunner::drain() {
-  std::vector<std::string> ids;
-  for (const auto& registration : registrations_) ids.push_back(registration.id);
+  for (const auto& registration : registrations_) draining_.push_back(registration.id);
   stopping_ = true;
   refresh_registrations();
   changed_hook_(alloc_->id);
-  if (context_.drainer == nullptr || ids.empty()) co_return;
+  if (context_.drainer == nullptr || draining_.empty()) co_return;
   auto drained = [](Drainer& drainer, std::vector<std::string> instances) -> Task<Result<void>> {
     co_await drainer.drain(std::move(instances));
     co_return Result<void>();
   };
-  Result<void> done = co_await with_timeout(
-      context_.env.executor, context_.options.drain_timeout_ms, drained(*context_.drainer, ids));
+  Result<void> done =
+      co_await with_timeout(context_.env.executor, context_.options.drain_timeout_ms,
+                            drained(*context_.drainer, draining_));
   if (!done) {
     context_.log.warn("alloc {}: requests still under way after drain_timeout; stopping it now",
                       alloc_->id.substr(0, 8));

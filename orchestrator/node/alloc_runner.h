@@ -71,6 +71,7 @@ class AllocRunner {
   std::function<void(const std::string&)> changed_hook_;
   std::vector<std::unique_ptr<TaskRunner>> tasks_;
   std::vector<ServiceRegistration> registrations_;
+  std::vector<std::string> draining_;          // registrations taken out before the signal
   std::map<std::string, CheckStatus> checks_;  // by service id and check id
   std::string setup_error_;
   bool stopping_ = false;

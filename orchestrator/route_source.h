@@ -1,0 +1,53 @@
+// RouteSource: from the catalog's services to route edits: one edit a service, one route for each
+// `urlprefix-` tag of each instance.
+//
+// It is also the Drainer of a node in the same process: a draining instance keeps its place in the
+// table and gets nothing more, so that a service whose last instance goes answers 503 until it is
+// gone.
+//
+// Owner: main.cc. Thread: the control loop. Edits are made from snapshots of whole services, so a
+// service that is not mentioned keeps its routes: absence is not an order.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/executor.h"
+#include "core/scope.h"
+#include "orchestrator/catalog.h"
+#include "orchestrator/drain.h"
+#include "proxy/route_edit.h"
+
+namespace sluice::orchestrator {
+
+/// Pure: what a service's routes are. An instance without a check gets none; one that is not
+/// healthy, or is in `draining`, keeps its place and gets no request. A wrong tag is rejected
+/// alone; the sink logs it.
+proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::string& tag_prefix,
+                                 const std::set<std::string>& draining);
+
+class RouteSource final : public Drainer {
+ public:
+  RouteSource(Executor& executor, proxy::RouteSink& sink, std::string tag_prefix)
+      : executor_(executor), sink_(sink), tag_prefix_(std::move(tag_prefix)) {}
+
+  /// The catalog's watch calls it.
+  void apply(std::vector<ServiceSnapshot> snapshots);
+
+  Task<void> drain(std::vector<std::string> instances) override;
+  void forget(const std::vector<std::string>& instances) override;
+
+ private:
+  uint64_t publish(const std::vector<std::string>& services);
+
+  Executor& executor_;
+  proxy::RouteSink& sink_;
+  std::string tag_prefix_;
+  std::map<std::string, ServiceSnapshot> services_;
+  std::map<std::string, std::string> service_of_;  // by instance
+  std::set<std::string> draining_;
+};
+
+}  // namespace sluice::orchestrator
