@@ -1,6 +1,10 @@
 #include <cstdio>
+#include <string>
+#include <vector>
 
-int main() {
-  std::puts("sluice " SLUICE_VERSION);
-  return 0;
+#include "orchestrator/cli/cli.h"
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  return sluice::orchestrator::cli::run_cli(words);
 }

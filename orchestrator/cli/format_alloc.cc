@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "core/duration.h"
 #include "orchestrator/cli/format_plan.h"
 
 namespace sluice::orchestrator::cli {
@@ -60,7 +61,7 @@ Pairs alloc_head(const Json& alloc, int64_t followup_ns, bool verbose, const Clo
     head.emplace_back("Evaluated Nodes", number_text(metric.find("NodesEvaluated")));
     head.emplace_back("Filtered Nodes", number_text(metric.find("NodesFiltered")));
     head.emplace_back("Exhausted Nodes", number_text(metric.find("NodesExhausted")));
-    head.emplace_back("Allocation Time", duration_text(metric.get_int("AllocationTime")));
+    head.emplace_back("Allocation Time", go_duration(metric.get_int("AllocationTime")));
     head.emplace_back("Failures", number_text(metric.find("CoalescedFailures")));
   }
   return head;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/duration.h"
 #include "orchestrator/cli/format_job.h"
 
 namespace sluice::orchestrator::cli {
@@ -195,7 +196,7 @@ std::string format_node_status(const NodeStatusData& data, const NodeStatusOptio
     return key_values(head) + allocs;
   }
   if (data.stats.is_object()) {
-    head.emplace_back("Uptime", duration_text(data.stats.get_int("Uptime") * 1'000'000'000));
+    head.emplace_back("Uptime", go_duration(data.stats.get_int("Uptime") * 1'000'000'000));
   }
   if (!options.verbose) head.emplace_back("Driver Status", driver_names(node));
   std::string out = key_values(head);

@@ -56,10 +56,6 @@ std::optional<int64_t> parse_time(std::string_view text);
 /// An RFC 3339 time of the API in its own zone, to the second; "N/A" if it is the zero time.
 std::string task_time(std::string_view rfc3339);
 
-/// "1h2m3s", "1.5s", "250ms", "0s".
-std::string duration_text(int64_t duration_ns);
-/// The same backwards: "90s", "1h30m", "1.5h". nullopt if it is not of that form.
-std::optional<int64_t> parse_duration(std::string_view text);
 /// "300 MiB", "6.3 MiB".
 std::string size_text(uint64_t bytes);
 

@@ -75,26 +75,6 @@ TEST_CASE("times are printed in the zone of the reader") {
   EXPECT_EQ(task_time("0001-01-01T00:00:00Z"), "N/A");
 }
 
-TEST_CASE("durations read and print as Go's") {
-  struct Case {
-    int64_t ns;
-    const char* text;
-  };
-  for (const Case& each : {Case{0, "0s"},
-                           {1, "1ns"},
-                           {1500, "1.5µs"},
-                           {250'000'000, "250ms"},
-                           {1'500'000'000, "1.5s"},
-                           {90 * kSecond, "1m30s"},
-                           {3600 * kSecond, "1h0m0s"},
-                           {-2 * kSecond, "-2s"}}) {
-    EXPECT_EQ(duration_text(each.ns), each.text);
-    EXPECT_EQ(parse_duration(each.text), each.ns);
-  }
-  EXPECT_EQ(parse_duration("1.5h"), 5400 * kSecond);
-  for (const char* bad : {"", "5", "m", "1x", "1m5", "."}) EXPECT(!parse_duration(bad));
-}
-
 TEST_CASE("sizes have one decimal below ten") {
   EXPECT_EQ(size_text(300 * 1024 * 1024), "300 MiB");
   EXPECT_EQ(size_text(6'606'029), "6.3 MiB");

@@ -1,0 +1,488 @@
+// The verbs on jobs that the agent knows: status, stop, inspect, history, revert, eval, dispatch,
+// ...
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "core/base64.h"
+#include "orchestrator/cli/command.h"
+#include "orchestrator/cli/format_alloc.h"
+#include "orchestrator/cli/format_job.h"
+#include "orchestrator/cli/format_plan.h"
+#include "orchestrator/cli/monitor.h"
+
+namespace sluice::orchestrator::cli {
+namespace {
+
+using Kind = FlagSpec::Kind;
+
+constexpr size_t kPayloadBytes = 16 * 1024;
+
+constexpr FlagSpec kStatusFlags[] = {
+    {"short", Kind::kBool, "the head only"},
+    {"evals", Kind::kBool, "the evaluations too"},
+    {"all-allocs", Kind::kBool, "allocations of an older job of the same name too"},
+    {"verbose", Kind::kBool, "full ids and times"},
+    {"json", Kind::kBool, "print the API's JSON"},
+    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
+};
+constexpr FlagSpec kStopFlags[] = {
+    {"detach", Kind::kBool, "return at once with the evaluation's id"},
+    {"purge", Kind::kBool, "forget the job as well"},
+    {"global", Kind::kBool, "accepted: there is one region"},
+    {"yes", Kind::kBool, "do not ask"},
+    {"y", Kind::kBool, "do not ask"},
+    {"verbose", Kind::kBool, "full ids"},
+};
+constexpr FlagSpec kMonitorFlags[] = {
+    {"detach", Kind::kBool, "return at once with the evaluation's id"},
+    {"verbose", Kind::kBool, "full ids"},
+};
+constexpr FlagSpec kEvalFlags[] = {
+    {"detach", Kind::kBool, "return at once with the evaluation's id"},
+    {"force-reschedule", Kind::kBool, "place failed allocations again, whatever their policy says"},
+    {"verbose", Kind::kBool, "full ids"},
+};
+constexpr FlagSpec kHistoryFlags[] = {
+    {"p", Kind::kBool, "show what each version changed"},
+    {"full", Kind::kBool, "the whole job of each version"},
+    {"version", Kind::kCount, "only this version"},
+    {"json", Kind::kBool, "print the API's JSON"},
+    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
+};
+constexpr FlagSpec kInspectFlags[] = {
+    {"version", Kind::kCount, "this version instead of the newest"},
+    {"json", Kind::kBool, "as it is always"},
+    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
+};
+constexpr FlagSpec kDispatchFlags[] = {
+    {"meta", Kind::kValue, "key=value for the new job; may be repeated"},
+    {"id-prefix-template", Kind::kValue, "accepted, without effect"},
+    {"detach", Kind::kBool, "return at once with the ids"},
+    {"verbose", Kind::kBool, "full ids"},
+};
+constexpr FlagSpec kListFlags[] = {
+    {"verbose", Kind::kBool, "full ids and times"},
+    {"latest", Kind::kBool, "only the newest"},
+    {"json", Kind::kBool, "print the API's JSON"},
+    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
+};
+
+std::string job_path(const Json& job) {
+  return "/v1/job/" + escaped(job.get_string("ID"));
+}
+
+Task<Result<Json>> find_job(Session& session, std::string prefix) {
+  co_return co_await find_one(session, "/v1/jobs", "job", std::move(prefix));
+}
+
+Task<int> list_jobs(Session& session) {
+  Result<ApiReply> jobs = co_await session.get("/v1/jobs");
+  if (!jobs) co_return session.error("querying jobs", jobs.error());
+  int code = 0;
+  if (!session.print_raw(jobs->body, code)) {
+    session.print(format_job_list(jobs->body, session.clock()));
+  }
+  co_return code;
+}
+
+/// What a periodic or parameterized job shows in the place of allocations.
+Task<Result<void>> read_children(Session& session, JobStatusData& data) {
+  const std::string prefix = std::string(data.job.get_string("ID")) + "/";
+  Result<ApiReply> children = co_await session.get("/v1/jobs", {{"prefix", prefix}});
+  if (!children) co_return pass(children);
+  data.children = std::move(children->body);
+  co_return Result<void>();
+}
+
+Task<Result<void>> read_allocs(Session& session, JobStatusData& data) {
+  const std::string path = job_path(data.job);
+  const std::string all = session.flags().is_on("all-allocs") ? "true" : "false";
+  Result<ApiReply> allocs = co_await session.get(path + "/allocations", {{"all", all}});
+  if (!allocs) co_return pass(allocs);
+  Result<ApiReply> evals = co_await session.get(path + "/evaluations");
+  if (!evals) co_return pass(evals);
+  Result<ApiReply> deployment = co_await session.get(path + "/deployment");
+  if (!deployment) co_return pass(deployment);
+  data.allocations = std::move(allocs->body);
+  data.evaluations = std::move(evals->body);
+  data.deployment = std::move(deployment->body);
+  co_return Result<void>();
+}
+
+Task<int> status(Session& session) {
+  const Flags& flags = session.flags();
+  if (flags.words().empty()) co_return co_await list_jobs(session);
+  Result<Json> stub = co_await find_job(session, flags.words()[0]);
+  if (!stub) co_return session.error(stub.error().message);
+  JobStatusData data;
+  Result<ApiReply> job = co_await session.get(job_path(*stub));
+  if (!job) co_return session.error("querying job", job.error());
+  data.job = std::move(job->body);
+  int code = 0;
+  if (session.print_raw(data.job, code)) co_return code;
+  const JobStatusOptions options{session.verbose(), flags.is_on("evals"), flags.is_on("short")};
+  if (!options.brief) {
+    Result<ApiReply> summary = co_await session.get(job_path(*stub) + "/summary");
+    if (!summary) co_return session.error("querying job summary", summary.error());
+    data.summary = std::move(summary->body);
+    const bool children =
+        at(data.job, "Periodic").is_object() ||
+        (at(data.job, "ParameterizedJob").is_object() && !data.job.get_bool("Dispatched"));
+    Result<void> read =
+        children ? co_await read_children(session, data) : co_await read_allocs(session, data);
+    if (!read) co_return session.error("querying job", read.error());
+  }
+  session.print(format_job_status(data, options, session.clock(), session.style()));
+  co_return 0;
+}
+
+Task<int> stop(Session& session) {
+  const Flags& flags = session.flags();
+  int worst = 0;
+  for (const std::string& word : flags.words()) {
+    Result<Json> job = co_await find_job(session, word);
+    if (!job) {
+      worst = session.error(job.error().message);
+      continue;
+    }
+    const std::string id(job->get_string("ID"));
+    if (id != word && !session.confirm("Are you sure you want to stop job " + quoted(id) + "?")) {
+      session.print("Cancelling job stop");
+      continue;
+    }
+    Result<ApiReply> reply = co_await session.remove(
+        job_path(*job), {{"purge", flags.is_on("purge") ? "true" : "false"}});
+    if (!reply) {
+      worst = session.error("deregistering job", reply.error());
+      continue;
+    }
+    const std::string eval_id(reply->body.get_string("EvalID"));
+    if (eval_id.empty()) continue;
+    if (flags.is_on("detach")) {
+      session.print(eval_id);
+      continue;
+    }
+    worst = std::max(worst, co_await monitor_evaluation(session, eval_id));
+  }
+  co_return worst;
+}
+
+Task<Result<Json>> read_version(Session& session, const Json& stub, std::optional<int64_t> wanted) {
+  if (!wanted) {
+    Result<ApiReply> job = co_await session.get(job_path(stub));
+    if (!job) co_return pass(job);
+    co_return std::move(job->body);
+  }
+  Result<ApiReply> versions = co_await session.get(job_path(stub) + "/versions");
+  if (!versions) co_return pass(versions);
+  for (const Json& version : items(at(versions->body, "Versions"))) {
+    if (version.get_int("Version") == *wanted) co_return version;
+  }
+  co_return fail(Code::kNotFound, "job {} has no version {} (kept ones: `sluice job history {}`)",
+                 quoted(stub.get_string("ID")), *wanted, stub.get_string("ID"));
+}
+
+Task<int> inspect(Session& session) {
+  Result<Json> stub = co_await find_job(session, session.flags().words()[0]);
+  if (!stub) co_return session.error(stub.error().message);
+  std::optional<int64_t> version;
+  if (session.flags().has("version")) version = session.flags().number_or("version", 0);
+  Result<Json> job = co_await read_version(session, *stub, version);
+  if (!job) co_return session.error("querying job", job.error());
+  const Json wrapped = Json::object({{"Job", *job}});
+  int code = 0;
+  if (session.flags().has("t")) {
+    session.print_raw(*job, code);
+  } else {
+    session.print(to_json(wrapped, 4));
+  }
+  co_return code;
+}
+
+Task<int> history(Session& session) {
+  const Flags& flags = session.flags();
+  Result<Json> stub = co_await find_job(session, flags.words()[0]);
+  if (!stub) co_return session.error(stub.error().message);
+  const bool diffs = flags.is_on("p");
+  Result<ApiReply> reply =
+      co_await session.get(job_path(*stub) + "/versions", {{"diffs", diffs ? "true" : "false"}});
+  if (!reply) co_return session.error("querying job versions", reply.error());
+  Json shown = std::move(reply->body);
+  if (flags.has("version")) {
+    Json::Array versions, changes;
+    const Json::Array& all = items(at(shown, "Versions"));
+    for (size_t i = 0; i < all.size(); ++i) {
+      if (all[i].get_int("Version") != flags.number_or("version", 0)) continue;
+      versions.push_back(all[i]);
+      if (i < items(at(shown, "Diffs")).size()) changes.push_back(items(at(shown, "Diffs"))[i]);
+    }
+    if (versions.empty()) {
+      co_return session.error(fmt::format("job {} has no version {}",
+                                          quoted(stub->get_string("ID")),
+                                          flags.number_or("version", 0)));
+    }
+    shown = Json::object({{"Versions", std::move(versions)}, {"Diffs", std::move(changes)}});
+  }
+  int code = 0;
+  if (session.print_raw(at(shown, "Versions"), code)) co_return code;
+  if (flags.is_on("full")) {
+    session.print(to_json(at(shown, "Versions"), 4));
+  } else {
+    session.print(format_job_history(shown, diffs, session.clock(), session.style()));
+  }
+  co_return 0;
+}
+
+Task<int> revert(Session& session) {
+  const Flags& flags = session.flags();
+  const std::string& word = flags.words()[1];
+  int64_t version = 0;
+  const auto [end, trouble] = std::from_chars(word.data(), word.data() + word.size(), version);
+  if (trouble != std::errc() || end != word.data() + word.size() || version < 0) {
+    co_return session.error("Error: " + quoted(word) + " is not a version of a job");
+  }
+  Result<Json> job = co_await find_job(session, flags.words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> reply = co_await session.put(job_path(*job) + "/revert",
+                                                Json::object({{"JobID", job->get_string("ID")},
+                                                              {"JobVersion", version},
+                                                              {"EnforcePriorVersion", nullptr}}));
+  if (!reply) co_return session.error("retrieving job versions", reply.error());
+  co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
+}
+
+Task<int> evaluate(Session& session) {
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  const bool force = session.flags().is_on("force-reschedule");
+  Result<ApiReply> reply = co_await session.put(
+      job_path(*job) + "/evaluate",
+      Json::object({{"JobID", job->get_string("ID")},
+                    {"EvalOptions", Json::object({{"ForceReschedule", force}})}}));
+  if (!reply) co_return session.error("evaluating job", reply.error());
+  const std::string eval_id(reply->body.get_string("EvalID"));
+  if (session.flags().is_on("detach")) session.print("Created eval ID: " + quoted(eval_id));
+  co_return session.flags().is_on("detach") ? 0 : co_await monitor_evaluation(session, eval_id);
+}
+
+Task<int> dispatch(Session& session) {
+  const Flags& flags = session.flags();
+  Json meta = Json::object();
+  for (const std::string& pair : flags.all("meta")) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos) {
+      co_return session.error("Error parsing meta value: " + quoted(pair) + ": expected key=value");
+    }
+    meta.set(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  std::string payload;
+  if (flags.words().size() > 1) {
+    const std::string& path = flags.words()[1];
+    Result<std::string> text = path == "-" ? session.env().terminal.read_all(kPayloadBytes)
+                                           : session.env().disk.read_file(path, kPayloadBytes);
+    if (!text) co_return session.error("reading input data", text.error());
+    payload = std::move(*text);
+  }
+  Result<Json> job = co_await find_job(session, flags.words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> reply = co_await session.put(
+      job_path(*job) + "/dispatch",
+      Json::object({{"Meta", std::move(meta)}, {"Payload", base64_encode(payload)}}));
+  if (!reply) co_return session.error("Failed to dispatch job", reply.error());
+  const std::string eval_id(reply->body.get_string("EvalID"));
+  std::vector<std::pair<std::string, std::string>> head{
+      {"Dispatched Job ID", std::string(reply->body.get_string("DispatchedJobID"))}};
+  if (!eval_id.empty()) head.emplace_back("Evaluation ID", session.id(eval_id));
+  session.print(key_values(head));
+  if (eval_id.empty() || flags.is_on("detach")) co_return 0;
+  session.print("");
+  co_return co_await monitor_evaluation(session, eval_id);
+}
+
+Task<int> force_periodic(Session& session) {
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> reply = co_await session.put(job_path(*job) + "/periodic/force", Json::object());
+  if (!reply) co_return session.error("forcing periodic job", reply.error());
+  const std::string eval_id(reply->body.get_string("EvalID"));
+  if (session.flags().is_on("detach")) session.print("Force periodic successful");
+  co_return co_await finish_with_evaluation(session, eval_id);
+}
+
+Task<int> scale(Session& session) {
+  const std::vector<std::string>& words = session.flags().words();
+  int64_t count = 0;
+  const std::string& text = words.back();
+  const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (trouble != std::errc() || end != text.data() + text.size() || count < 0) {
+    co_return session.error("Failed to convert count string to int: " + quoted(text));
+  }
+  Result<Json> stub = co_await find_job(session, words[0]);
+  if (!stub) co_return session.error(stub.error().message);
+  std::string group = words.size() == 3 ? words[1] : "";
+  if (group.empty()) {
+    Result<ApiReply> job = co_await session.get(job_path(*stub));
+    if (!job) co_return session.error("querying job", job.error());
+    const Json::Array& groups = items(at(job->body, "TaskGroups"));
+    if (groups.size() != 1) {
+      co_return session.error("Group name required: the job has " + std::to_string(groups.size()) +
+                              " task groups");
+    }
+    group = groups[0].get_string("Name");
+  }
+  Result<ApiReply> reply = co_await session.put(
+      job_path(*stub) + "/scale",
+      Json::object({{"Count", count},
+                    {"Target", Json::object({{"Job", stub->get_string("ID")}, {"Group", group}})},
+                    {"Message", "submitted using the command line"}}));
+  if (!reply) co_return session.error("submitting scaling request", reply.error());
+  co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
+}
+
+Task<int> allocs(Session& session) {
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> reply = co_await session.get(job_path(*job) + "/allocations", {{"all", "true"}});
+  if (!reply) co_return session.error("listing allocations", reply.error());
+  int code = 0;
+  if (!session.print_raw(reply->body, code)) {
+    session.print(format_alloc_list(reply->body, session.verbose(), session.clock()));
+  }
+  co_return code;
+}
+
+Task<int> deployments(Session& session) {
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  const bool latest = session.flags().is_on("latest");
+  Result<ApiReply> reply =
+      co_await session.get(job_path(*job) + (latest ? "/deployment" : "/deployments"));
+  if (!reply) co_return session.error("listing deployments", reply.error());
+  int code = 0;
+  if (session.print_raw(reply->body, code)) co_return code;
+  session.print(!latest                   ? format_deployment_list(reply->body, session.verbose())
+                : reply->body.is_object() ? format_deployment(reply->body, session.verbose(), true,
+                                                              session.clock(), session.style())
+                                          : "No deployment found");
+  co_return 0;
+}
+
+Task<int> promote(Session& session) {
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> deployment = co_await session.get(job_path(*job) + "/deployment");
+  if (!deployment) co_return session.error("reading deployment", deployment.error());
+  if (!deployment->body.is_object()) co_return session.error("Job has no deployment to promote");
+  const std::string id(deployment->body.get_string("ID"));
+  Result<ApiReply> reply = co_await session.put(
+      "/v1/deployment/promote/" + id, Json::object({{"DeploymentID", id}, {"All", true}}));
+  if (!reply) co_return session.error("promoting deployment", reply.error());
+  co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
+}
+
+constexpr Command kCommands[] = {
+    {.name = "job status",
+     .usage = "[options] [<job>]",
+     .summary = "Display status information about jobs",
+     .help = "Without a job: a table of all of them.",
+     .flags = kStatusFlags,
+     .run = status,
+     .max_words = 1},
+    {.name = "job stop",
+     .usage = "[options] <job>...",
+     .summary = "Stop a running job and cancel all its allocations",
+     .help = "",
+     .flags = kStopFlags,
+     .run = stop,
+     .min_words = 1,
+     .max_words = 100},
+    {.name = "job inspect",
+     .usage = "[options] <job>",
+     .summary = "Inspect a submitted job",
+     .help = "Prints the job as JSON, with every default filled in.",
+     .flags = kInspectFlags,
+     .run = inspect,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job history",
+     .usage = "[options] <job>",
+     .summary = "Display all tracked versions of a job",
+     .help = "",
+     .flags = kHistoryFlags,
+     .run = history,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job revert",
+     .usage = "[options] <job> <version>",
+     .summary = "Revert to a prior version of the job",
+     .help = "",
+     .flags = kMonitorFlags,
+     .run = revert,
+     .min_words = 2,
+     .max_words = 2},
+    {.name = "job eval",
+     .usage = "[options] <job>",
+     .summary = "Force an evaluation for the job",
+     .help = "",
+     .flags = kEvalFlags,
+     .run = evaluate,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job dispatch",
+     .usage = "[options] <parameterized job> [input source]",
+     .summary = "Dispatch an instance of a parameterized job",
+     .help = "The input is a file, or \"-\" for standard input; at most 16 KiB.",
+     .flags = kDispatchFlags,
+     .run = dispatch,
+     .min_words = 1,
+     .max_words = 2},
+    {.name = "job periodic force",
+     .usage = "[options] <job>",
+     .summary = "Force the launch of a periodic job",
+     .help = "",
+     .flags = kMonitorFlags,
+     .run = force_periodic,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job scale",
+     .usage = "[options] <job> [<group>] <count>",
+     .summary = "Change the number of running allocations in a task group",
+     .help = "",
+     .flags = kMonitorFlags,
+     .run = scale,
+     .min_words = 2,
+     .max_words = 3},
+    {.name = "job allocs",
+     .usage = "[options] <job>",
+     .summary = "List allocations for a job",
+     .help = "",
+     .flags = kListFlags,
+     .run = allocs,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job deployments",
+     .usage = "[options] <job>",
+     .summary = "List deployments for a job",
+     .help = "",
+     .flags = kListFlags,
+     .run = deployments,
+     .min_words = 1,
+     .max_words = 1},
+    {.name = "job promote",
+     .usage = "[options] <job>",
+     .summary = "Promote a job's canaries",
+     .help = "",
+     .flags = kMonitorFlags,
+     .run = promote,
+     .min_words = 1,
+     .max_words = 1},
+};
+
+}  // namespace
+
+std::span<const Command> job_commands() {
+  return kCommands;
+}
+
+}  // namespace sluice::orchestrator::cli

@@ -1,0 +1,236 @@
+#include "orchestrator/cli/session.h"
+
+#include <fmt/format.h>
+
+namespace sluice::orchestrator::cli {
+namespace {
+
+constexpr std::string_view kDefaultAddress = "http://127.0.0.1:4646";
+constexpr std::string_view kBlockingWait = "30000ms";  // below the client's time limit
+
+std::string first_set(std::initializer_list<std::string> values) {
+  for (const std::string& value : values) {
+    if (!value.empty()) return value;
+  }
+  return "";
+}
+
+std::string trimmed(std::string text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
+    text.pop_back();
+  }
+  return text;
+}
+
+}  // namespace
+
+Result<Address> parse_api_address(std::string_view url) {
+  if (url.starts_with("unix://")) return Address{.ip = {}, .path = std::string(url.substr(7))};
+  if (url.starts_with("https://")) {
+    return fail(Code::kUnsupported, "address {}: https is not supported yet; use http://", url);
+  }
+  std::string_view rest = url;
+  if (rest.starts_with("http://")) {
+    rest.remove_prefix(7);
+  } else if (rest.find("://") != std::string_view::npos) {
+    return fail(Code::kInvalid, "address {}: expected http://HOST:PORT", url);
+  }
+  rest = rest.substr(0, rest.find('/'));
+  std::string text(rest);
+  if (text.starts_with("localhost")) text.replace(0, 9, "127.0.0.1");
+  if (text.find(':') == std::string::npos) text += ":4646";
+  Result<Address> address = parse_address(text);
+  if (!address) {
+    return fail(Code::kInvalid, "address {}: expected http://IP:PORT, such as {}", url,
+                kDefaultAddress);
+  }
+  if (address->ip.empty()) address->ip = "127.0.0.1";
+  return address;
+}
+
+Result<std::unique_ptr<Session>> Session::open(CliEnv& env, const Flags& flags) {
+  auto session = std::unique_ptr<Session>(new Session(env, flags));
+  session->address_text_ = first_set({flags.value_or("address", ""), env.environment("SLUICE_ADDR"),
+                                      env.environment("NOMAD_ADDR"), std::string(kDefaultAddress)});
+  session->token_ = first_set({flags.value_or("token", ""), env.environment("SLUICE_TOKEN"),
+                               env.environment("NOMAD_TOKEN")});
+  session->namespace_ =
+      first_set({flags.value_or("namespace", ""), env.environment("NOMAD_NAMESPACE")});
+  session->region_ = first_set({flags.value_or("region", ""), env.environment("NOMAD_REGION")});
+  session->style_.on = env.terminal.out_is_terminal() && !flags.is_on("no-color") &&
+                       env.environment("NO_COLOR").empty() &&
+                       env.environment("NOMAD_CLI_NO_COLOR").empty();
+  Result<Address> address = parse_api_address(session->address_text_);
+  if (!address) return pass(address);
+  HttpClientOptions options;
+  options.response_timeout_ms = 60'000;
+  session->client_ =
+      std::make_unique<HttpClient>(env.executor, env.network, *address, std::move(options));
+  return session;
+}
+
+void Session::print(std::string_view text) {
+  env_.terminal.out(text);
+  if (!text.ends_with('\n')) env_.terminal.out("\n");
+}
+
+int Session::error(std::string_view text) {
+  env_.terminal.err(text);
+  if (!text.ends_with('\n')) env_.terminal.err("\n");
+  return 1;
+}
+
+int Session::error(std::string_view doing, const Error& why) {
+  return error(fmt::format("Error {}: {}", doing, why.message));
+}
+
+std::string Session::target(std::string_view path, const Query& query) const {
+  std::string out(path);
+  char glue = '?';
+  const auto add = [&](std::string_view key, std::string_view value) {
+    out += glue;
+    out += percent_encode(key) + "=" + percent_encode(value);
+    glue = '&';
+  };
+  for (const auto& [key, value] : query) add(key, value);
+  if (!namespace_.empty()) add("namespace", namespace_);
+  if (!region_.empty()) add("region", region_);
+  return out;
+}
+
+HttpRequest Session::request(std::string method, std::string_view path, const Query& query) const {
+  HttpRequest request;
+  request.method = std::move(method);
+  request.target = target(path, query);
+  if (!token_.empty()) request.headers.add("X-Nomad-Token", token_);
+  return request;
+}
+
+Error Session::explain(Error error) const {
+  if (error.code == Code::kUnavailable) {
+    error.message = fmt::format(
+        "no agent answers at {} ({}). Start one with `sluice agent -dev`, or name another with "
+        "-address or SLUICE_ADDR",
+        address_text_, error.message);
+  }
+  return error;
+}
+
+Task<Result<ApiReply>> Session::send(HttpRequest request) {
+  Result<HttpResponse> response = co_await client_->send(std::move(request));
+  if (!response) co_return std::unexpected(explain(std::move(response).error()));
+  if (response->status != 200) {
+    const Code code = response->status == 404   ? Code::kNotFound
+                      : response->status == 403 ? Code::kDenied
+                                                : Code::kInvalid;
+    co_return fail(code, "Unexpected response code: {} ({})", response->status,
+                   trimmed(response->body));
+  }
+  ApiReply reply;
+  if (const std::string* index = response->headers.find("X-Nomad-Index")) {
+    uint64_t value = 0;
+    http1::parse_length(*index, value);
+    reply.index = value;
+  }
+  Result<Json> body = parse_json(response->body);
+  if (!body) co_return pass(body, "the agent's answer is not JSON");
+  reply.body = std::move(*body);
+  co_return reply;
+}
+
+Task<Result<ApiReply>> Session::get(std::string path, Query query) {
+  co_return co_await send(request("GET", path, query));
+}
+
+Task<Result<ApiReply>> Session::get_after(std::string path, uint64_t index, Query query) {
+  query.emplace_back("index", std::to_string(index));
+  query.emplace_back("wait", kBlockingWait);
+  co_return co_await send(request("GET", path, query));
+}
+
+Task<Result<ApiReply>> Session::put(std::string path, Json body, Query query) {
+  HttpRequest message = request("PUT", path, query);
+  message.headers.add("Content-Type", "application/json");
+  message.body = to_json(body);
+  co_return co_await send(std::move(message));
+}
+
+Task<Result<ApiReply>> Session::remove(std::string path, Query query) {
+  co_return co_await send(request("DELETE", path, query));
+}
+
+Task<Result<std::unique_ptr<HttpExchange>>> Session::stream(std::string path, Query query) {
+  Result<std::unique_ptr<HttpExchange>> exchange =
+      co_await client_->open(request("GET", path, query));
+  if (!exchange) co_return std::unexpected(explain(std::move(exchange).error()));
+  if ((*exchange)->status() != 200) {
+    constexpr size_t kErrorBytes = 64 * 1024;
+    Result<std::string> text = co_await (*exchange)->read_all(kErrorBytes);
+    co_return fail((*exchange)->status() == 404 ? Code::kNotFound : Code::kInvalid,
+                   "Unexpected response code: {} ({})", (*exchange)->status(),
+                   text ? trimmed(*text) : text.error().message);
+  }
+  co_return std::move(*exchange);
+}
+
+bool Session::print_raw(const Json& value, int& exit_code) {
+  exit_code = 0;
+  if (flags_.is_on("json")) {
+    print(to_json(value, 4));
+    return true;
+  }
+  const auto text = flags_.value("t");
+  if (!text) return false;
+  const Result<std::string> expanded = expand_template(*text, value);
+  if (expanded) {
+    print(*expanded);
+  } else {
+    exit_code = error(expanded.error().message);
+  }
+  return true;
+}
+
+bool Session::confirm(std::string_view question) {
+  if (flags_.is_on("yes") || flags_.is_on("y")) return true;
+  env_.terminal.out(fmt::format("{} [y/N] ", question));
+  const auto answer = env_.terminal.read_line();
+  if (answer && *answer == "y") return true;
+  if (answer && !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y')) {
+    print("For confirmation, an exact 'y' is required.");
+  }
+  return false;
+}
+
+Result<std::string> expand_template(std::string_view text, const Json& value) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t open = text.find("{{");
+    out += text.substr(0, open);
+    if (open == std::string_view::npos) break;
+    text.remove_prefix(open + 2);
+    const size_t close = text.find("}}");
+    if (close == std::string_view::npos) return fail(Code::kInvalid, "template: missing }}}}");
+    std::string_view path = text.substr(0, close);
+    text.remove_prefix(close + 2);
+    while (path.starts_with(' ')) path.remove_prefix(1);
+    while (path.ends_with(' ')) path.remove_suffix(1);
+    if (!path.starts_with('.') || path.find(' ') != std::string_view::npos) {
+      return fail(Code::kUnsupported,
+                  "template: {{{{{}}}}} is not supported; only fields such as {{{{.ID}}}} are. "
+                  "Use -json for the rest",
+                  path);
+    }
+    const Json* found = &value;
+    path.remove_prefix(1);
+    while (!path.empty() && found) {
+      const size_t dot = path.find('.');
+      found = found->find(path.substr(0, dot));
+      path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+    }
+    if (!found) return fail(Code::kInvalid, "template: no such field in the answer");
+    out += found->is_string() ? found->as_string() : to_json(*found);
+  }
+  return out;
+}
+
+}  // namespace sluice::orchestrator::cli
