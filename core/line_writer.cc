@@ -22,8 +22,11 @@ int64_t steady_ns() {
 }
 }  // namespace
 
-LineWriter::LineWriter(int fd, LineWriterOptions options)
-    : fd_(fd), options_(options), thread_([this] { run(); }) {}
+LineWriter::LineWriter(int fd, LineWriterOptions options) : fd_(fd), options_(options) {
+  // Address space alone until it is used: so a reactor that writes never waits for the allocator.
+  pending_.reserve(options.queued_bytes);
+  thread_ = std::thread([this] { run(); });
+}
 
 LineWriter::~LineWriter() {
   {
@@ -57,6 +60,7 @@ void LineWriter::flush() {
 
 void LineWriter::run() {
   std::string writing;
+  writing.reserve(options_.queued_bytes);
   std::unique_lock lock(mutex_);
   for (;;) {
     work_.wait(lock, [this] { return closing_ || !pending_.empty(); });

@@ -14,7 +14,8 @@ namespace {
 constexpr size_t kFirstBuckets = 64;
 
 void mix(uint64_t& hash, std::string_view text) {
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
+  for (const char c : text)
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
   hash = (hash ^ 0x100) * 0x100000001b3;
 }
 
@@ -32,8 +33,7 @@ uint32_t hash_of(const EndpointKey& key) {
 
 EndpointKey endpoint_key(const Destination& destination, const RouteOptions& options) {
   EndpointKey key{.destination = destination};
-  const bool tls =
-      destination.scheme == Scheme::kHttps || destination.scheme == Scheme::kGrpcs;
+  const bool tls = destination.scheme == Scheme::kHttps || destination.scheme == Scheme::kGrpcs;
   key.proxy_protocol = options.proxy_protocol;
   if (!tls) return key;
   key.tls_skip_verify = options.tls_skip_verify;
@@ -171,7 +171,8 @@ void EndpointRegistry::consider(Candidate candidate) {
     endpoint->word_.fetch_and(~Endpoint::kWatched, std::memory_order_relaxed);
     return;
   }
-  // Nobody can find it but through us; what is under way there may still take a reference, and then ends.
+  // Nobody can find it but through us; what is under way there may still take a reference, and then
+  // ends.
   word = endpoint->word_.fetch_or(Endpoint::kWatched, std::memory_order_acq_rel);
   if ((word & ~Endpoint::kWatched) != Endpoint::kReference) return;
   *link = endpoint->next_;

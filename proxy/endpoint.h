@@ -1,19 +1,20 @@
 // Endpoint: one upstream address as the whole process sees it, and the registry that holds them.
 //
-// Load, failures and ejection live here, outside the route table and keyed by address, so that a route
-// change never drops a pool or a count. Two routes share an endpoint when connections to it are
-// interchangeable: same scheme, host, port, TLS name and checks, PROXY header or not.
+// Load, failures and ejection live here, outside the route table and keyed by address, so that a
+// route change never drops a pool or a count. Two routes share an endpoint when connections to it
+// are interchangeable: same scheme, host, port, TLS name and checks, PROXY header or not.
 //
 // Owner: EndpointRegistry. Threads: the constants and the atomics of an Endpoint from any thread;
 // find_or_add and sweep from the control loop.
 //
-// Lifetime: one atomic word holds the references (route tables, idle pools: EndpointRef) and the exchanges
-// under way (begin/end), so that a request costs one atomic add and one subtract. An endpoint is freed on
-// the control loop, once nothing but the registry holds it and nothing is under way.
+// Lifetime: one atomic word holds the references (route tables, idle pools: EndpointRef) and the
+// exchanges under way (begin/end), so that a request costs one atomic add and one subtract. An
+// endpoint is freed on the control loop, once nothing but the registry holds it and nothing is
+// under way.
 //
 // A reactor calls begin() in the same turn in which it picked from its current table, before it can
-// acknowledge another; so "every reactor has acknowledged a version without it, and outstanding() is zero"
-// means that nothing more will reach it.
+// acknowledge another; so "every reactor has acknowledged a version without it, and outstanding()
+// is zero" means that nothing more will reach it.
 #pragma once
 
 #include <array>
@@ -62,9 +63,7 @@ class Endpoint {
   [[nodiscard]] bool tls() const { return scheme_ == Scheme::kHttps || scheme_ == Scheme::kGrpcs; }
   [[nodiscard]] bool tls_skip_verify() const { return tls_skip_verify_; }
   [[nodiscard]] bool proxy_protocol() const { return proxy_protocol_; }
-  [[nodiscard]] Destination destination() const {
-    return {scheme_, std::string(host()), port_};
-  }
+  [[nodiscard]] Destination destination() const { return {scheme_, std::string(host()), port_}; }
 
   /// An exchange or a tunnel begins here. See the rule above.
   void begin() const { word_.fetch_add(1, std::memory_order_relaxed); }
@@ -93,7 +92,8 @@ class Endpoint {
   friend class EndpointRef;
 
   static constexpr uint64_t kOutstandingMask = 0xffff'ffff;
-  static constexpr uint64_t kWatched = uint64_t{1} << 32;  // tell the registry when nothing is under way
+  static constexpr uint64_t kWatched = uint64_t{1}
+                                       << 32;  // tell the registry when nothing is under way
   static constexpr uint64_t kReference = uint64_t{1} << 33;
 
   Endpoint(EndpointRegistry& registry, const EndpointKey& key, uint32_t hash);
@@ -106,10 +106,10 @@ class Endpoint {
 
   mutable std::atomic<uint64_t> word_{kReference};  // the registry's own
   EndpointRegistry& registry_;
-  Endpoint* next_ = nullptr;                        // in the registry's bucket
+  Endpoint* next_ = nullptr;  // in the registry's bucket
   std::unique_ptr<std::string> server_name_;
   std::array<uint8_t, 16> ip_{};
-  mutable std::atomic<uint32_t> routes_{0};         // targets of the newest version
+  mutable std::atomic<uint32_t> routes_{0};  // targets of the newest version
   uint32_t hash_;
   uint16_t port_;
   uint16_t host_size_;
@@ -123,7 +123,9 @@ class Endpoint {
 class EndpointRef {
  public:
   EndpointRef() = default;
-  explicit EndpointRef(const Endpoint& endpoint) : endpoint_(&endpoint) { endpoint.add_reference(); }
+  explicit EndpointRef(const Endpoint& endpoint) : endpoint_(&endpoint) {
+    endpoint.add_reference();
+  }
   EndpointRef(const EndpointRef& other) : endpoint_(other.endpoint_) {
     if (endpoint_ != nullptr) endpoint_->add_reference();
   }
@@ -148,8 +150,8 @@ class EndpointRef {
 
 class EndpointRegistry {
  public:
-  /// `wake` is called from any thread when an endpoint may have become idle or free; it makes the control
-  /// loop call sweep() soon, and may be called again before that has happened.
+  /// `wake` is called from any thread when an endpoint may have become idle or free; it makes the
+  /// control loop call sweep() soon, and may be called again before that has happened.
   explicit EndpointRegistry(std::function<void()> wake);
   /// Every reference is gone by now, and nothing is under way (checked).
   ~EndpointRegistry();

@@ -10,7 +10,8 @@ namespace {
 size_t set_end(std::string_view pattern, size_t open) {
   size_t at = open + 1;
   if (at < pattern.size() && (pattern[at] == '!' || pattern[at] == '^')) ++at;
-  if (at < pattern.size() && pattern[at] == ']') ++at;  // a bracket that comes first is one of the set
+  if (at < pattern.size() && pattern[at] == ']')
+    ++at;  // a bracket that comes first is one of the set
   while (at < pattern.size() && pattern[at] != ']') ++at;
   return at < pattern.size() ? at : std::string_view::npos;
 }
@@ -65,11 +66,13 @@ Result<std::optional<std::vector<std::string>>> expand_first(std::string_view pa
   return std::nullopt;
 }
 
-/// One alternative: no braces. Each star remembers only the last one before it, so the work is bounded.
+/// One alternative: no braces. Each star remembers only the last one before it, so the work is
+/// bounded.
 bool matches_one(std::string_view pattern, std::string_view text) {
   size_t p = 0;
   size_t t = 0;
-  size_t star = std::string_view::npos;  // where to go on in the pattern after giving the star one more
+  size_t star =
+      std::string_view::npos;  // where to go on in the pattern after giving the star one more
   size_t star_text = 0;
   while (t < text.size()) {
     if (p < pattern.size() && pattern[p] == '*') {

@@ -3,7 +3,8 @@
 //   [abc] [a-z] [!a]   one byte of a set                       {a,b}   either
 //   \c      that byte
 //
-// Pure; any thread. Compiling allocates; matching does not, and takes at most pattern times text steps.
+// Pure; any thread. Compiling allocates; matching does not, and takes at most pattern times text
+// steps.
 #pragma once
 
 #include <string>

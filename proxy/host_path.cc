@@ -55,8 +55,10 @@ bool copy_literal(std::string_view text, HostName& out) {  // [v6], brackets and
 }
 
 bool copy_name(std::string_view text, HostName& out) {
-  if (text.ends_with('.')) text.remove_suffix(1);
-  else if (text.empty()) return true;
+  if (text.ends_with('.'))
+    text.remove_suffix(1);
+  else if (text.empty())
+    return true;
   if (text.empty() || text.size() > kHostNameBytes) return false;
   char before = '.';
   for (size_t i = 0; i < text.size(); ++i) {
@@ -91,8 +93,8 @@ bool parse_host(std::string_view text, bool tls, HostName& out) {
 
 namespace {
 
-/// Where the first byte is that needs care: an escape, an empty segment, a segment that begins with a dot.
-/// path.size() when there is none.
+/// Where the first byte is that needs care: an escape, an empty segment, a segment that begins with
+/// a dot. path.size() when there is none.
 size_t first_irregular(std::string_view path) {
   for (size_t i = 0; i < path.size(); ++i) {
     const char c = path[i];
@@ -102,8 +104,8 @@ size_t first_irregular(std::string_view path) {
   return path.size();
 }
 
-/// Removes the last segment of the normal form in [buffer, buffer + size), which ends in a slash; false at
-/// the root.
+/// Removes the last segment of the normal form in [buffer, buffer + size), which ends in a slash;
+/// false at the root.
 bool climb(const char* buffer, size_t& size) {
   if (size <= 1) return false;
   --size;
@@ -123,8 +125,8 @@ NormalPath normalise_path(std::string_view path, char* buffer) {
   while (path[in] != '/') --in;
   ++in;
   std::memcpy(buffer, path.data(), in);
-  size_t out = in;            // buffer[out - 1] is a slash whenever a segment begins
-  size_t segment = out;       // where it began
+  size_t out = in;       // buffer[out - 1] is a slash whenever a segment begins
+  size_t segment = out;  // where it began
   bool changed = false;
   const auto end_segment = [&](bool slash) {
     const std::string_view text(buffer + segment, out - segment);
@@ -153,7 +155,8 @@ NormalPath normalise_path(std::string_view path, char* buffer) {
       if (in + 2 >= path.size() || !is_hex(path[in + 1]) || !is_hex(path[in + 2])) {
         return {PathStatus::kMalformed, {}};
       }
-      const char decoded = static_cast<char>(hex_value(path[in + 1]) * 16 + hex_value(path[in + 2]));
+      const char decoded =
+          static_cast<char>(hex_value(path[in + 1]) * 16 + hex_value(path[in + 2]));
       if (is_unreserved(decoded)) {
         buffer[out++] = decoded;
         in += 2;

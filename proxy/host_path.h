@@ -1,4 +1,5 @@
-// The request's Host and path in the form that routes are matched in. Pure; any thread; no allocation.
+// The request's Host and path in the form that routes are matched in. Pure; any thread; no
+// allocation.
 #pragma once
 
 #include <array>
@@ -21,8 +22,9 @@ struct HostName {
   [[nodiscard]] std::string_view name() const { return {bytes.data(), size}; }
 };
 
-/// `text` is what a Host header or an absolute URI's authority holds, or an SNI name. False: it is not a
-/// host (RFC 3986 section 3.2.2), or names nothing (`.`, `..x`), or is too long: 400. Empty is a host.
+/// `text` is what a Host header or an absolute URI's authority holds, or an SNI name. False: it is
+/// not a host (RFC 3986 section 3.2.2), or names nothing (`.`, `..x`), or is too long: 400. Empty
+/// is a host.
 [[nodiscard]] bool parse_host(std::string_view text, bool tls, HostName& out);
 
 enum class PathStatus : uint8_t {
@@ -37,9 +39,10 @@ struct NormalPath {
   std::string_view path;  // in the input or in the buffer
 };
 
-/// The path that is matched and sent (RFC 3986 section 6.2.2): empty segments go, so do dot segments, also
-/// encoded ones; escapes of unreserved characters are decoded, so that `/%61dmin` cannot pass by a route
-/// of `/admin`. Every other escape stays as it came: %2F reaches the upstream intact.
+/// The path that is matched and sent (RFC 3986 section 6.2.2): empty segments go, so do dot
+/// segments, also encoded ones; escapes of unreserved characters are decoded, so that `/%61dmin`
+/// cannot pass by a route of `/admin`. Every other escape stays as it came: %2F reaches the
+/// upstream intact.
 ///
 /// `path` comes without its query; `buffer` holds at least path.size() bytes.
 [[nodiscard]] NormalPath normalise_path(std::string_view path, char* buffer);

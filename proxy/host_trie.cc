@@ -14,8 +14,12 @@ Ref<HostTrie::Node> HostTrie::Node::make(bool branch, uint32_t count) {
   return Ref<Node>::adopt(new (memory) Node(branch, count));
 }
 
-Ref<HostTrie::Node> HostTrie::Node::make_bucket(uint32_t count) { return make(false, count); }
-Ref<HostTrie::Node> HostTrie::Node::make_branch() { return make(true, kFanOut); }
+Ref<HostTrie::Node> HostTrie::Node::make_bucket(uint32_t count) {
+  return make(false, count);
+}
+Ref<HostTrie::Node> HostTrie::Node::make_branch() {
+  return make(true, kFanOut);
+}
 
 void HostTrie::Node::destroy(const Node* node) {
   for (uint32_t i = 0; i < node->count; ++i) {

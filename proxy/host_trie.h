@@ -1,9 +1,10 @@
-// HostTrie: a persistent map from (name, port) to Host. Copying it is one counted reference; changing a
-// copy makes new nodes only on the way to the entry, so an edit costs the same at any size.
+// HostTrie: a persistent map from (name, port) to Host. Copying it is one counted reference;
+// changing a copy makes new nodes only on the way to the entry, so an edit costs the same at any
+// size.
 //
-// Sixteen children a level by the bits of the hash, buckets of up to kBucketHosts entries at the ends.
-// Reading: any thread. Changing: one thread, which owns that copy; nodes that no other copy shares are
-// changed in place, so that building from nothing does not copy.
+// Sixteen children a level by the bits of the hash, buckets of up to kBucketHosts entries at the
+// ends. Reading: any thread. Changing: one thread, which owns that copy; nodes that no other copy
+// shares are changed in place, so that building from nothing does not copy.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// pick: which of a route's targets a request goes to. Pure but for the counters that it reads; any thread;
-// no allocation. Time and randomness are arguments.
+// pick: which of a route's targets a request goes to. Pure but for the counters that it reads; any
+// thread; no allocation. Time and randomness are arguments.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace sluice::proxy {
 
 struct PickInput {
-  uint64_t random = 0;   // uniform over all values
-  int64_t now_ms = 0;    // monotonic; an endpoint that is ejected until later is passed over
+  uint64_t random = 0;  // uniform over all values
+  int64_t now_ms = 0;   // monotonic; an endpoint that is ejected until later is passed over
   std::span<const Endpoint* const> failed;  // tried for this request already: passed over
 };
 

@@ -10,7 +10,8 @@ namespace sluice::proxy {
 
 // ---- from specs to targets
 
-/// What the specs of one edit can share: a service's instances have the same name, options and tags.
+/// What the specs of one edit can share: a service's instances have the same name, options and
+/// tags.
 class Publisher::Reuse {
  public:
   Ref<Label> label(std::string_view text) {
@@ -169,7 +170,8 @@ void Publisher::diff_key(RouteEdit& edit, std::vector<Change>& changes) {
     };
     if (hint < old.targets.size() && fits(hint)) return hint;
     if (by_place.empty()) {
-      for (size_t i = 0; i < old_places.size(); ++i) by_place.emplace(hash_of(old_places[i].host, old_places[i].path), i);
+      for (size_t i = 0; i < old_places.size(); ++i)
+        by_place.emplace(hash_of(old_places[i].host, old_places[i].path), i);
     }
     const auto [begin, end] = by_place.equal_range(hash_of(place.host, place.path));
     for (auto at = begin; at != end; ++at) {
@@ -223,7 +225,8 @@ void Publisher::set_rejected(const std::string& key, std::vector<RejectedRoute> 
       const bool known = at != rejected_.end() &&
                          std::find(at->second.begin(), at->second.end(), each) != at->second.end();
       if (!known) {
-        log_->warn("route {:?} of service {:?} is left out: {}", each.tag, each.service, each.reason);
+        log_->warn("route {:?} of service {:?} is left out: {}", each.tag, each.service,
+                   each.reason);
       }
     }
   }
@@ -381,8 +384,8 @@ Publisher::~Publisher() {
 
 TableReader& Publisher::add_reader(Post post) {
   newest_->readers.fetch_add(1, std::memory_order_relaxed);
-  readers_.push_back(std::unique_ptr<TableReader>(
-      new TableReader(*newest_, std::move(post), [this] { wake(); })));
+  readers_.push_back(
+      std::unique_ptr<TableReader>(new TableReader(*newest_, std::move(post), [this] { wake(); })));
   return *readers_.back();
 }
 
@@ -443,8 +446,8 @@ bool Publisher::is_drained(std::string_view id, uint64_t acknowledged) {
   if (at == instances_.end()) return true;
   if (at->second->targets > 0) return false;
   const auto leaving = leaving_.find(at->second.get());
-  return leaving == leaving_.end() || (leaving->second.version <= acknowledged &&
-                                       all_idle(leaving->second.endpoints));
+  return leaving == leaving_.end() ||
+         (leaving->second.version <= acknowledged && all_idle(leaving->second.endpoints));
 }
 
 void Publisher::when_drained(std::vector<std::string> instances, uint64_t version,

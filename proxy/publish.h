@@ -3,11 +3,11 @@
 //   apply -> diff against what the key said -> rebuild the touched hosts -> post to each reactor
 //   reactor adopts -> acknowledges -> retired tables are freed, drains that wait are answered
 //
-// Owner: main. Thread: the control loop, for every function; what comes from reactors arrives through
-// `post_control`. Reactors see only their TableReader.
+// Owner: main. Thread: the control loop, for every function; what comes from reactors arrives
+// through `post_control`. Reactors see only their TableReader.
 //
-// Limits: PublisherOptions. A route that is over a limit or cannot be built is left out with its reason
-// (rejected()); it never blocks another.
+// Limits: PublisherOptions. A route that is over a limit or cannot be built is left out with its
+// reason (rejected()); it never blocks another.
 #pragma once
 
 #include <atomic>
@@ -37,7 +37,7 @@ struct PublisherOptions {
   Matcher matcher = Matcher::kPrefix;               // -proxy.matcher
   size_t path_bytes = 8 * 1024;
   size_t host_bytes = 1024;
-  size_t routes = 2'000'000;                        // in all
+  size_t routes = 2'000'000;  // in all
 };
 
 class Publisher final : public RouteSink {
@@ -50,8 +50,8 @@ class Publisher final : public RouteSink {
   /// The readers have been removed, and no exchange is under way.
   ~Publisher() override;
 
-  /// `post` brings a closure to the reactor, in the order of the calls, from the control loop. The reader
-  /// begins with the newest table.
+  /// `post` brings a closure to the reactor, in the order of the calls, from the control loop. The
+  /// reader begins with the newest table.
   TableReader& add_reader(Post post);
   /// The reactor's thread has ended, or runs nothing more that uses the reader. Its pins are gone.
   void remove_reader(TableReader& reader);
@@ -70,8 +70,8 @@ class Publisher final : public RouteSink {
  private:
   using Held = TableReader::Held;
 
-  /// What a key said last. The texts of each target's place, one after another in `places`: host, NUL,
-  /// path, NUL, matcher.
+  /// What a key said last. The texts of each target's place, one after another in `places`: host,
+  /// NUL, path, NUL, matcher.
   struct KeyRoutes {
     std::vector<Ref<Target>> targets;
     std::string places;
@@ -128,11 +128,12 @@ class Publisher final : public RouteSink {
   Log* const log_;
   std::shared_ptr<Alive> alive_;
   EndpointRegistry endpoints_;  // before everything that refers to endpoints
-  std::unordered_map<std::string_view, Ref<Instance>> instances_;  // the key is the instance's own text
+  std::unordered_map<std::string_view, Ref<Instance>>
+      instances_;  // the key is the instance's own text
   std::unordered_map<const Instance*, Leaving> leaving_;
   std::unordered_map<std::string, KeyRoutes> keys_;
   std::map<std::string, std::vector<RejectedRoute>> rejected_;
-  std::set<std::string, std::less<>> new_globs_;                 // general globs that this apply adds
+  std::set<std::string, std::less<>> new_globs_;             // general globs that this apply adds
   std::vector<std::shared_ptr<std::string>> retired_texts_;  // of old places, while an apply runs
   std::vector<Waiter> waiters_;
   std::vector<std::unique_ptr<Held>> held_;  // by version

@@ -1,11 +1,11 @@
 // Intrusive counted references for the immutable nodes of route tables.
 //
-// A node is built by one thread, never changes once it is published, and is freed by whichever thread
-// drops the last reference: in practice the publisher's, because reactors hold whole tables, never nodes
-// (proxy/publish.h). Counts are atomic, so copying and dropping are safe on any thread.
+// A node is built by one thread, never changes once it is published, and is freed by whichever
+// thread drops the last reference: in practice the publisher's, because reactors hold whole tables,
+// never nodes (proxy/publish.h). Counts are atomic, so copying and dropping are safe on any thread.
 //
-// Nodes carry their text behind them in the same allocation, so that a lookup pays one cache miss a node;
-// hence the creation through T::make and the destruction through T::destroy.
+// Nodes carry their text behind them in the same allocation, so that a lookup pays one cache miss a
+// node; hence the creation through T::make and the destruction through T::destroy.
 #pragma once
 
 #include <atomic>

@@ -89,8 +89,8 @@ HostPattern parse_pattern(std::string_view text) {
   HostPattern out{.kind = HostKind::kExact, .text = text, .name = text, .port = 0};
   if (text.empty()) return out;
   const size_t bracket = text.starts_with('[') ? text.find(']') : 0;
-  const size_t colon = bracket == std::string_view::npos ? std::string_view::npos
-                                                         : text.find(':', bracket);
+  const size_t colon =
+      bracket == std::string_view::npos ? std::string_view::npos : text.find(':', bracket);
   std::string_view name = text.substr(0, colon);
   uint16_t port = 0;
   if (colon != std::string_view::npos) {
@@ -128,9 +128,8 @@ Host::Host(const HostPattern& pattern, Parts parts)
 }
 
 Ref<Host> Host::make(std::string_view pattern, Parts parts) {
-  return make_with_text<Host>(pattern, [&](void* at) {
-    return new (at) Host(parse_pattern(pattern), std::move(parts));
-  });
+  return make_with_text<Host>(
+      pattern, [&](void* at) { return new (at) Host(parse_pattern(pattern), std::move(parts)); });
 }
 
 void Host::destroy(const Host* host) {
@@ -156,10 +155,10 @@ const Route* floor_of(std::span<Route* const> routes, std::string_view path) {
 }
 
 const Route* floor_of(std::span<Chunk* const> chunks, std::string_view path) {
-  const auto above = std::upper_bound(
-      chunks.begin(), chunks.end(), path, [](std::string_view text, const Chunk* chunk) {
-        return text < chunk->routes().front()->path();
-      });
+  const auto above = std::upper_bound(chunks.begin(), chunks.end(), path,
+                                      [](std::string_view text, const Chunk* chunk) {
+                                        return text < chunk->routes().front()->path();
+                                      });
   return above == chunks.begin() ? nullptr : floor_of(above[-1]->routes(), path);
 }
 
@@ -178,8 +177,9 @@ bool matches(const Route& route, std::string_view path) {
 }
 
 const Route* Host::match(std::string_view path) const {
-  // The longest route path that is a prefix of `path`: whatever lies between it and `path` in the order
-  // begins with it too. So look at the floor, and if that is none, at the floor of what both share.
+  // The longest route path that is a prefix of `path`: whatever lies between it and `path` in the
+  // order begins with it too. So look at the floor, and if that is none, at the floor of what both
+  // share.
   const Route* best = nullptr;
   const std::span<Chunk* const> runs = chunks();
   for (std::string_view rest = path;;) {

@@ -1,10 +1,12 @@
-// The nodes of a route table: Target (one instance under one route), Route (one path of one host), Host.
+// The nodes of a route table: Target (one instance under one route), Route (one path of one host),
+// Host.
 //
-// All immutable once published and counted (proxy/ref.h); a new table shares every node that the edit does
-// not touch. Readers get them from RouteTable as plain pointers that live as long as the table is pinned.
+// All immutable once published and counted (proxy/ref.h); a new table shares every node that the
+// edit does not touch. Readers get them from RouteTable as plain pointers that live as long as the
+// table is pinned.
 //
-// Bytes a node costs beside its text, on x86-64, which sits behind it: Host 48, Route 48, Target 56. See
-// bench/route_bench.cc for what a route costs in all.
+// Bytes a node costs beside its text, on x86-64, which sits behind it: Host 48, Route 48,
+// Target 56. See bench/route_bench.cc for what a route costs in all.
 #pragma once
 
 #include <memory>
@@ -69,12 +71,12 @@ class Target final : public Counted {
  public:
   struct Parts {
     Ref<Label> service;
-    Ref<Instance> instance;      // null: none given
-    EndpointRef endpoint;        // null: a redirect
+    Ref<Instance> instance;  // null: none given
+    EndpointRef endpoint;    // null: a redirect
     Ref<SharedOptions> options;
-    Ref<SharedTags> tags;        // null: none
+    Ref<SharedTags> tags;  // null: none
     double fixed_weight = 0;
-    uint32_t position = 0;       // 0, or the line of the command that made it (proxy/route_command.h)
+    uint32_t position = 0;  // 0, or the line of the command that made it (proxy/route_command.h)
     bool healthy = true;
   };
 
@@ -108,14 +110,14 @@ class Target final : public Counted {
 
 /// What a route needs beyond equal shares and the prefix matcher; most have none.
 struct RouteExtra {
-  std::vector<double> weights;        // of the live targets; empty: equal shares
-  std::vector<uint32_t> slots;        // running sums of their slots (proxy/weights.h)
+  std::vector<double> weights;  // of the live targets; empty: equal shares
+  std::vector<uint32_t> slots;  // running sums of their slots (proxy/weights.h)
 };
 
 class Route final : public Counted {
  public:
-  /// The first `live` targets can be picked; the others are kept for the listing (not healthy) or stand
-  /// behind an equal one.
+  /// The first `live` targets can be picked; the others are kept for the listing (not healthy) or
+  /// stand behind an equal one.
   struct Parts {
     std::vector<Ref<Target>> targets;
     uint32_t live = 0;
@@ -168,7 +170,9 @@ struct RouteOrder {
   Matcher matcher;
   auto operator<=>(const RouteOrder&) const = default;
 };
-inline RouteOrder order_of(const Route& route) { return {route.path(), route.matcher()}; }
+inline RouteOrder order_of(const Route& route) {
+  return {route.path(), route.matcher()};
+}
 
 /// A run of routes of a host that has many, so that an edit copies one run and not all.
 class Chunk final : public Counted {
@@ -199,8 +203,8 @@ struct HostPattern {
 };
 HostPattern parse_pattern(std::string_view text);
 
-/// Hash of a name from its last byte to its first, so that one pass over a host gives the hash of each of
-/// its suffixes.
+/// Hash of a name from its last byte to its first, so that one pass over a host gives the hash of
+/// each of its suffixes.
 inline constexpr uint64_t kHashSeed = 0xcbf29ce484222325;
 constexpr uint64_t hash_step(uint64_t state, char c) {
   return (state ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
@@ -214,7 +218,8 @@ uint64_t hash_name(std::string_view name, uint16_t port);
 
 class Host final : public Counted {
  public:
-  /// Routes in RouteOrder, without duplicates. `more` are the routes of other matchers than kPrefix.
+  /// Routes in RouteOrder, without duplicates. `more` are the routes of other matchers than
+  /// kPrefix.
   struct Parts {
     std::vector<Ref<Route>> routes;  // when they are few
     std::vector<Ref<Chunk>> chunks;  // when they are many
@@ -235,8 +240,8 @@ class Host final : public Counted {
   [[nodiscard]] uint16_t port() const { return port_; }
   [[nodiscard]] uint64_t hash() const { return hash_name(name(), port_); }
 
-  /// The route that a normal path matches: the one whose path is greatest, which among prefixes is the
-  /// longest. Null: none.
+  /// The route that a normal path matches: the one whose path is greatest, which among prefixes is
+  /// the longest. Null: none.
   [[nodiscard]] const Route* match(std::string_view path) const;
   [[nodiscard]] const Route* find(RouteOrder order) const;
   [[nodiscard]] size_t route_count() const;

@@ -8,13 +8,13 @@ namespace sluice::proxy {
 
 namespace {
 
-/// The bytes of a pattern in fabio's order of comparison: the host reversed, then the port as written.
+/// The bytes of a pattern in fabio's order of comparison: the host reversed, then the port as
+/// written.
 class Specificity {
  public:
   explicit Specificity(std::string_view pattern) {
     const size_t bracket = pattern.starts_with('[') ? pattern.find(']') : 0;
-    const size_t colon =
-        bracket == std::string_view::npos ? bracket : pattern.find(':', bracket);
+    const size_t colon = bracket == std::string_view::npos ? bracket : pattern.find(':', bracket);
     host_ = pattern.substr(0, colon);
     if (colon != std::string_view::npos) port_ = pattern.substr(colon);
   }
@@ -52,7 +52,9 @@ RouteTable::RouteTable(const RouteTable& base)
       host_count_(base.host_count_),
       route_count_(base.route_count_) {}
 
-Ref<RouteTable> RouteTable::make_empty() { return Ref<RouteTable>::adopt(new RouteTable()); }
+Ref<RouteTable> RouteTable::make_empty() {
+  return Ref<RouteTable>::adopt(new RouteTable());
+}
 
 const Host* RouteTable::find_host(std::string_view text) const {
   const HostPattern pattern = parse_pattern(text);

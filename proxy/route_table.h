@@ -1,15 +1,17 @@
-// RouteTable: all routes at one version. Immutable, and structurally shared: an edit makes new nodes only
-// for the hosts that it touches and for the way to them (proxy/table_builder.h).
+// RouteTable: all routes at one version. Immutable, and structurally shared: an edit makes new
+// nodes only for the hosts that it touches and for the way to them (proxy/table_builder.h).
 //
-// Exact hosts and `*.x` wildcards are looked up by hash (a wildcard by each suffix of the host, which one
-// pass over it hashes: a trie of labels laid out flat), general globs one by one, the empty host last.
+// Exact hosts and `*.x` wildcards are looked up by hash (a wildcard by each suffix of the host,
+// which one pass over it hashes: a trie of labels laid out flat), general globs one by one, the
+// empty host last.
 //
-// Owner: the publisher. Threads: reading, any. A reactor gets at tables through its TableReader and keeps
-// what it finds only while it pins the table. Lookups do not allocate.
+// Owner: the publisher. Threads: reading, any. A reactor gets at tables through its TableReader and
+// keeps what it finds only while it pins the table. Lookups do not allocate.
 //
 // How a request is routed:
 //   RouteCursor cursor(table, host, path);
-//   while (const Route* route = cursor.next()) { ... pick(*route, ...); break, or go on past a redirect }
+//   while (const Route* route = cursor.next()) { ... pick(*route, ...); break, or go on past a
+//   redirect }
 #pragma once
 
 #include <array>
@@ -29,8 +31,8 @@ namespace sluice::proxy {
 /// Of the wildcards and globs that match one host; the least specific beyond that are not tried.
 inline constexpr size_t kMatchingHosts = 32;
 
-/// The most specific host first: fabio compares the reversed names, the greater first, so that a longer
-/// suffix precedes a shorter and a letter precedes a star.
+/// The most specific host first: fabio compares the reversed names, the greater first, so that a
+/// longer suffix precedes a shorter and a letter precedes a star.
 bool more_specific(const Host& a, const Host& b);
 
 class RouteTable final : public Counted {
@@ -70,7 +72,8 @@ class RouteTable final : public Counted {
     Glob glob;
   };
   using GlobHosts = std::vector<GlobHost>;  // the more specific first
-  static constexpr size_t kDepths = 64;     // labels of a wildcard's suffix; deeper ones share the last
+  static constexpr size_t kDepths =
+      64;  // labels of a wildcard's suffix; deeper ones share the last
 
   RouteTable() = default;
   RouteTable(const RouteTable& base);
@@ -79,15 +82,16 @@ class RouteTable final : public Counted {
   uint64_t version_ = 0;
   HostTrie exact_;
   HostTrie wildcard_;
-  std::shared_ptr<const GlobHosts> globs_;    // null: none
-  std::array<uint32_t, kDepths> depths_{};    // wildcards of so many labels
-  uint64_t depth_mask_ = 0;                   // which of them are not zero
+  std::shared_ptr<const GlobHosts> globs_;  // null: none
+  std::array<uint32_t, kDepths> depths_{};  // wildcards of so many labels
+  uint64_t depth_mask_ = 0;                 // which of them are not zero
   size_t host_count_ = 0;
   size_t route_count_ = 0;
 };
 
-/// The routes that match a host and a path, in fabio's order: the most specific host first, and in each
-/// host the one route of the longest path. On the stack of one lookup; the arguments outlive it.
+/// The routes that match a host and a path, in fabio's order: the most specific host first, and in
+/// each host the one route of the longest path. On the stack of one lookup; the arguments outlive
+/// it.
 class RouteCursor {
  public:
   RouteCursor(const RouteTable& table, const HostName& host, std::string_view path)
@@ -98,8 +102,8 @@ class RouteCursor {
   /// The host of the last route.
   [[nodiscard]] const Host* host() const { return current_; }
 
-  /// What `Matching hosts: [...]` shows: every host key that matches, whatever its paths, without the
-  /// empty one; then what comes of the empty one in `fallback` (null: there is none).
+  /// What `Matching hosts: [...]` shows: every host key that matches, whatever its paths, without
+  /// the empty one; then what comes of the empty one in `fallback` (null: there is none).
   struct Hosts {
     std::array<const Host*, kMatchingHosts + 2> hosts;
     size_t count = 0;

@@ -10,7 +10,9 @@ namespace {
 
 using Routes = std::vector<Ref<Route>>;
 
-RouteOrder order_of(const RouteUpdate& update) { return {update.path, update.matcher}; }
+RouteOrder order_of(const RouteUpdate& update) {
+  return {update.path, update.matcher};
+}
 
 /// Merges sorted updates into sorted routes.
 Routes merge(std::span<Route* const> old, std::span<RouteUpdate> updates) {
@@ -19,7 +21,8 @@ Routes merge(std::span<Route* const> old, std::span<RouteUpdate> updates) {
   size_t at = 0;
   for (RouteUpdate& update : updates) {
     const RouteOrder order = order_of(update);
-    while (at < old.size() && order_of(*old[at]) < order) out.push_back(Ref<Route>::share(old[at++]));
+    while (at < old.size() && order_of(*old[at]) < order)
+      out.push_back(Ref<Route>::share(old[at++]));
     if (at < old.size() && order_of(*old[at]) == order) ++at;
     if (update.route) out.push_back(std::move(update.route));
   }
@@ -109,8 +112,8 @@ Result<void> TableBuilder::update_host(std::string_view pattern, std::vector<Rou
   const Host* old = table_->find_host(pattern);
   Host::Parts parts;
   merge_prefixes(old, all.first(prefix_count), parts);
-  parts.more = merge(old == nullptr ? std::span<Route* const>() : old->more(),
-                     all.subspan(prefix_count));
+  parts.more =
+      merge(old == nullptr ? std::span<Route* const>() : old->more(), all.subspan(prefix_count));
   if (parts.routes.empty() && parts.chunks.empty() && parts.more.empty()) {
     if (old != nullptr) remove(*old);
     return {};
@@ -153,9 +156,7 @@ void TableBuilder::remove(const Host& old) {
   --table_->host_count_;
   table_->route_count_ -= old.route_count();
   switch (old.kind()) {
-    case HostKind::kExact:
-      CHECK(table_->exact_.erase(old.hash(), old.name(), old.port()));
-      break;
+    case HostKind::kExact: CHECK(table_->exact_.erase(old.hash(), old.name(), old.port())); break;
     case HostKind::kWildcard:
       count_depth(old.name(), -1);
       CHECK(table_->wildcard_.erase(old.hash(), old.name(), old.port()));
@@ -163,9 +164,8 @@ void TableBuilder::remove(const Host& old) {
     case HostKind::kGlob: {
       RouteTable::GlobHosts globs = *table_->globs_;
       std::erase_if(globs, [&](const auto& each) { return each.host.get() == &old; });
-      table_->globs_ = globs.empty()
-                           ? nullptr
-                           : std::make_shared<const RouteTable::GlobHosts>(std::move(globs));
+      table_->globs_ =
+          globs.empty() ? nullptr : std::make_shared<const RouteTable::GlobHosts>(std::move(globs));
       break;
     }
   }

@@ -1,6 +1,8 @@
-// TableBuilder: makes the next RouteTable out of one, host by host. Touches only the hosts it is told.
+// TableBuilder: makes the next RouteTable out of one, host by host. Touches only the hosts it is
+// told.
 //
-// Thread: one (the control loop, or a pool thread that owns the builder). The base may be in use meanwhile.
+// Thread: one (the control loop, or a pool thread that owns the builder). The base may be in use
+// meanwhile.
 #pragma once
 
 #include <string_view>

@@ -1,13 +1,16 @@
 // TableReader: one reactor's view of the route table, and its half of the talk with the publisher.
 //
-// Owner: the publisher makes it (Publisher::add_reader) and frees it; it belongs to its reactor's thread,
-// on which everything here but the two atomics is called.
+// Owner: the publisher makes it (Publisher::add_reader) and frees it; it belongs to its reactor's
+// thread, on which everything here but the two atomics is called.
 //
 // The rules:
-// - table() is the newest table that this reactor knows. Every pick is made from table(), in the turn in
+// - table() is the newest table that this reactor knows. Every pick is made from table(), in the
+// turn in
 //   which it was asked for; a retry asks again. So an endpoint that is gone is never picked.
-// - What an exchange keeps beyond its turn (routes, targets, their texts) it keeps alive with a Pin, which
-//   costs two plain additions. A tunnel, which may live for days, copies what it needs and drops its pin.
+// - What an exchange keeps beyond its turn (routes, targets, their texts) it keeps alive with a
+// Pin, which
+//   costs two plain additions. A tunnel, which may live for days, copies what it needs and drops
+//   its pin.
 // - Endpoints need no pin: begin() and EndpointRef hold them (proxy/endpoint.h).
 #pragma once
 

@@ -23,7 +23,8 @@ std::vector<double> share_weights(std::span<const double> fixed) {
   }
   const size_t free_count = fixed.size() - fixed_count;
   const double scale = sum > 1 || (free_count == 0 && sum < 1) ? 1 / sum : 1;
-  const double rest = free_count == 0 ? 0 : std::max(0.0, (1 - sum) / static_cast<double>(free_count));
+  const double rest =
+      free_count == 0 ? 0 : std::max(0.0, (1 - sum) / static_cast<double>(free_count));
   for (size_t i = 0; i < fixed.size(); ++i) out[i] = fixed[i] > 0 ? fixed[i] * scale : rest;
   return out;
 }
@@ -48,7 +49,8 @@ size_t slot_owner(std::span<const uint32_t> sums, uint32_t slot) {
 
 uint32_t turn_slot(uint32_t turn, uint32_t slots) {
   CHECK(slots > 0);
-  // Steps of the golden ratio spread any run evenly; a step with no common divisor visits every slot.
+  // Steps of the golden ratio spread any run evenly; a step with no common divisor visits every
+  // slot.
   uint32_t step = std::max<uint32_t>(1, static_cast<uint32_t>(slots * 0.6180339887498949));
   while (std::gcd(step, slots) != 1) ++step;
   return static_cast<uint32_t>(uint64_t{turn % slots} * step % slots);

@@ -34,8 +34,8 @@ TEST_CASE("weights as fabio shares them") {
   };
   EXPECT(near(share_weights(W{0, 0, 0, 0}), W{.25, .25, .25, .25}));
   EXPECT(near(share_weights(W{.2, 0, 0}), W{.2, .4, .4}));
-  EXPECT(near(share_weights(W{.2, .2}), W{.5, .5}));        // all fixed, under 1: scaled up
-  EXPECT(near(share_weights(W{1.5, .5}), W{.75, .25}));     // over 1: scaled down
+  EXPECT(near(share_weights(W{.2, .2}), W{.5, .5}));     // all fixed, under 1: scaled up
+  EXPECT(near(share_weights(W{1.5, .5}), W{.75, .25}));  // over 1: scaled down
   EXPECT(near(share_weights(W{1.5, .5, 0}), W{.75, .25, 0}));
   EXPECT(near(share_weights(W{1, 0}), W{1, 0}));
   EXPECT(near(share_weights(W{-3, 0}), W{.5, .5}));

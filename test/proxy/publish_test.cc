@@ -59,8 +59,8 @@ std::vector<std::string> targets_of(const RouteTable& table, std::string_view ho
   if (route == nullptr) return out;
   for (size_t i = 0; i < route->targets().size(); ++i) {
     const Target& target = *route->targets()[i];
-    out.push_back(fmt::format("{} {} {:.2f}", target.service(), target.endpoint()->port(),
-                              route->weight(i)));
+    out.push_back(
+        fmt::format("{} {} {:.2f}", target.service(), target.endpoint()->port(), route->weight(i)));
   }
   return out;
 }
@@ -70,15 +70,19 @@ using Lines = std::vector<std::string>;
 TEST_CASE("an edit replaces its key, leaves others alone, and what is equal changes nothing") {
   FakeLoop control;
   Publisher publisher({}, control.post(), nullptr);
-  EXPECT_EQ(publisher.apply(edit("web", {spec("web", "a.com", "/", 1), spec("web", "a.com", "/", 2)})),
-            1u);
-  EXPECT_EQ(publisher.apply(edit("api", {spec("api", "a.com", "/", 3), spec("api", "", "/api", 3)})),
-            2u);
-  EXPECT_EQ(targets_of(publisher.table(), "a.com", "/"), Lines{"api 3 0.33", "web 1 0.33", "web 2 0.33"});
-  EXPECT_EQ(publisher.apply(edit("web", {spec("web", "a.com", "/", 1), spec("web", "a.com", "/", 2)})),
-            2u);
-  EXPECT_EQ(publisher.apply(edit("web", {spec("web", "a.com", "/", 2), spec("web", "a.com", "/", 1)})),
-            2u);  // the order of the instances is nobody's business
+  EXPECT_EQ(
+      publisher.apply(edit("web", {spec("web", "a.com", "/", 1), spec("web", "a.com", "/", 2)})),
+      1u);
+  EXPECT_EQ(
+      publisher.apply(edit("api", {spec("api", "a.com", "/", 3), spec("api", "", "/api", 3)})), 2u);
+  EXPECT_EQ(targets_of(publisher.table(), "a.com", "/"),
+            Lines{"api 3 0.33", "web 1 0.33", "web 2 0.33"});
+  EXPECT_EQ(
+      publisher.apply(edit("web", {spec("web", "a.com", "/", 1), spec("web", "a.com", "/", 2)})),
+      2u);
+  EXPECT_EQ(
+      publisher.apply(edit("web", {spec("web", "a.com", "/", 2), spec("web", "a.com", "/", 1)})),
+      2u);  // the order of the instances is nobody's business
   const Host* untouched = publisher.table().find_host("");
   EXPECT_EQ(publisher.apply(edit("web", {spec("web", "a.com", "/", 2)})), 3u);
   EXPECT_EQ(targets_of(publisher.table(), "a.com", "/"), Lines{"api 3 0.50", "web 2 0.50"});
@@ -106,7 +110,8 @@ TEST_CASE("equal targets share one part; unhealthy ones keep the route and get n
   Publisher publisher({}, control.post(), nullptr);
   RouteSpec sick = spec("web", "a.com", "/", 2);
   sick.healthy = false;
-  publisher.apply(edit("web", {spec("web", "a.com", "/", 1, "x"), spec("web", "a.com", "/", 1, "y"), sick}));
+  publisher.apply(
+      edit("web", {spec("web", "a.com", "/", 1, "x"), spec("web", "a.com", "/", 1, "y"), sick}));
   EXPECT_EQ(targets_of(publisher.table(), "a.com", "/"), Lines{"web 1 1.00"});
   publisher.apply(edit("web", {sick}));
   const Route* route = publisher.table().find_host("a.com")->match("/");
@@ -206,7 +211,8 @@ TEST_CASE("drained: acknowledged by every reactor, and nothing under way") {
     other.run();
     control.run();
   };
-  publisher.apply(edit("web", {spec("web", "a.com", "/", 1, "i1"), spec("web", "a.com", "/", 2, "i2")}));
+  publisher.apply(
+      edit("web", {spec("web", "a.com", "/", 1, "i1"), spec("web", "a.com", "/", 2, "i2")}));
   settle();
   const Route* route = reader.table().find_host("a.com")->match("/");
   const Endpoint& first = *route->targets()[0]->endpoint();
@@ -267,14 +273,16 @@ TEST_CASE("an endpoint that comes back keeps its counts") {
   FakeLoop control;
   Publisher publisher({}, control.post(), nullptr);
   publisher.apply(edit("web", {spec("web", "a.com", "/", 1, "i1")}));
-  const Endpoint* before = publisher.table().find_host("a.com")->match("/")->targets()[0]->endpoint();
+  const Endpoint* before =
+      publisher.table().find_host("a.com")->match("/")->targets()[0]->endpoint();
   before->begin();
   before->consecutive_failures = 3;
   publisher.apply(edit("web", {}));
   control.run();
   EXPECT_EQ(publisher.endpoint_count(), 1u);  // one is under way
   publisher.apply(edit("web", {spec("web", "b.com", "/", 1, "i1")}));
-  const Endpoint* after = publisher.table().find_host("b.com")->match("/")->targets()[0]->endpoint();
+  const Endpoint* after =
+      publisher.table().find_host("b.com")->match("/")->targets()[0]->endpoint();
   EXPECT(before == after);
   EXPECT_EQ(after->consecutive_failures.load(), 3u);
   EXPECT_EQ(after->outstanding(), 1u);
@@ -327,8 +335,8 @@ TEST_CASE("real threads: routes change under picks, every instance drains, nothi
   std::atomic<int> drained{0};
   std::atomic<uint64_t> picks{0};
   std::atomic<bool> stopping{false};
-  // Written before an instance is taken for drained, read by reactors when they pick: a pick of a drained
-  // instance is the fault that the protocol must exclude.
+  // Written before an instance is taken for drained, read by reactors when they pick: a pick of a
+  // drained instance is the fault that the protocol must exclude.
   std::array<std::atomic<bool>, 65536> gone{};
   {
     ThreadLoop control;

@@ -1,4 +1,5 @@
-// Lookups against a reference matcher that does what fabio's documentation says, one key after another.
+// Lookups against a reference matcher that does what fabio's documentation says, one key after
+// another.
 #include "proxy/route_table.h"
 
 #include <algorithm>
@@ -127,8 +128,9 @@ TEST_CASE("hosts in fabio's order: exact, deeper wildcards, then the empty host"
   for (const char* host : {"", "*.com", "*.foo.com", "*.a.foo.com", "x.a.foo.com", "*", "x.*"}) {
     pair.set(host, "/");
   }
-  EXPECT_EQ(pair.look_up("X.a.Foo.com.", false, "/p"),
-            Found{"x.a.foo.com /", "*.a.foo.com /", "*.foo.com /", "*.com /", "x.* /", "* /", " /"});
+  EXPECT_EQ(
+      pair.look_up("X.a.Foo.com.", false, "/p"),
+      Found{"x.a.foo.com /", "*.a.foo.com /", "*.foo.com /", "*.com /", "x.* /", "* /", " /"});
   EXPECT_EQ(pair.look_up("foo.com", false, "/"), Found{"*.com /", "* /", " /"});
   EXPECT_EQ(pair.look_up("", false, "/"), Found{" /"});
   EXPECT_EQ(pair.look_up("a.b.c.d.foo.com", false, "/"),
@@ -153,7 +155,8 @@ TEST_CASE("a port other than the default matches literally") {
 
 TEST_CASE("paths: the longest prefix; none, and the next host is tried") {
   Pair pair;
-  for (const char* path : {"/", "/foo", "/foo/", "/foo/bar", "/foobar", "/z"}) pair.set("a.com", path);
+  for (const char* path : {"/", "/foo", "/foo/", "/foo/bar", "/foobar", "/z"})
+    pair.set("a.com", path);
   pair.set("b.com", "/only");
   pair.set("", "/");
   EXPECT_EQ(pair.look_up("a.com", false, "/foo/bars"), Found{"a.com /foo/bar", " /"});
