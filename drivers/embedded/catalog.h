@@ -1,0 +1,66 @@
+// EmbeddedCatalog: the catalog of one machine without Consul: what the node registers, checked by
+// itself, is what routing sees, the moment a check's status changes.
+//
+// Owner: main.cc. Thread: the control loop. A first check runs at once. Until it has passed it
+// is repeated after 5, 10, 20 ms and so on up to its interval, because a new instance is to get
+// traffic the moment it is up; from then on it runs at its interval, begun at a random moment of
+// it, so that many checks do not run in one turn.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/env.h"
+#include "core/log.h"
+#include "core/scope.h"
+#include "drivers/embedded/check.h"
+#include "orchestrator/catalog.h"
+
+namespace sluice::drivers {
+
+struct EmbeddedOptions {
+  std::string datacenter = "dc1";
+  std::string node_name;
+};
+
+class EmbeddedCatalog final : public orchestrator::Catalog {
+ public:
+  EmbeddedCatalog(Env env, Log& log, EmbeddedOptions options = {});
+
+  std::string_view name() const override { return "embedded"; }
+  void set_registrations(std::string owner_prefix,
+                         std::vector<orchestrator::ServiceRegistration> desired) override;
+  void watch(
+      std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change) override;
+  void on_check(std::move_only_function<void(const orchestrator::CheckState&)> on_change) override;
+  Task<void> run() override;
+
+ private:
+  /// A registration and the tasks that check it; they go with it.
+  struct Entry {
+    explicit Entry(Executor& executor) : checking(executor) {}
+    orchestrator::ServiceRegistration registration;
+    std::vector<orchestrator::CheckState> states;
+    Scope checking;
+  };
+
+  void add(orchestrator::ServiceRegistration registration);
+  Task<void> check_loop(Entry& entry, size_t number);
+  orchestrator::ServiceSnapshot snapshot(const std::string& service) const;
+  void changed(const std::string& service);
+
+  Env env_;
+  Log& log_;
+  EmbeddedOptions options_;
+  std::map<std::string, std::unique_ptr<Entry>> entries_;  // by registration id
+  std::set<std::string> changed_services_;
+  Event publish_wanted_;
+  std::vector<std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)>> watchers_;
+  std::vector<std::move_only_function<void(const orchestrator::CheckState&)>> check_watchers_;
+};
+
+}  // namespace sluice::drivers
