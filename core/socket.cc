@@ -32,6 +32,19 @@ Result<SocketAddress> SocketAddress::make(std::string_view ip, uint16_t port) {
   return address;
 }
 
+SocketAddress SocketAddress::from_bytes(const uint8_t* ip, bool v6, uint16_t port) {
+  SocketAddress address;
+  std::memset(static_cast<void*>(&address.v6_), 0, sizeof address.v6_);
+  address.any_.sa_family = v6 ? AF_INET6 : AF_INET;
+  if (v6) {
+    std::memcpy(&address.v6_.sin6_addr, ip, 16);
+  } else {
+    std::memcpy(&address.v4_.sin_addr, ip, 4);
+  }
+  address.set_port(port);
+  return address;
+}
+
 size_t SocketAddress::write_ip(char* out) const {
   if (!valid()) return 0;
   const bool mapped = is_v6() && IN6_IS_ADDR_V4MAPPED(&v6_.sin6_addr);

@@ -26,6 +26,9 @@ class SocketAddress {
   /// `ip` is a literal without brackets; "" is the any address (IPv6, which takes IPv4 too).
   static Result<SocketAddress> make(std::string_view ip, uint16_t port);
 
+  /// 4 bytes, or 16 for IPv6, in network order.
+  static SocketAddress from_bytes(const uint8_t* ip, bool v6, uint16_t port);
+
   bool valid() const { return any_.sa_family != AF_UNSPEC; }
   bool is_v6() const { return any_.sa_family == AF_INET6; }
   uint16_t port() const { return ntohs(is_v6() ? v6_.sin6_port : v4_.sin_port); }

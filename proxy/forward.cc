@@ -1,0 +1,165 @@
+#include "proxy/forward.h"
+
+#include "core/check.h"
+#include "proxy/endpoint.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+
+Forward::~Forward() {
+  CHECK(upstream_ == nullptr && endpoint_ == nullptr);
+}
+
+void Forward::feed(const Event& event) {
+  ++depth_;
+  run(step(exchange_, event));
+  // Built bytes go out once nothing more is about to join them.
+  if (--depth_ == 0) {
+    if (upstream_ != nullptr) upstream_->flush();
+    client_.flush();
+  }
+}
+
+void Forward::on_request_head(const http1::Head& head, bool end) {
+  exchange_ = Exchange();
+  exchange_.idempotent = http1::is_idempotent(head.method);
+  tried_count_ = 0;
+  response_bytes_ = 0;
+  status_ = 0;
+  head_ = &head;
+  feed({.kind = EventKind::kRequestHead, .end = end});
+  head_ = nullptr;
+}
+
+void Forward::on_upstream_failed(uint16_t status) {
+  leave_upstream(false);
+  feed({.kind = EventKind::kUpstreamFailed, .code = status});
+}
+
+void Forward::on_interim(const http1::Head& head) {
+  head_ = &head;
+  feed({.kind = EventKind::kInterim});
+  head_ = nullptr;
+}
+
+void Forward::on_response_head(const http1::Head& head, bool end) {
+  head_ = &head;
+  status_ = head.status;
+  feed({.kind = EventKind::kResponseHead, .end = end});
+  head_ = nullptr;
+}
+
+void Forward::run(const Actions& actions) {
+  for (uint8_t i = 0; i < actions.count; ++i) {
+    switch (actions.list[i]) {
+      case Action::kConnect: connect(); break;
+      case Action::kSendRequestHead:
+        break;  // built when the endpoint was chosen; flushed after this
+      case Action::kPumpRequest: pump_request(); break;
+      case Action::kEndRequest:
+        upstream_->end_body(exchange_.request_ended ? client_.trailers() : std::string_view());
+        upstream_->await_response();
+        break;
+      case Action::kSendInterim: client_.send_interim(*head_); break;
+      case Action::kSendResponseHead: client_.send_head(*head_); break;
+      case Action::kPumpResponse: pump_response(); break;
+      case Action::kEndResponse: client_.end_body(upstream_->trailers()); break;
+      case Action::kAnswer:
+        status_ = actions.status;
+        client_.answer(actions.status);
+        break;
+      case Action::kAbortClient: client_.abort(); break;
+      case Action::kReleaseUpstream: leave_upstream(true); break;
+      case Action::kCloseUpstream: leave_upstream(false); break;
+      case Action::kTunnel: break;
+      case Action::kFinish: finish(); break;
+    }
+  }
+}
+
+void Forward::connect() {
+  const bool again = exchange_.attempts > 1;
+  if (again) client_.rewind();
+  const http1::Head& head = again ? client_.request_head() : *head_;
+  const RouteDecision decision = worker_.route(client_, head, {tried_.data(), tried_count_});
+  if (decision.endpoint == nullptr) {
+    // Another try without another endpoint says what the last one said, not what routing says.
+    feed({.kind = EventKind::kRefused, .code = again ? uint16_t{502} : decision.refuse});
+    return;
+  }
+  if (tried_count_ < tried_.size()) tried_[tried_count_++] = decision.endpoint;
+  endpoint_ = decision.endpoint;
+  const Worker::Opened opened = worker_.open_upstream(*endpoint_, *this);
+  upstream_ = opened.stream;
+  if (upstream_ == nullptr) {
+    on_upstream_failed(502);
+    return;
+  }
+  const RequestEdit edit{decision.path, decision.host, decision.stripped_prefix};
+  if (!upstream_->build_head(head, edit, client_.facts())) {
+    leave_upstream(false);
+    feed({.kind = EventKind::kRefused, .code = 431});
+    return;
+  }
+  if (opened.ready) feed({.kind = EventKind::kUpstreamReady});
+}
+
+void Forward::pump_request() {
+  for (;;) {
+    switch (client_.pull()) {
+      case BodyStream::Source::kData: {
+        const std::string_view run = client_.peek();
+        const size_t taken = upstream_->write_body(run);
+        client_.pass(taken);
+        if (taken == 0) return;
+        break;
+      }
+      case BodyStream::Source::kWait: return;
+      case BodyStream::Source::kEnded: feed({.kind = EventKind::kRequestEnd}); return;
+      case BodyStream::Source::kBad: feed({.kind = EventKind::kRequestBad}); return;
+      case BodyStream::Source::kLost: on_client_gone(); return;
+    }
+  }
+}
+
+void Forward::pump_response() {
+  for (;;) {
+    switch (upstream_->pull()) {
+      case BodyStream::Source::kData: {
+        const std::string_view run = upstream_->peek();
+        const size_t taken = client_.write_body(run);
+        response_bytes_ += taken;
+        upstream_->pass(taken);
+        if (taken == 0) return;
+        break;
+      }
+      case BodyStream::Source::kWait: return;
+      case BodyStream::Source::kEnded: feed({.kind = EventKind::kResponseEnd}); return;
+      case BodyStream::Source::kBad:
+      case BodyStream::Source::kLost: on_upstream_gone(502); return;
+    }
+  }
+}
+
+void Forward::leave_upstream(bool reusable) {
+  if (upstream_ != nullptr) {
+    if (reusable) {
+      upstream_->flush();
+      upstream_->release();
+    } else {
+      upstream_->close();
+    }
+    upstream_ = nullptr;
+  }
+  if (endpoint_ != nullptr) {
+    endpoint_->end();
+    endpoint_ = nullptr;
+  }
+}
+
+void Forward::finish() {
+  leave_upstream(false);
+  client_.finish();
+}
+
+}  // namespace sluice::proxy

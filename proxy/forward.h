@@ -1,0 +1,70 @@
+// Forward: carries out an exchange: feeds step() with what happens at the two ends and does what it
+// says.
+//
+// Owner: the client's stream, which embeds it. Thread: the reactor's. Allocates nothing.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/http1.h"
+#include "proxy/exchange.h"
+#include "proxy/stream.h"
+
+namespace sluice::proxy {
+
+class Endpoint;
+class Worker;
+
+class Forward {
+ public:
+  Forward(Worker& worker, ClientStream& client) : worker_(worker), client_(client) {}
+  Forward(const Forward&) = delete;
+  Forward& operator=(const Forward&) = delete;
+  ~Forward();
+
+  // From the client's stream.
+  void on_request_head(const http1::Head& head, bool end);
+  void on_request_data() { feed({.kind = EventKind::kRequestData}); }
+  void on_client_credit() { feed({.kind = EventKind::kClientCredit}); }
+  void on_client_gone() { feed({.kind = EventKind::kClientGone, .code = 499}); }
+  /// Bytes of the request were dropped: it cannot be sent again.
+  void not_replayable() { exchange_.replayable = false; }
+
+  // From the upstream stream.
+  void on_upstream_ready(bool fresh) { feed({.kind = EventKind::kUpstreamReady, .fresh = fresh}); }
+  void on_upstream_failed(uint16_t status);
+  void on_upstream_credit() { feed({.kind = EventKind::kUpstreamCredit}); }
+  void on_interim(const http1::Head& head);
+  void on_response_head(const http1::Head& head, bool end);
+  void on_response_data() { feed({.kind = EventKind::kResponseData}); }
+  void on_upstream_gone(uint16_t status) {
+    feed({.kind = EventKind::kUpstreamGone, .code = status});
+  }
+  void on_timeout(uint16_t status) { feed({.kind = EventKind::kTimeout, .code = status}); }
+
+  const Exchange& exchange() const { return exchange_; }
+
+ private:
+  void feed(const Event& event);
+  void run(const Actions& actions);
+  void connect();
+  void pump_request();
+  void pump_response();
+  void leave_upstream(bool reusable);
+  void finish();
+
+  Worker& worker_;
+  ClientStream& client_;
+  UpstreamStream* upstream_ = nullptr;
+  const Endpoint* endpoint_ = nullptr;
+  const http1::Head* head_ = nullptr;  // of the event that is being worked on
+  Exchange exchange_;
+  std::array<const Endpoint*, Exchange::kMaxAttempts> tried_{};
+  uint64_t response_bytes_ = 0;
+  uint16_t status_ = 0;
+  uint8_t tried_count_ = 0;
+  uint8_t depth_ = 0;
+};
+
+}  // namespace sluice::proxy

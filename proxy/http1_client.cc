@@ -1,0 +1,295 @@
+#include "proxy/http1_client.h"
+
+#include "core/check.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+
+Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const ListenerInfo& listener)
+    : Http1Io(worker.reactor()), worker_(worker), forward_(worker, *this) {
+  facts_.peer = peer;
+  facts_.ip = {ip_, peer.write_ip(ip_)};
+  facts_.local_ip = worker.options().local_ip;
+  facts_.local_port = listener.port_text;
+  facts_.listener_port = listener.port;
+  facts_.tls = listener.tls;
+  facts_.trusted = true;
+}
+
+bool Http1Client::start(Socket socket) {
+  if (!channel_.open(reactor_, std::move(socket), *this)) return false;
+  arm(worker_.options().timeouts.head_ms);
+  return true;
+}
+
+void Http1Client::on_ready(Ready ready) {
+  start_turn();
+  const bool was_blocked = blocked_;
+  note(ready);
+  if (was_blocked && !blocked_ && Http1Io::flush()) {
+    if (state_ == State::kFlushing) {
+      next_or_close();
+    } else if (state_ == State::kExchange) {
+      forward_.on_client_credit();
+    }
+  }
+  switch (state_) {
+    case State::kHead: read_head(); break;
+    case State::kExchange:
+      if (ready.error) {
+        forward_.on_client_gone();
+      } else if (channel_.readable() && !forward_.exchange().request_ended) {
+        forward_.on_request_data();
+      }
+      break;
+    case State::kFlushing:
+      if (ready.error) close();
+      break;
+    case State::kLingering: {
+      // Read and dropped, so that closing sends no reset that would take the answer back.
+      const Fill got = fill(1);
+      in_.clear();
+      in_.release_if_empty();
+      if (got == Fill::kEnd || got == Fill::kFailed) close();
+      if (got == Fill::kGot) reactor_.resume_later(*this);
+      break;
+    }
+    case State::kClosed: break;
+  }
+}
+
+void Http1Client::on_resume() {
+  on_ready({.readable = false, .writable = false, .closed = false, .error = write_failed_});
+}
+
+void Http1Client::read_head() {
+  for (;;) {
+    if (!in_.empty()) {
+      http1::Head& head = worker_.scratch_head();
+      const bool started = reader_.started();
+      const http1::ReadResult result =
+          reader_.read_request(in_.view(), worker_.options().head, head);
+      if (result.state == http1::ReadState::kDone) return begin(head);
+      if (result.state == http1::ReadState::kBad) return refuse(result.status);
+      if (!started) arm(worker_.options().timeouts.head_ms);
+    }
+    switch (fill(in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes)) {
+      case Fill::kGot: break;
+      case Fill::kWait: return;
+      case Fill::kEnd:
+      case Fill::kFailed:
+      case Fill::kFull: return close();
+    }
+  }
+}
+
+void Http1Client::begin(const http1::Head& head) {
+  reader_.reset();
+  reactor_.timers().disarm(*this);
+  worker_.counters().requests += 1;
+  state_ = State::kExchange;
+  head_size_ = head.size;
+  head_dropped_ = false;
+  framing_ = head.framing;
+  content_length_ = head.content_length;
+  minor_version_ = head.minor_version;
+  head_only_ = head.method == http1::Method::kHead;
+  keep_alive_ = head.keep_alive;
+  source_.start(framing_, content_length_, head_size_);
+  forward_.on_request_head(head, framing_ == http1::Framing::kNone);
+}
+
+const http1::Head& Http1Client::request_head() {
+  CHECK(!head_dropped_);
+  http1::HeadReader reader;
+  http1::Head& head = worker_.scratch_head();
+  const http1::ReadResult result =
+      reader.read_request(in_.view().substr(0, head_size_), worker_.options().head, head);
+  CHECK(result.state == http1::ReadState::kDone);
+  return head;
+}
+
+void Http1Client::rewind() {
+  CHECK(!head_dropped_);
+  source_.start(framing_, content_length_, head_size_);
+}
+
+BodyStream::Source Http1Client::pull() {
+  for (;;) {
+    run_ = source_.peek(in_.view());
+    if (!run_.empty()) return Source::kData;
+    if (source_.ended()) return Source::kEnded;
+    if (source_.bad()) return Source::kBad;
+    const uint64_t left = source_.reader().payload_left();
+    arm(worker_.options().timeouts.client_ms);
+    Fill got = fill(left > BufferPool::kSmallBytes ? BufferPool::kLargeBytes - in_.size() : 1);
+    if (got == Fill::kFull) {
+      // The request is too large to be kept for another try: from here on it only passes through.
+      forward_.not_replayable();
+      head_dropped_ = true;
+      const uint32_t used = source_.used();
+      in_.consume(used);
+      source_.dropped(used);
+      got = fill(BufferPool::kLargeBytes);
+    }
+    switch (got) {
+      case Fill::kGot: break;
+      case Fill::kWait: return Source::kWait;
+      case Fill::kEnd:
+      case Fill::kFailed:
+      case Fill::kFull: return Source::kLost;
+    }
+  }
+}
+
+void Http1Client::pass(size_t n) {
+  source_.pass(n);
+  run_.remove_prefix(n);
+}
+
+void Http1Client::send_interim(const http1::Head& head) {
+  if (minor_version_ == 0) return;  // RFC 9110 15.2: a 1.0 client knows none
+  const size_t room = out_.make_room(head.size + kAddedHeadBytes);
+  HeadWriter writer(out_.room(), room);
+  if (write_response_head(writer, head, {})) out_.commit(writer.size());
+}
+
+void Http1Client::send_head(const http1::Head& head) {
+  ResponseFraming framing;
+  const bool until_close = head.framing == http1::Framing::kUntilClose ||
+                           (head.framing == http1::Framing::kChunked && minor_version_ == 0);
+  // An answer that comes before the upload has ended leaves bytes behind that nobody will read.
+  if (until_close || worker_.draining() || !forward_.exchange().request_ended) keep_alive_ = false;
+  framing.chunked = head.framing == http1::Framing::kChunked && minor_version_ == 1;
+  framing.close = !keep_alive_;
+  framing.keep_alive_10 = keep_alive_ && minor_version_ == 0;
+  const size_t room = out_.make_room(head.size + kAddedHeadBytes);
+  HeadWriter writer(out_.room(), room);
+  if (!write_response_head(writer, head, framing)) return abort();
+  out_.commit(writer.size());
+  chunked_out_ = framing.chunked;
+}
+
+void Http1Client::write_answer(uint16_t status, bool with_body) {
+  char text[512];
+  HeadWriter writer(text, sizeof text);
+  const std::string_view reason = reason_of(status);
+  writer.add("HTTP/1.1 ");
+  writer.add_number(status);
+  writer.add(" ");
+  writer.add(reason);
+  writer.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
+  writer.add("Content-Length: ");
+  writer.add_number(reason.size() + 5);
+  writer.add(keep_alive_ ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
+  if (with_body) {
+    writer.add_number(status);
+    writer.add(" ");
+    writer.add(reason);
+    writer.add("\n");
+  }
+  CHECK(writer.ok());
+  worker_.counters().answers += 1;
+  out_.append({text, writer.size()});
+}
+
+void Http1Client::answer(uint16_t status) {
+  if (!forward_.exchange().request_ended || worker_.draining()) keep_alive_ = false;
+  chunked_out_ = false;
+  write_answer(status, !head_only_);
+}
+
+void Http1Client::refuse(uint16_t status) {
+  keep_alive_ = false;
+  chunked_out_ = false;
+  write_answer(status, true);
+  state_ = State::kFlushing;
+  flush();
+}
+
+// The head or part of the body is out: only closing says that the rest is missing. A reset says it
+// even where the body ends at the close.
+void Http1Client::abort() {
+  keep_alive_ = false;
+  state_ = State::kClosed;
+  all_node.unlink();
+  close_channel(true);
+  reactor_.reap(*this);
+}
+
+void Http1Client::finish() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kFlushing;
+}
+
+void Http1Client::flush() {
+  const bool all = Http1Io::flush();
+  if (all && state_ == State::kFlushing) next_or_close();
+  if (!all && state_ != State::kClosed) arm(worker_.options().timeouts.client_ms);
+}
+
+void Http1Client::next_or_close() {
+  if (!keep_alive_ || worker_.draining()) return linger();
+  in_.consume(source_.used());
+  in_.release_if_empty();
+  state_ = State::kHead;
+  reader_.reset();
+  arm(worker_.options().timeouts.keep_alive_ms);
+  // A pipelined request waits its turn, so that one client does not nest another exchange in this
+  // one.
+  if (!in_.empty() || channel_.readable()) reactor_.resume_later(*this);
+}
+
+void Http1Client::linger() {
+  channel_.socket().shutdown_write();
+  if (channel_.closed() && !channel_.readable()) return close();
+  state_ = State::kLingering;
+  in_.clear();
+  in_.release_if_empty();
+  arm(worker_.options().timeouts.linger_ms);
+  if (channel_.readable()) reactor_.resume_later(*this);
+}
+
+void Http1Client::drain() {
+  if (state_ == State::kHead && !reader_.started()) close();
+}
+
+void Http1Client::close() {
+  switch (state_) {
+    case State::kClosed: return;
+    case State::kExchange: forward_.on_client_gone(); return;  // which aborts and closes
+    case State::kHead:
+    case State::kFlushing:
+    case State::kLingering: break;
+  }
+  state_ = State::kClosed;
+  all_node.unlink();
+  close_channel(false);
+  reactor_.reap(*this);
+}
+
+void Http1Client::on_timer() {
+  switch (state_) {
+    case State::kHead:
+      if (reader_.started()) {
+        refuse(408);
+      } else {
+        close();
+      }
+      return;
+    case State::kExchange:
+      // The client neither sends what it owes nor takes what it is given. What the upstream owes is
+      // timed there.
+      if (blocked_ || !forward_.exchange().request_ended) forward_.on_client_gone();
+      return;
+    case State::kFlushing:
+    case State::kLingering: close(); return;
+    case State::kClosed: return;
+  }
+}
+
+void Http1Client::destroy() {
+  worker_.free(*this);
+}
+
+}  // namespace sluice::proxy

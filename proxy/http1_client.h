@@ -1,0 +1,90 @@
+// Http1Client: a client's connection: reads requests one after another, answers in order, keeps
+// alive.
+//
+// Owner: Worker's slab. Thread: the reactor's. Freed at the end of the turn in which it closed.
+// Memory: an idle connection holds this object and no block.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/http1.h"
+#include "core/intrusive_list.h"
+#include "proxy/forward.h"
+#include "proxy/http1_io.h"
+#include "proxy/stream.h"
+
+namespace sluice::proxy {
+
+class Worker;
+struct ListenerInfo;
+
+class Http1Client final : public Http1Io, public ClientStream {
+ public:
+  Http1Client(Worker& worker, const SocketAddress& peer, const ListenerInfo& listener);
+
+  /// False if the system refused; nothing was watched then.
+  bool start(Socket socket);
+  /// Closes now if no request is under way, else after it.
+  void drain();
+  void close();
+
+  // ClientStream
+  const http1::Head& request_head() override;
+  const ClientFacts& facts() const override { return facts_; }
+  void rewind() override;
+  void send_interim(const http1::Head& head) override;
+  void send_head(const http1::Head& head) override;
+  void answer(uint16_t status) override;
+  void abort() override;
+  void finish() override;
+  Source pull() override;
+  std::string_view peek() const override { return run_; }
+  void pass(size_t n) override;
+  std::string_view trailers() const override { return source_.reader().trailers(); }
+  size_t write_body(std::string_view run) override { return Http1Io::write_body(run); }
+  void end_body(std::string_view trailers) override { Http1Io::end_body(trailers); }
+  void flush() override;
+
+  // Http1Io
+  void on_ready(Ready ready) override;
+  void on_timer() override;
+  void on_resume() override;
+  void destroy() override;
+
+  ListNode all_node;
+
+ private:
+  enum class State : uint8_t {
+    kHead,  // between requests, or within a head
+    kExchange,
+    kFlushing,   // the exchange is over; its answer is not all sent
+    kLingering,  // the last answer is sent; the client may still be sending
+    kClosed,
+  };
+
+  void read_head();
+  void begin(const http1::Head& head);
+  void refuse(uint16_t status);
+  void next_or_close();
+  void linger();
+  void write_answer(uint16_t status, bool with_body);
+  void arm(int64_t delay_ms) { reactor_.timers().arm(*this, reactor_.now_ms() + delay_ms); }
+
+  Worker& worker_;
+  ClientFacts facts_;
+  Forward forward_;
+  http1::HeadReader reader_;
+  std::string_view run_;
+  uint64_t content_length_ = 0;
+  uint32_t head_size_ = 0;
+  State state_ = State::kHead;
+  http1::Framing framing_ = http1::Framing::kNone;
+  uint8_t minor_version_ = 1;
+  bool head_only_ = false;     // the request's method is HEAD
+  bool keep_alive_ = false;    // after this exchange
+  bool head_dropped_ = false;  // the request's bytes are not all kept any more
+  char ip_[SocketAddress::kMaxText];
+};
+
+}  // namespace sluice::proxy

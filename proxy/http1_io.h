@@ -1,0 +1,111 @@
+// Http1Io: what both ends of an HTTP/1 connection share: bytes received and not used up, the body's
+// runs of payload in them, bytes built and not sent, and the socket under it.
+//
+// Owner: Http1Client and Http1Upstream derive from it. Thread: the reactor's.
+// Limits: one block in, one block out, kReadsATurn reads before others have their turn.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/channel.h"
+#include "core/http1_body.h"
+
+namespace sluice::proxy {
+
+/// Where the payload of a body lies in the bytes received. Offsets count from the front of the
+/// buffer, so that bytes can be kept for a second try after they were passed on.
+class BodySource {
+ public:
+  void start(http1::Framing framing, uint64_t length, uint32_t at) {
+    reader_.start(framing, length);
+    scanned_ = run_at_ = at;
+    run_size_ = 0;
+    bad_ = false;
+  }
+  /// The run of payload that is next, or "" if more bytes are wanted, or the body has ended, or is
+  /// bad.
+  std::string_view peek(std::string_view bytes);
+  void pass(size_t n) {
+    run_at_ += static_cast<uint32_t>(n);
+    run_size_ -= static_cast<uint32_t>(n);
+    passed_any_ = true;
+  }
+  /// The buffer's first n bytes were dropped.
+  void dropped(size_t n) {
+    scanned_ -= static_cast<uint32_t>(n);
+    run_at_ -= static_cast<uint32_t>(n);
+  }
+  /// From the start of the body again, for another try.
+  bool ended() const { return run_size_ == 0 && reader_.done(); }
+  bool bad() const { return bad_; }
+  /// Everything before this was passed on or is framing.
+  uint32_t used() const { return run_size_ != 0 ? run_at_ : scanned_; }
+  http1::BodyReader& reader() { return reader_; }
+  const http1::BodyReader& reader() const { return reader_; }
+
+ private:
+  http1::BodyReader reader_;
+  uint32_t scanned_ = 0;
+  uint32_t run_at_ = 0;
+  uint32_t run_size_ = 0;
+  bool bad_ = false;
+  bool passed_any_ = false;
+};
+
+class Http1Io : public EventHandler, public Timer, public Resumable, public Reapable {
+ public:
+  static constexpr uint32_t kReadsATurn = 4;
+  static constexpr uint32_t kCopyBytes = 4096;  // payload up to this joins the head in one buffer
+
+  enum class Fill : uint8_t {
+    kGot,
+    kWait,    // nothing now; an event or a resume follows
+    kEnd,     // the peer ended its direction
+    kFailed,  // reset or another error
+    kFull,    // no room: the bytes in the buffer must be used first
+  };
+
+  explicit Http1Io(Reactor& reactor)
+      : reactor_(reactor), in_(reactor.buffers()), out_(reactor.buffers()) {}
+  virtual ~Http1Io() = default;
+
+  Channel& channel() { return channel_; }
+  BodySource& source() { return source_; }
+  Buffer& in() { return in_; }
+
+  /// Payload of the message that is being sent: how much of it was taken. What was taken is sent or
+  /// kept.
+  size_t write_body(std::string_view run);
+  /// Ends the message that is being sent; trailers only where it is chunked.
+  void end_body(std::string_view trailers);
+  /// Sends what was built. True if nothing is left.
+  bool flush();
+  bool blocked() const { return blocked_; }
+
+ protected:
+  Fill fill(size_t want);
+  void start_turn() { reads_ = 0; }
+  void note(Ready ready) {
+    channel_.note(ready);
+    if (ready.writable) blocked_ = false;
+  }
+  void close_channel(bool reset);
+
+  Reactor& reactor_;
+  Channel channel_;
+  Buffer in_;
+  Buffer out_;
+  BodySource source_;
+  uint8_t reads_ = 0;
+  bool chunked_out_ = false;  // the message that is being sent
+  bool blocked_ = false;      // the socket takes no more for now
+  bool write_failed_ = false;
+
+ private:
+  size_t write_raw(std::string_view run);
+  size_t write_chunk(std::string_view run);
+  void fail_write();
+};
+
+}  // namespace sluice::proxy

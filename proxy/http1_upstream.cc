@@ -1,0 +1,236 @@
+#include "proxy/http1_upstream.h"
+
+#include "core/check.h"
+#include "proxy/forward.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+SocketAddress address_of(const Endpoint& endpoint) {
+  SocketAddress address;
+  if (endpoint.family() != Endpoint::Family::kName) {
+    address = SocketAddress::from_bytes(
+        endpoint.ip().data(), endpoint.family() == Endpoint::Family::kIpv6, endpoint.port());
+  }
+  return address;
+}
+
+}  // namespace
+
+Http1Upstream::Http1Upstream(Worker& worker, const Endpoint& endpoint)
+    : Http1Io(worker.reactor()), worker_(worker), endpoint_(&endpoint) {}
+
+void Http1Upstream::arm(int64_t delay_ms) {
+  reactor_.timers().arm(*this, reactor_.now_ms() + delay_ms);
+}
+
+bool Http1Upstream::connect(Forward& forward) {
+  const SocketAddress address = address_of(*endpoint_);
+  if (!address.valid()) return false;
+  ConnectStart start = start_connect(address);
+  if (!start.socket.open()) return false;
+  if (!channel_.open(reactor_, std::move(start.socket), *this)) return false;
+  forward_ = &forward;
+  state_ = State::kConnecting;
+  arm(worker_.options().timeouts.connect_ms);
+  // Also of a connect that is done at once, as on loopback, the outcome comes as an event: Forward
+  // must not be called back from inside its own call.
+  return true;
+}
+
+void Http1Upstream::assign(Forward& forward) {
+  CHECK(state_ == State::kIdle);
+  state_ = State::kActive;
+  forward_ = &forward;
+  arm(worker_.options().timeouts.response_ms);
+}
+
+bool Http1Upstream::build_head(const http1::Head& head, const RequestEdit& edit,
+                               const ClientFacts& client) {
+  const size_t want = head.size + edit.path.size() + edit.host.size() +
+                      edit.stripped_prefix.size() + client.ip.size() * 3 + head.authority.size() +
+                      kAddedHeadBytes;
+  const size_t room = out_.make_room(want);
+  HeadWriter writer(out_.room(), room);
+  if (!write_request_head(writer, head, edit, client)) return false;
+  out_.commit(writer.size());
+  chunked_out_ = head.framing == http1::Framing::kChunked;
+  method_ = head.method;
+  upgrade_asked_ = head.upgrade;
+  in_body_ = false;
+  reader_.reset();
+  return true;
+}
+
+size_t Http1Upstream::write_body(std::string_view run) {
+  arm(worker_.options().timeouts.response_ms);
+  return Http1Io::write_body(run);
+}
+
+void Http1Upstream::await_response() {
+  arm(worker_.options().timeouts.response_ms);
+}
+
+void Http1Upstream::flush() {
+  if (state_ == State::kConnecting) return;
+  Http1Io::flush();
+}
+
+void Http1Upstream::settle_connect() {
+  const int error = channel_.socket().take_error();
+  if (error != 0) {
+    forward_->on_upstream_failed(error == ETIMEDOUT ? 504 : 502);
+    return;
+  }
+  state_ = State::kActive;
+  arm(worker_.options().timeouts.response_ms);
+  worker_.counters().upstream_connections += 1;
+  forward_->on_upstream_ready(true);
+}
+
+void Http1Upstream::on_ready(Ready ready) {
+  start_turn();
+  const bool was_blocked = blocked_;
+  note(ready);
+  switch (state_) {
+    case State::kConnecting:
+      if (ready.writable || ready.error) settle_connect();
+      return;
+    case State::kIdle:
+      // Whatever comes here ends it: an end, a reset, or bytes that nobody asked for.
+      if (ready.readable || ready.closed) {
+        worker_.pool().remove(*this);
+        close();
+      }
+      return;
+    case State::kActive: break;
+    case State::kClosed: return;
+  }
+  if (was_blocked && !blocked_ && Http1Io::flush()) {
+    forward_->on_upstream_credit();
+    if (state_ != State::kActive) return;
+  }
+  if (!channel_.readable()) return;
+  if (in_body_) {
+    forward_->on_response_data();
+  } else {
+    read_head();
+  }
+}
+
+void Http1Upstream::on_resume() {
+  if (state_ == State::kIdle || state_ == State::kClosed) return;
+  on_ready({.readable = channel_.readable(), .writable = false, .closed = false, .error = false});
+}
+
+void Http1Upstream::gone() {
+  forward_->on_upstream_gone(502);
+}
+
+void Http1Upstream::read_head() {
+  while (state_ == State::kActive && !in_body_) {
+    http1::Head& head = worker_.scratch_head();
+    if (!in_.empty()) {
+      const http1::ReadResult result =
+          reader_.read_response(in_.view(), worker_.options().head, method_, head);
+      if (result.state == http1::ReadState::kBad) return gone();
+      if (result.state == http1::ReadState::kDone) {
+        reader_.reset();
+        if (head.status < 200 && head.status != 101) {
+          forward_->on_interim(head);
+          in_.consume(head.size);
+          continue;
+        }
+        if (head.status == 101 && !upgrade_asked_) return gone();
+        in_body_ = true;
+        keep_alive_ =
+            head.keep_alive && head.framing != http1::Framing::kUntilClose && head.status != 101;
+        source_.start(head.framing, head.content_length, head.size);
+        arm(worker_.options().timeouts.response_ms);
+        forward_->on_response_head(head, head.framing == http1::Framing::kNone);
+        return;
+      }
+    }
+    switch (fill(in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes)) {
+      case Fill::kGot: break;
+      case Fill::kWait: return;
+      case Fill::kEnd:
+      case Fill::kFailed:
+      case Fill::kFull: return gone();
+    }
+  }
+}
+
+BodyStream::Source Http1Upstream::pull() {
+  for (;;) {
+    run_ = source_.peek(in_.view());
+    if (!run_.empty()) return Source::kData;
+    if (source_.ended()) return Source::kEnded;
+    if (source_.bad()) return Source::kBad;
+    // Framing that was read is done with.
+    const uint32_t used = source_.used();
+    in_.consume(used);
+    source_.dropped(used);
+    const uint64_t left = source_.reader().payload_left();
+    switch (fill(left > BufferPool::kSmallBytes ? BufferPool::kLargeBytes : 1)) {
+      case Fill::kGot: arm(worker_.options().timeouts.response_ms); break;
+      case Fill::kWait: return Source::kWait;
+      case Fill::kEnd: return source_.reader().ends_at_close() ? Source::kEnded : Source::kLost;
+      case Fill::kFailed:
+      case Fill::kFull: return Source::kLost;
+    }
+  }
+}
+
+void Http1Upstream::pass(size_t n) {
+  source_.pass(n);
+  run_.remove_prefix(n);
+}
+
+void Http1Upstream::release() {
+  in_.consume(source_.used());
+  // Bytes beyond the response belong to nothing: such a connection is not trusted with another
+  // request.
+  const bool clean =
+      in_.empty() && out_.empty() && !blocked_ && !write_failed_ && !channel_.closed();
+  if (!clean || !keep_alive_ || worker_.draining()) return close();
+  in_.release();
+  reactor_.cancel_resume(*this);
+  forward_ = nullptr;
+  state_ = State::kIdle;
+  used_ = true;
+  if (!worker_.pool().give(*this)) return close();
+  arm(worker_.options().timeouts.pooled_ms);
+}
+
+void Http1Upstream::close_unpooled() {
+  close();
+}
+
+void Http1Upstream::close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  forward_ = nullptr;
+  close_channel(false);
+  reactor_.reap(*this);
+}
+
+void Http1Upstream::on_timer() {
+  switch (state_) {
+    case State::kConnecting: forward_->on_upstream_failed(504); return;
+    case State::kActive: forward_->on_timeout(504); return;
+    case State::kIdle:
+      worker_.pool().remove(*this);
+      close();
+      return;
+    case State::kClosed: return;
+  }
+}
+
+void Http1Upstream::destroy() {
+  worker_.free(*this);
+}
+
+}  // namespace sluice::proxy

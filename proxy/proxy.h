@@ -1,0 +1,80 @@
+// Proxy: the data plane as main.cc sees it: listeners and reactors, started, drained and stopped
+// together.
+//
+// Owner: main.cc. Thread: the control loop's; each reactor runs on a thread of its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/reactor.h"
+#include "core/result.h"
+#include "core/socket.h"
+#include "proxy/publish.h"
+#include "proxy/router.h"
+#include "proxy/table_router.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+
+enum class ListenProtocol : uint8_t { kHttp };
+
+struct ListenSpec {
+  SocketAddress address;
+  ListenProtocol protocol = ListenProtocol::kHttp;
+};
+
+struct ProxyOptions {
+  std::vector<ListenSpec> listeners;
+  uint32_t reactors = 0;  // 0: one a core
+  WorkerOptions worker;
+  RouterOptions router;
+  Reactor::Limits reactor;
+};
+
+class Proxy {
+ public:
+  /// Makes the router of a reactor; called once each, before its thread starts.
+  using RouterMaker = std::function<std::unique_ptr<Router>(Reactor& reactor, uint32_t index)>;
+
+  /// Binds every listener on every reactor, then starts the threads. Fails with the address in the
+  /// message if one is in use, by whomever; nothing runs then.
+  static Result<std::unique_ptr<Proxy>> start(ProxyOptions options, const RouterMaker& make_router);
+  /// With routes from `publisher`, which outlives the proxy. `seed` is for the picks.
+  static Result<std::unique_ptr<Proxy>> start(ProxyOptions options, Publisher& publisher,
+                                              uint64_t seed);
+  ~Proxy();
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  /// With the port that was given where port 0 was asked for; in the order of the options.
+  const std::vector<SocketAddress>& addresses() const { return addresses_; }
+  uint32_t reactor_count() const { return static_cast<uint32_t>(cells_.size()); }
+  /// Runs on each reactor's thread.
+  void post_to_all(const std::function<void(uint32_t index, Worker&)>& message);
+  /// The sum over the reactors, through `done` on the last reactor's thread.
+  void read_counters(std::function<void(const Counters&)> done);
+
+  /// Listeners close, idle connections too; the others after their exchange.
+  void drain();
+  /// Closes everything and joins the threads.
+  void stop();
+
+ private:
+  struct Cell;
+  explicit Proxy(ProxyOptions options);
+  Result<void> listen();
+
+  const ProxyOptions options_;
+  std::vector<SocketAddress> addresses_;
+  std::vector<std::unique_ptr<ListenerInfo>> infos_;
+  std::vector<std::unique_ptr<Cell>> cells_;
+  Publisher* publisher_ = nullptr;
+  std::vector<TableReader*> readers_;
+};
+
+}  // namespace sluice::proxy

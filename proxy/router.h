@@ -1,0 +1,39 @@
+// Router: what decides where a request goes. One a reactor, over the reactor's current route table.
+//
+// Thread: the reactor's. No allocation, no lock. What a decision points to lives until the turn
+// ends.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "core/http1.h"
+#include "proxy/headers.h"
+
+namespace sluice::proxy {
+
+class Endpoint;
+
+struct RouteQuery {
+  const http1::Head& head;
+  const ClientFacts& client;
+  std::span<const Endpoint* const> tried;  // not again, if there is another
+};
+
+struct RouteDecision {
+  uint16_t refuse = 404;               // the status to answer where there is no endpoint
+  const Endpoint* endpoint = nullptr;  // begin() was called on it
+  std::string_view path;               // path and query to send
+  std::string_view host;               // "": the client's own
+  std::string_view stripped_prefix;
+  std::string_view location;  // of a redirect
+};
+
+class Router {
+ public:
+  virtual ~Router() = default;
+  virtual RouteDecision route(const RouteQuery& query) = 0;
+};
+
+}  // namespace sluice::proxy

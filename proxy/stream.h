@@ -1,0 +1,80 @@
+// The two ends of an exchange as Forward sees them. HTTP/1 implements each with a whole connection
+// (proxy/http1_client.h, proxy/http1_upstream.h); HTTP/2 will with one of a connection's streams.
+//
+// Owner: the connection. Thread: the reactor's. No call calls back into the Forward that made it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "core/http1.h"
+#include "proxy/headers.h"
+
+namespace sluice::proxy {
+
+class Endpoint;
+
+/// A direction's bytes: read from one stream, written to the other.
+class BodyStream {
+ public:
+  enum class Source : uint8_t {
+    kData,   // peek() is not empty
+    kWait,   // nothing now; Forward is told when there is
+    kEnded,  // the body is whole and passed on
+    kBad,    // its framing is broken
+    kLost,   // the peer is gone before the end
+  };
+  /// Looks for payload, reading from the peer where that takes no waiting.
+  virtual Source pull() = 0;
+  virtual std::string_view peek() const = 0;
+  virtual void pass(size_t n) = 0;
+  virtual std::string_view trailers() const = 0;
+
+  /// How much was taken; less than all says that credit is used up and that its return will be
+  /// told.
+  virtual size_t write_body(std::string_view run) = 0;
+  virtual void end_body(std::string_view trailers) = 0;
+  /// Sends what is built.
+  virtual void flush() = 0;
+
+ protected:
+  ~BodyStream() = default;
+};
+
+class ClientStream : public BodyStream {
+ public:
+  /// The request's head, again: its bytes are kept until the exchange is over or they were dropped.
+  virtual const http1::Head& request_head() = 0;
+  virtual const ClientFacts& facts() const = 0;
+  /// Back to the start of the body, for another endpoint.
+  virtual void rewind() = 0;
+  virtual void send_interim(const http1::Head& head) = 0;
+  virtual void send_head(const http1::Head& head) = 0;
+  /// A whole answer of our own.
+  virtual void answer(uint16_t status) = 0;
+  /// Makes the client see that the response is cut off.
+  virtual void abort() = 0;
+  /// The exchange is over; what is built still goes out.
+  virtual void finish() = 0;
+
+ protected:
+  ~ClientStream() = default;
+};
+
+class UpstreamStream : public BodyStream {
+ public:
+  /// Builds the head; it goes out once the stream is open. False if it is larger than a block.
+  virtual bool build_head(const http1::Head& head, const RequestEdit& edit,
+                          const ClientFacts& client) = 0;
+  /// All of the request was written: a response is due.
+  virtual void await_response() = 0;
+  /// The stream served its exchange; the connection may serve others.
+  virtual void release() = 0;
+  virtual void close() = 0;
+
+ protected:
+  ~UpstreamStream() = default;
+};
+
+}  // namespace sluice::proxy

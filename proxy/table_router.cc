@@ -1,0 +1,183 @@
+#include "proxy/table_router.h"
+
+#include <cstring>
+
+#include "core/reactor.h"
+#include "proxy/headers.h"
+#include "proxy/host_path.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+bool in_range(const uint8_t address[16], const AddressRange& range) {
+  const unsigned whole = range.bits / 8;
+  if (std::memcmp(address, range.address.data(), whole) != 0) return false;
+  const unsigned rest = range.bits % 8;
+  if (rest == 0) return true;
+  const auto mask = static_cast<uint8_t>(0xff << (8 - rest));
+  return (address[whole] & mask) == (range.address[whole] & mask);
+}
+
+bool in_any(const uint8_t address[16], const std::vector<AddressRange>& ranges) {
+  for (const AddressRange& range : ranges) {
+    if (in_range(address, range)) return true;
+  }
+  return false;
+}
+
+// fabio: the peer and every element of X-Forwarded-For must pass. An element that is no address
+// does not.
+bool admitted(const RouteOptions& options, const RouteQuery& query) {
+  if (options.allow.empty() && options.deny.empty()) return true;
+  const auto passes = [&](const SocketAddress& address) {
+    uint8_t bytes[16];
+    address.write_mapped(bytes);
+    return options.allow.empty() ? !in_any(bytes, options.deny) : in_any(bytes, options.allow);
+  };
+  if (!passes(query.client.peer)) return false;
+  for (uint16_t i = 0; i < query.head.header_count; ++i) {
+    if (query.head.headers[i].id != http1::Name::kXForwardedFor) continue;
+    std::string_view rest = query.head.headers[i].value;
+    while (!rest.empty()) {
+      const size_t comma = rest.find(',');
+      std::string_view element = rest.substr(0, comma);
+      rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+      while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
+        element.remove_prefix(1);
+      while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
+        element.remove_suffix(1);
+      if (element.empty()) continue;
+      const Result<SocketAddress> address = SocketAddress::make(element, 0);
+      if (!address || !passes(*address)) return false;
+    }
+  }
+  return true;
+}
+
+// `$host` and `$path` replaced; the query only behind $path.
+std::string_view expand_redirect(const RouteQuery& query, const Target& target,
+                                 std::string_view path, std::string_view query_part,
+                                 HeadWriter& out, char* room) {
+  std::string_view url = target.options().redirect_url;
+  bool with_path = false;
+  while (!url.empty()) {
+    if (url.starts_with("$host")) {
+      out.add(query.head.authority);
+      url.remove_prefix(5);
+    } else if (url.starts_with("$path")) {
+      out.add(path);
+      with_path = true;
+      url.remove_prefix(5);
+    } else {
+      out.add(url.substr(0, 1));
+      url.remove_prefix(1);
+    }
+  }
+  if (with_path) out.add(query_part);
+  return {room, out.size()};
+}
+
+// A redirect to where the request already is would go round for ever.
+bool leads_to_itself(const RouteQuery& query, std::string_view location,
+                     std::string_view path_and_query) {
+  const std::string_view scheme = query.client.tls ? "https://" : "http://";
+  if (!location.starts_with(scheme)) return false;
+  location.remove_prefix(scheme.size());
+  return location.starts_with(query.head.authority) &&
+         location.substr(query.head.authority.size()) == path_and_query;
+}
+
+}  // namespace
+
+uint64_t TableRouter::next_random() {
+  random_ += 0x9e3779b97f4a7c15;  // SplitMix64
+  uint64_t z = random_;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return z ^ (z >> 31);
+}
+
+RouteDecision TableRouter::route(const RouteQuery& query) {
+  HostName host;
+  if (!parse_host(query.head.authority, query.client.tls, host)) return {.refuse = 400};
+  const std::string_view whole = query.head.path;
+  const size_t mark = whole.find('?');
+  std::string_view path = whole.substr(0, mark);
+  const std::string_view query_part =
+      mark == std::string_view::npos ? std::string_view() : whole.substr(mark);
+  bool changed = false;
+  if (path == "*") {
+    path = "/";  // OPTIONS *: the route of the host's root, and sent as it came
+  } else {
+    const NormalPath normal = normalise_path(path, path_room_.data());
+    switch (normal.status) {
+      case PathStatus::kUnchanged: break;
+      case PathStatus::kChanged: changed = true; break;
+      case PathStatus::kAboveRoot:
+      case PathStatus::kMalformed: return {.refuse = 400};
+    }
+    path = normal.path;
+  }
+  const PickInput input{next_random(), reactor_.now_ms(), query.tried};
+  RouteCursor cursor(reader_.table(), host, path);
+  while (const Route* route = cursor.next()) {
+    const Pick picked = pick(*route, input);
+    switch (picked.outcome) {
+      case PickOutcome::kNoneHealthy: return {.refuse = 503};
+      case PickOutcome::kAllFailed:
+        return {.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)};
+      case PickOutcome::kPicked: break;
+    }
+    const Target& target = *picked.target;
+    if (target.endpoint() == nullptr) {
+      HeadWriter out(send_room_.data(), send_room_.size());
+      const std::string_view location =
+          expand_redirect(query, target, path, query_part, out, send_room_.data());
+      if (!out.ok() || leads_to_itself(query, location, whole)) continue;
+      if (!admitted(target.options(), query)) return {.refuse = 403};
+      return {.refuse = target.options().redirect_code, .location = location};
+    }
+    return decide(query, target, path, query_part, changed);
+  }
+  return {.refuse = options_.no_route_status};
+}
+
+RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,
+                                  std::string_view path, std::string_view query_part,
+                                  bool changed) {
+  const RouteOptions& options = target.options();
+  if (!admitted(options, query)) return {.refuse = 403};
+  RouteDecision decision;
+  decision.endpoint = target.endpoint();
+  decision.path = query.head.path;
+  const bool stripped = !options.strip.empty() && path.starts_with(options.strip);
+  if (query.head.path != "*" && (changed || stripped || !options.prepend.empty())) {
+    HeadWriter out(send_room_.data(), send_room_.size());
+    out.add(options.prepend);
+    if (stripped) {
+      decision.stripped_prefix = options.strip;
+      path.remove_prefix(options.strip.size());
+      if (!path.starts_with('/')) out.add("/");
+    }
+    out.add(path);
+    out.add(query_part);
+    if (!out.ok()) return {.refuse = 414};
+    decision.path = {send_room_.data(), out.size()};
+  }
+  if (options.host == "dst") {
+    HeadWriter out(host_room_.data(), host_room_.size());
+    const bool v6 = target.endpoint()->family() == Endpoint::Family::kIpv6;
+    out.add(v6 ? "[" : "");
+    out.add(target.endpoint()->host());
+    out.add(v6 ? "]:" : ":");
+    out.add_number(target.endpoint()->port());
+    if (out.ok()) decision.host = {host_room_.data(), out.size()};
+  } else {
+    decision.host = options.host;
+  }
+  target.endpoint()->begin();
+  return decision;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,48 @@
+// TableRouter: the Router over a reactor's TableReader: host and path, the route's own rules, the
+// pick.
+//
+// Owner: Proxy, one a reactor. Thread: the reactor's. Allocates nothing; the paths that it rewrites
+// lie in its own room until the next call.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "proxy/pick.h"
+#include "proxy/router.h"
+#include "proxy/table_reader.h"
+
+namespace sluice {
+class Reactor;
+}
+
+namespace sluice::proxy {
+
+struct RouterOptions {
+  uint16_t no_route_status = 404;  // -proxy.noroutestatus
+};
+
+class TableRouter final : public Router {
+ public:
+  TableRouter(TableReader& reader, const Reactor& reactor, const RouterOptions& options,
+              uint64_t seed)
+      : reader_(reader), reactor_(reactor), options_(options), random_(seed | 1) {}
+
+  RouteDecision route(const RouteQuery& query) override;
+
+ private:
+  RouteDecision decide(const RouteQuery& query, const Target& target, std::string_view path,
+                       std::string_view query_part, bool changed);
+  uint64_t next_random();
+
+  TableReader& reader_;
+  const Reactor& reactor_;
+  const RouterOptions options_;
+  uint64_t random_;
+  std::array<char, 64 * 1024> path_room_;  // the normal form of a path: at most a head's size
+  std::array<char, 96 * 1024>
+      send_room_;  // what is sent: with what a route prepends, or a location
+  std::array<char, 512> host_room_;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,119 @@
+// Worker: the data plane of one reactor: its connections, its idle upstream connections, its
+// counters.
+//
+// Owner: Proxy, one a reactor. Thread: the reactor's, but for construction. Limits: WorkerOptions.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/http1.h"
+#include "core/reactor.h"
+#include "core/slab.h"
+#include "proxy/http1_client.h"
+#include "proxy/http1_upstream.h"
+#include "proxy/pool.h"
+#include "proxy/router.h"
+
+namespace sluice::proxy {
+
+struct Timeouts {
+  int64_t head_ms = 10'000;        // from a request's first byte to its head's last
+  int64_t keep_alive_ms = 60'000;  // between requests
+  int64_t connect_ms = 2'000;
+  int64_t response_ms = 60'000;  // from the request's end to the response's head, and between bytes
+  int64_t client_ms =
+      60'000;                 // between bytes of an upload, and of a response that the client takes
+  int64_t linger_ms = 5'000;  // after a last answer, for the client to read it
+  int64_t pooled_ms = 30'000;  // an idle upstream connection
+  int64_t half_closed_ms = 30'000;
+  int64_t tunnel_ms = 3'600'000;
+};
+
+struct WorkerOptions {
+  http1::Limits head;
+  Timeouts timeouts;
+  uint32_t max_clients = 100'000;  // a reactor
+  uint32_t max_upstreams = 100'000;
+  uint32_t pooled_an_endpoint = 1024;
+  std::string local_ip;  // for Forwarded: by=
+};
+
+/// What a listener's connections share.
+struct ListenerInfo {
+  uint16_t port = 0;
+  std::string port_text;
+  bool tls = false;
+};
+
+/// Written by the reactor alone; read by others through a message.
+struct Counters {
+  uint64_t connections = 0;
+  uint64_t requests = 0;
+  uint64_t upstream_connections = 0;
+  uint64_t upstream_reused = 0;
+  uint64_t answers = 0;  // of our own
+
+  void add(const Counters& other) {
+    connections += other.connections;
+    requests += other.requests;
+    upstream_connections += other.upstream_connections;
+    upstream_reused += other.upstream_reused;
+    answers += other.answers;
+  }
+};
+
+class Worker {
+ public:
+  Worker(Reactor& reactor, const WorkerOptions& options, Router& router);
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+  ~Worker();
+
+  void accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener);
+
+  RouteDecision route(const ClientStream& client, const http1::Head& head,
+                      std::span<const Endpoint* const> tried) {
+    return router_.route({head, client.facts(), tried});
+  }
+
+  struct Opened {
+    UpstreamStream* stream;
+    bool ready;  // a connection of the pool; else Forward is told
+  };
+  /// stream is nullptr if no connection could be started.
+  Opened open_upstream(const Endpoint& endpoint, Forward& forward);
+
+  Reactor& reactor() { return reactor_; }
+  const WorkerOptions& options() const { return options_; }
+  Pool& pool() { return pool_; }
+  Counters& counters() { return counters_; }
+  /// Heads are parsed here and used up within the turn.
+  http1::Head& scratch_head() { return scratch_head_; }
+  void free(Http1Client& client) { clients_.free(&client); }
+  void free(Http1Upstream& upstream) { upstreams_.free(&upstream); }
+  bool draining() const { return draining_; }
+  size_t client_count() const { return clients_.used(); }
+  /// Idle connections close now, others after their exchange.
+  void drain();
+  /// Closes what is left.
+  void close_all();
+
+  IntrusiveList<Http1Client, &Http1Client::all_node>& clients() { return client_list_; }
+
+ private:
+  Reactor& reactor_;
+  const WorkerOptions& options_;
+  Router& router_;
+  Slab<Http1Client> clients_;
+  Slab<Http1Upstream> upstreams_;
+  IntrusiveList<Http1Client, &Http1Client::all_node> client_list_;
+  Pool pool_;
+  Counters counters_;
+  http1::Head scratch_head_;
+  bool draining_ = false;
+};
+
+}  // namespace sluice::proxy

@@ -1,0 +1,147 @@
+#include "test/proxy/wire.h"
+
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "core/check.h"
+
+namespace sluice::proxy::test {
+
+namespace {
+
+constexpr int kWaitMs = 10'000;  // a test that waits this long has failed
+
+bool wait_for(int fd, short events, int timeout_ms) {
+  pollfd p{fd, events, 0};
+  return ::poll(&p, 1, timeout_ms) > 0;
+}
+
+class FirstUntried final : public Router {
+ public:
+  explicit FirstUntried(const std::vector<EndpointRef>& endpoints) : endpoints_(endpoints) {}
+  RouteDecision route(const RouteQuery& query) override {
+    for (const EndpointRef& each : endpoints_) {
+      bool tried = false;
+      for (const Endpoint* before : query.tried) tried |= before == each.get();
+      if (tried) continue;
+      each->begin();
+      return {.endpoint = each.get(), .path = query.head.path};
+    }
+    if (query.tried.empty()) return {.refuse = 404};
+    query.tried.back()->begin();
+    return {.endpoint = query.tried.back(), .path = query.head.path};
+  }
+
+ private:
+  const std::vector<EndpointRef>& endpoints_;
+};
+
+}  // namespace
+
+Wire::Wire(int fd) : socket_(fd) {
+  socket_.set_no_delay();
+}
+
+Wire Wire::connect(const SocketAddress& to) {
+  Wire wire(::socket(to.raw()->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK(::connect(wire.socket_.fd(), to.raw(), to.size()) == 0);
+  return wire;
+}
+
+void Wire::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const IoResult put = socket_.write(bytes.data(), bytes.size());
+    if (put.state != IoState::kOk)
+      return;  // the other side has closed; what it said is what counts
+    bytes.remove_prefix(put.bytes);
+  }
+}
+
+void Wire::send_pieces(std::string_view bytes, size_t piece) {
+  while (!bytes.empty()) {
+    send(bytes.substr(0, piece));
+    bytes.remove_prefix(std::min(piece, bytes.size()));
+  }
+}
+
+std::string Wire::read(size_t size) {
+  std::string got;
+  while (got.size() < size && wait_for(socket_.fd(), POLLIN, kWaitMs)) {
+    char room[4096];
+    const IoResult in = socket_.read(room, std::min(sizeof room, size - got.size()));
+    if (in.state != IoState::kOk) break;
+    got.append(room, in.bytes);
+  }
+  return got;
+}
+
+std::string Wire::read_head() {
+  std::string got;
+  while (!got.ends_with("\r\n\r\n")) {
+    const std::string byte = read(1);
+    if (byte.empty()) break;
+    got += byte;
+  }
+  return got;
+}
+
+std::string Wire::read_to_end(bool* reset) {
+  std::string got;
+  if (reset != nullptr) *reset = false;
+  while (wait_for(socket_.fd(), POLLIN, kWaitMs)) {
+    char room[4096];
+    const IoResult in = socket_.read(room, sizeof room);
+    if (in.state != IoState::kOk) {
+      if (reset != nullptr) *reset = in.state == IoState::kError;
+      return got;
+    }
+    got.append(room, in.bytes);
+  }
+  return got + "(no end)";
+}
+
+void Wire::end() {
+  socket_.shutdown_write();
+}
+
+Upstream::Upstream() {
+  Result<Socket> listener = listen_on(*SocketAddress::make("127.0.0.1", 0), {});
+  CHECK(listener.has_value());
+  listener_ = std::move(*listener);
+  address_ = listener_.local_address();
+}
+
+bool Upstream::waits(int timeout_ms) {
+  return wait_for(listener_.fd(), POLLIN, timeout_ms);
+}
+
+Wire Upstream::accept(int timeout_ms) {
+  if (!waits(timeout_ms)) return Wire();
+  return Wire(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
+}
+
+Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options)
+    : registry_([] {}) {
+  for (const SocketAddress& at : upstreams) {
+    endpoints_.push_back(
+        registry_.find_or_add({.destination = {.host = at.ip(), .port = at.port()}}));
+  }
+  ProxyOptions proxy_options;
+  proxy_options.reactors = 1;
+  proxy_options.worker = std::move(options);
+  proxy_options.listeners.push_back({.address = *SocketAddress::make("127.0.0.1", 0)});
+  Result<std::unique_ptr<Proxy>> proxy = Proxy::start(
+      std::move(proxy_options),
+      [this](Reactor&, uint32_t) { return std::make_unique<FirstUntried>(endpoints_); });
+  CHECK(proxy.has_value());
+  proxy_ = std::move(*proxy);
+}
+
+Fixture::~Fixture() {
+  proxy_->stop();
+}
+
+}  // namespace sluice::proxy::test

@@ -1,0 +1,75 @@
+// A proxy between a raw client and a raw upstream, both scripted by a test: what goes in at one
+// end, byte for byte, and what comes out at the other.
+//
+// Thread: the test's; the proxy's reactor and the upstream have theirs.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/endpoint.h"
+#include "proxy/proxy.h"
+
+namespace sluice::proxy::test {
+
+/// Blocking socket of a test, with a time limit on every wait.
+class Wire {
+ public:
+  Wire() = default;
+  explicit Wire(int fd);
+  static Wire connect(const SocketAddress& to);
+  Wire(Wire&&) = default;
+  Wire& operator=(Wire&&) = default;
+
+  bool open() const { return socket_.open(); }
+  void send(std::string_view bytes);
+  /// In pieces, each in a segment of its own as far as the system lets us.
+  void send_pieces(std::string_view bytes, size_t piece);
+  /// Until `size` bytes have come, or the end, or the time limit.
+  std::string read(size_t size);
+  /// Until the blank line behind a head.
+  std::string read_head();
+  /// Until the end; `reset` says whether it was one.
+  std::string read_to_end(bool* reset = nullptr);
+  void end();  // our direction
+  void close() { socket_.close(); }
+  void reset() { socket_.reset(); }
+  Socket& socket() { return socket_; }
+
+ private:
+  Socket socket_;
+};
+
+/// Accepts one after another.
+class Upstream {
+ public:
+  Upstream();
+  SocketAddress address() const { return address_; }
+  Wire accept(int timeout_ms = 5000);
+  /// True if a connection waits to be accepted within the time.
+  bool waits(int timeout_ms);
+
+ private:
+  Socket listener_;
+  SocketAddress address_;
+};
+
+/// Sends every request to the first endpoint that was not tried yet.
+class Fixture {
+ public:
+  explicit Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options = {});
+  ~Fixture();
+  SocketAddress address() const { return proxy_->addresses()[0]; }
+  Wire connect() { return Wire::connect(address()); }
+  Proxy& proxy() { return *proxy_; }
+  const Endpoint& endpoint(size_t i) const { return *endpoints_[i]; }
+
+ private:
+  EndpointRegistry registry_;
+  std::vector<EndpointRef> endpoints_;
+  std::unique_ptr<Proxy> proxy_;
+};
+
+}  // namespace sluice::proxy::test
