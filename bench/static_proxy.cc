@@ -24,6 +24,12 @@ class OneEndpoint final : public Router {
     return {.endpoint = &endpoint_, .path = query.head.path};
   }
 
+  RouteDecision route_stream(const StreamQuery& query) override {
+    if (!query.tried.empty()) return {};
+    endpoint_.begin();
+    return {.endpoint = &endpoint_};
+  }
+
  private:
   const Endpoint& endpoint_;
 };
@@ -41,8 +47,9 @@ int run(const std::string& listen, const std::string& upstream, uint32_t reactor
   ProxyOptions options;
   options.reactors = reactors;
   options.listeners.push_back({.address = *SocketAddress::make(at->ip, at->port)});
-  Result<std::unique_ptr<Proxy>> proxy = Proxy::start(
-      std::move(options), [&](Reactor&, uint32_t) { return std::make_unique<OneEndpoint>(*endpoint); });
+  Result<std::unique_ptr<Proxy>> proxy = Proxy::start(std::move(options), [&](Reactor&, uint32_t) {
+    return std::make_unique<OneEndpoint>(*endpoint);
+  });
   if (!proxy) {
     std::fprintf(stderr, "%s\n", proxy.error().message.c_str());
     return 1;

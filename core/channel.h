@@ -22,6 +22,16 @@ class Channel {
     if (slot_ == Reactor::Slot::kNone) socket_.close();
     return socket_.open();
   }
+  /// Takes over the other's socket and what is known of it.
+  void take(Reactor& reactor, Channel& from, EventHandler& handler) {
+    socket_ = std::move(from.socket_);
+    slot_ = from.slot_;
+    readable_ = from.readable_;
+    writable_ = from.writable_;
+    closed_ = from.closed_;
+    from.slot_ = Reactor::Slot::kNone;
+    reactor.rewatch(slot_, handler);
+  }
   bool is_open() const { return socket_.open(); }
   void close(Reactor& reactor) {
     if (!socket_.open()) return;

@@ -49,6 +49,13 @@ void Forward::on_response_head(const http1::Head& head, bool end) {
   head_ = nullptr;
 }
 
+void Forward::on_upgraded(const http1::Head& head) {
+  head_ = &head;
+  status_ = head.status;
+  feed({.kind = EventKind::kUpgraded});
+  head_ = nullptr;
+}
+
 void Forward::run(const Actions& actions) {
   for (uint8_t i = 0; i < actions.count; ++i) {
     switch (actions.list[i]) {
@@ -71,7 +78,7 @@ void Forward::run(const Actions& actions) {
       case Action::kAbortClient: client_.abort(); break;
       case Action::kReleaseUpstream: leave_upstream(true); break;
       case Action::kCloseUpstream: leave_upstream(false); break;
-      case Action::kTunnel: break;
+      case Action::kTunnel: tunnel(); break;
       case Action::kFinish: finish(); break;
     }
   }
@@ -139,6 +146,20 @@ void Forward::pump_response() {
       case BodyStream::Source::kLost: on_upstream_gone(502); return;
     }
   }
+}
+
+void Forward::tunnel() {
+  Tunnel* tunnel = worker_.make_tunnel();
+  const bool moved = tunnel != nullptr && client_.move_to(*tunnel) && upstream_->move_to(*tunnel);
+  if (!moved) {
+    if (tunnel != nullptr) tunnel->close(true);
+    client_.abort();
+    leave_upstream(false);
+    return;
+  }
+  upstream_ = nullptr;
+  tunnel->begin(*endpoint_);
+  endpoint_ = nullptr;
 }
 
 void Forward::leave_upstream(bool reusable) {

@@ -37,6 +37,7 @@ class Forward {
   void on_upstream_credit() { feed({.kind = EventKind::kUpstreamCredit}); }
   void on_interim(const http1::Head& head);
   void on_response_head(const http1::Head& head, bool end);
+  void on_upgraded(const http1::Head& head);
   void on_response_data() { feed({.kind = EventKind::kResponseData}); }
   void on_upstream_gone(uint16_t status) {
     feed({.kind = EventKind::kUpstreamGone, .code = status});
@@ -51,6 +52,7 @@ class Forward {
   void connect();
   void pump_request();
   void pump_response();
+  void tunnel();
   void leave_upstream(bool reusable);
   void finish();
 

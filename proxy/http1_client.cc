@@ -85,6 +85,7 @@ void Http1Client::read_head() {
 
 void Http1Client::begin(const http1::Head& head) {
   reader_.reset();
+  if (head.method == http1::Method::kConnect) return refuse(405);
   reactor_.timers().disarm(*this);
   worker_.counters().requests += 1;
   state_ = State::kExchange;
@@ -210,11 +211,24 @@ void Http1Client::refuse(uint16_t status) {
 // The head or part of the body is out: only closing says that the rest is missing. A reset says it
 // even where the body ends at the close.
 void Http1Client::abort() {
+  if (state_ == State::kClosed) return;
   keep_alive_ = false;
   state_ = State::kClosed;
   all_node.unlink();
   close_channel(true);
   reactor_.reap(*this);
+}
+
+bool Http1Client::move_to(Tunnel& tunnel) {
+  const bool fits = tunnel.add(Tunnel::kDown, out_.view()) &&
+                    tunnel.add(Tunnel::kUp, in_.view().substr(source_.used()));
+  if (!fits) return false;
+  tunnel.adopt(Tunnel::kUp, channel_);
+  state_ = State::kClosed;
+  all_node.unlink();
+  close_channel(false);
+  reactor_.reap(*this);
+  return true;
 }
 
 void Http1Client::finish() {

@@ -36,6 +36,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   void send_interim(const http1::Head& head) override;
   void send_head(const http1::Head& head) override;
   void answer(uint16_t status) override;
+  bool move_to(Tunnel& tunnel) override;
   void abort() override;
   void finish() override;
   Source pull() override;

@@ -6,19 +6,6 @@
 
 namespace sluice::proxy {
 
-namespace {
-
-SocketAddress address_of(const Endpoint& endpoint) {
-  SocketAddress address;
-  if (endpoint.family() != Endpoint::Family::kName) {
-    address = SocketAddress::from_bytes(
-        endpoint.ip().data(), endpoint.family() == Endpoint::Family::kIpv6, endpoint.port());
-  }
-  return address;
-}
-
-}  // namespace
-
 Http1Upstream::Http1Upstream(Worker& worker, const Endpoint& endpoint)
     : Http1Io(worker.reactor()), worker_(worker), endpoint_(&endpoint) {}
 
@@ -149,7 +136,11 @@ void Http1Upstream::read_head() {
             head.keep_alive && head.framing != http1::Framing::kUntilClose && head.status != 101;
         source_.start(head.framing, head.content_length, head.size);
         arm(worker_.options().timeouts.response_ms);
-        forward_->on_response_head(head, head.framing == http1::Framing::kNone);
+        if (head.status == 101) {
+          forward_->on_upgraded(head);
+        } else {
+          forward_->on_response_head(head, head.framing == http1::Framing::kNone);
+        }
         return;
       }
     }
@@ -187,6 +178,15 @@ BodyStream::Source Http1Upstream::pull() {
 void Http1Upstream::pass(size_t n) {
   source_.pass(n);
   run_.remove_prefix(n);
+}
+
+bool Http1Upstream::move_to(Tunnel& tunnel) {
+  // Behind the 101 head the bytes are not HTTP any more; the head itself was rewritten for the
+  // client.
+  if (!tunnel.add(Tunnel::kDown, in_.view().substr(source_.used()))) return false;
+  tunnel.adopt(Tunnel::kDown, channel_);
+  close();
+  return true;
 }
 
 void Http1Upstream::release() {

@@ -81,6 +81,7 @@ Result<void> Proxy::listen() {
       if (id == Reactor::ListenerId::kNone) return fail(Code::kIo, "watch listener {}", at.text());
       cell->listeners.push_back(id);
     }
+    info.protocol = spec.protocol;
     info.port = at.port();
     info.port_text = std::to_string(at.port());
     addresses_.push_back(at);

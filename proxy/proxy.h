@@ -21,8 +21,6 @@
 
 namespace sluice::proxy {
 
-enum class ListenProtocol : uint8_t { kHttp };
-
 struct ListenSpec {
   SocketAddress address;
   ListenProtocol protocol = ListenProtocol::kHttp;

@@ -21,6 +21,14 @@ struct RouteQuery {
   std::span<const Endpoint* const> tried;  // not again, if there is another
 };
 
+/// A connection without requests: by the listener's port, or by the name in its ClientHello.
+struct StreamQuery {
+  const SocketAddress& peer;
+  uint16_t listener_port = 0;
+  std::string_view server_name;
+  std::span<const Endpoint* const> tried;
+};
+
 struct RouteDecision {
   uint16_t refuse = 404;               // the status to answer where there is no endpoint
   const Endpoint* endpoint = nullptr;  // begin() was called on it
@@ -34,6 +42,7 @@ class Router {
  public:
   virtual ~Router() = default;
   virtual RouteDecision route(const RouteQuery& query) = 0;
+  virtual RouteDecision route_stream(const StreamQuery& query) = 0;
 };
 
 }  // namespace sluice::proxy

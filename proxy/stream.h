@@ -14,6 +14,7 @@
 namespace sluice::proxy {
 
 class Endpoint;
+class Tunnel;
 
 /// A direction's bytes: read from one stream, written to the other.
 class BodyStream {
@@ -53,6 +54,9 @@ class ClientStream : public BodyStream {
   virtual void send_head(const http1::Head& head) = 0;
   /// A whole answer of our own.
   virtual void answer(uint16_t status) = 0;
+  /// Gives the connection and the bytes on their way to the tunnel; the stream is over then. False
+  /// if it cannot be.
+  virtual bool move_to(Tunnel& tunnel) = 0;
   /// Makes the client see that the response is cut off.
   virtual void abort() = 0;
   /// The exchange is over; what is built still goes out.
@@ -67,6 +71,7 @@ class UpstreamStream : public BodyStream {
   /// Builds the head; it goes out once the stream is open. False if it is larger than a block.
   virtual bool build_head(const http1::Head& head, const RequestEdit& edit,
                           const ClientFacts& client) = 0;
+  virtual bool move_to(Tunnel& tunnel) = 0;
   /// All of the request was written: a response is due.
   virtual void await_response() = 0;
   /// The stream served its exchange; the connection may serve others.

@@ -26,16 +26,18 @@ bool in_any(const uint8_t address[16], const std::vector<AddressRange>& ranges) 
   return false;
 }
 
+bool address_admitted(const RouteOptions& options, const SocketAddress& address) {
+  if (options.allow.empty() && options.deny.empty()) return true;
+  uint8_t bytes[16];
+  address.write_mapped(bytes);
+  return options.allow.empty() ? !in_any(bytes, options.deny) : in_any(bytes, options.allow);
+}
+
 // fabio: the peer and every element of X-Forwarded-For must pass. An element that is no address
 // does not.
 bool admitted(const RouteOptions& options, const RouteQuery& query) {
   if (options.allow.empty() && options.deny.empty()) return true;
-  const auto passes = [&](const SocketAddress& address) {
-    uint8_t bytes[16];
-    address.write_mapped(bytes);
-    return options.allow.empty() ? !in_any(bytes, options.deny) : in_any(bytes, options.allow);
-  };
-  if (!passes(query.client.peer)) return false;
+  if (!address_admitted(options, query.client.peer)) return false;
   for (uint16_t i = 0; i < query.head.header_count; ++i) {
     if (query.head.headers[i].id != http1::Name::kXForwardedFor) continue;
     std::string_view rest = query.head.headers[i].value;
@@ -49,7 +51,7 @@ bool admitted(const RouteOptions& options, const RouteQuery& query) {
         element.remove_suffix(1);
       if (element.empty()) continue;
       const Result<SocketAddress> address = SocketAddress::make(element, 0);
-      if (!address || !passes(*address)) return false;
+      if (!address || !address_admitted(options, *address)) return false;
     }
   }
   return true;
@@ -141,6 +143,25 @@ RouteDecision TableRouter::route(const RouteQuery& query) {
     return decide(query, target, path, query_part, changed);
   }
   return {.refuse = options_.no_route_status};
+}
+
+RouteDecision TableRouter::route_stream(const StreamQuery& query) {
+  const Route* route = nullptr;
+  const PickInput input{next_random(), reactor_.now_ms(), query.tried};
+  if (query.server_name.empty()) {
+    route = reader_.table().find_port(query.listener_port);
+  } else {
+    HostName host;
+    if (!parse_host(query.server_name, true, host)) return {};
+    route = RouteCursor(reader_.table(), host, "/").next();
+  }
+  if (route == nullptr) return {};
+  const Pick picked = pick(*route, input);
+  if (picked.outcome != PickOutcome::kPicked || picked.target->endpoint() == nullptr)
+    return {.refuse = 503};
+  if (!address_admitted(picked.target->options(), query.peer)) return {.refuse = 403};
+  picked.target->endpoint()->begin();
+  return {.endpoint = picked.target->endpoint()};
 }
 
 RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,

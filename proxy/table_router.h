@@ -29,6 +29,7 @@ class TableRouter final : public Router {
       : reader_(reader), reactor_(reactor), options_(options), random_(seed | 1) {}
 
   RouteDecision route(const RouteQuery& query) override;
+  RouteDecision route_stream(const StreamQuery& query) override;
 
  private:
   RouteDecision decide(const RouteQuery& query, const Target& target, std::string_view path,

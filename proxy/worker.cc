@@ -2,17 +2,36 @@
 
 namespace sluice::proxy {
 
+SocketAddress address_of(const Endpoint& endpoint) {
+  if (endpoint.family() == Endpoint::Family::kName) return SocketAddress();
+  return SocketAddress::from_bytes(endpoint.ip().data(),
+                                   endpoint.family() == Endpoint::Family::kIpv6, endpoint.port());
+}
+
 Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
     : reactor_(reactor),
       options_(options),
       router_(router),
       clients_(options.max_clients),
       upstreams_(options.max_upstreams),
+      tunnels_(options.max_tunnels),
+      pipes_(options.max_pipes, options.kept_pipes),
       pool_(options.pooled_an_endpoint) {}
 
 Worker::~Worker() = default;
 
 void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener) {
+  counters_.connections += 1;
+  if (listener.protocol == ListenProtocol::kTcp) {
+    Tunnel* tunnel = tunnels_.make(*this);
+    if (tunnel == nullptr) return;
+    if (!tunnel->start(std::move(socket), peer, listener)) {
+      tunnels_.free(tunnel);
+      return;
+    }
+    tunnel_list_.push_back(*tunnel);
+    return;
+  }
   Http1Client* client = clients_.make(*this, peer, listener);
   if (client == nullptr) return;  // at the limit: the socket closes
   if (!client->start(std::move(socket))) {
@@ -20,7 +39,12 @@ void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo
     return;
   }
   client_list_.push_back(*client);
-  counters_.connections += 1;
+}
+
+Tunnel* Worker::make_tunnel() {
+  Tunnel* tunnel = tunnels_.make(*this);
+  if (tunnel != nullptr) tunnel_list_.push_back(*tunnel);
+  return tunnel;
 }
 
 Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward) {
@@ -51,6 +75,7 @@ void Worker::drain() {
 void Worker::close_all() {
   draining_ = true;
   while (Http1Client* client = client_list_.front()) client->close();
+  while (Tunnel* tunnel = tunnel_list_.front()) tunnel->close(true);
   pool_.close_idle(true);
 }
 

@@ -16,6 +16,8 @@
 #include "proxy/http1_upstream.h"
 #include "proxy/pool.h"
 #include "proxy/router.h"
+#include "proxy/splice.h"
+#include "proxy/tunnel.h"
 
 namespace sluice::proxy {
 
@@ -37,12 +39,18 @@ struct WorkerOptions {
   Timeouts timeouts;
   uint32_t max_clients = 100'000;  // a reactor
   uint32_t max_upstreams = 100'000;
+  uint32_t max_tunnels = 100'000;
+  uint32_t max_pipes = 1024;
+  uint32_t kept_pipes = 64;
   uint32_t pooled_an_endpoint = 1024;
   std::string local_ip;  // for Forwarded: by=
 };
 
+enum class ListenProtocol : uint8_t { kHttp, kTcp };
+
 /// What a listener's connections share.
 struct ListenerInfo {
+  ListenProtocol protocol = ListenProtocol::kHttp;
   uint16_t port = 0;
   std::string port_text;
   bool tls = false;
@@ -65,6 +73,9 @@ struct Counters {
   }
 };
 
+/// Not valid for an endpoint that has a name in place of an address.
+SocketAddress address_of(const Endpoint& endpoint);
+
 class Worker {
  public:
   Worker(Reactor& reactor, const WorkerOptions& options, Router& router);
@@ -78,6 +89,8 @@ class Worker {
                       std::span<const Endpoint* const> tried) {
     return router_.route({head, client.facts(), tried});
   }
+
+  RouteDecision route_stream(const StreamQuery& query) { return router_.route_stream(query); }
 
   struct Opened {
     UpstreamStream* stream;
@@ -94,6 +107,10 @@ class Worker {
   http1::Head& scratch_head() { return scratch_head_; }
   void free(Http1Client& client) { clients_.free(&client); }
   void free(Http1Upstream& upstream) { upstreams_.free(&upstream); }
+  void free(Tunnel& tunnel) { tunnels_.free(&tunnel); }
+  /// For an upgraded connection; nullptr at the limit.
+  Tunnel* make_tunnel();
+  PipePool& pipes() { return pipes_; }
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
   /// Idle connections close now, others after their exchange.
@@ -109,7 +126,10 @@ class Worker {
   Router& router_;
   Slab<Http1Client> clients_;
   Slab<Http1Upstream> upstreams_;
+  Slab<Tunnel> tunnels_;
   IntrusiveList<Http1Client, &Http1Client::all_node> client_list_;
+  IntrusiveList<Tunnel, &Tunnel::all_node> tunnel_list_;
+  PipePool pipes_;
   Pool pool_;
   Counters counters_;
   http1::Head scratch_head_;

@@ -35,6 +35,17 @@ class FirstUntried final : public Router {
     return {.endpoint = query.tried.back(), .path = query.head.path};
   }
 
+  RouteDecision route_stream(const StreamQuery& query) override {
+    for (const EndpointRef& each : endpoints_) {
+      bool tried = false;
+      for (const Endpoint* before : query.tried) tried |= before == each.get();
+      if (tried) continue;
+      each->begin();
+      return {.endpoint = each.get()};
+    }
+    return {};
+  }
+
  private:
   const std::vector<EndpointRef>& endpoints_;
 };
@@ -133,6 +144,8 @@ Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions opti
   proxy_options.reactors = 1;
   proxy_options.worker = std::move(options);
   proxy_options.listeners.push_back({.address = *SocketAddress::make("127.0.0.1", 0)});
+  proxy_options.listeners.push_back(
+      {.address = *SocketAddress::make("127.0.0.1", 0), .protocol = ListenProtocol::kTcp});
   Result<std::unique_ptr<Proxy>> proxy = Proxy::start(
       std::move(proxy_options),
       [this](Reactor&, uint32_t) { return std::make_unique<FirstUntried>(endpoints_); });

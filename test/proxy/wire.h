@@ -63,6 +63,7 @@ class Fixture {
   ~Fixture();
   SocketAddress address() const { return proxy_->addresses()[0]; }
   Wire connect() { return Wire::connect(address()); }
+  Wire connect_tcp() { return Wire::connect(proxy_->addresses()[1]); }
   Proxy& proxy() { return *proxy_; }
   const Endpoint& endpoint(size_t i) const { return *endpoints_[i]; }
 

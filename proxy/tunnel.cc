@@ -1,0 +1,241 @@
+#include "proxy/tunnel.h"
+
+#include "core/check.h"
+#include "proxy/endpoint.h"
+#include "proxy/worker.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+constexpr int kMovesATurn = 4;
+constexpr size_t kBulkBytes = 32 * 1024;  // a read of this much says that more is coming
+
+}  // namespace
+
+Tunnel::Tunnel(Worker& worker)
+    : worker_(worker),
+      client_(*this),
+      upstream_(*this),
+      up_(worker.reactor().buffers()),
+      down_(worker.reactor().buffers()) {}
+
+bool Tunnel::start(Socket client, const SocketAddress& peer, const ListenerInfo& listener) {
+  if (!client_.channel.open(worker_.reactor(), std::move(client), client_)) return false;
+  listener_ = &listener;
+  peer_ = peer;
+  if (connect_next()) return true;
+  client_.channel.reset(worker_.reactor());
+  return false;
+}
+
+bool Tunnel::connect_next() {
+  for (;;) {
+    const RouteDecision decision =
+        worker_.route_stream({peer_, listener_->port, {}, {tried_.data(), tried_count_}});
+    if (decision.endpoint == nullptr) return false;
+    endpoint_ = decision.endpoint;
+    const bool known = tried_count_ == tried_.size();
+    if (!known) tried_[tried_count_++] = endpoint_;
+    const SocketAddress address = address_of(*endpoint_);
+    if (address.valid()) {
+      ConnectStart begun = start_connect(address);
+      if (begun.socket.open() &&
+          upstream_.channel.open(worker_.reactor(), std::move(begun.socket), upstream_)) {
+        state_ = State::kConnecting;
+        worker_.reactor().timers().arm(
+            *this, worker_.reactor().now_ms() + worker_.options().timeouts.connect_ms);
+        return true;
+      }
+    }
+    leave_endpoint();
+    if (known) return false;
+  }
+}
+
+void Tunnel::leave_endpoint() {
+  if (endpoint_ != nullptr) endpoint_->end();
+  endpoint_ = nullptr;
+}
+
+void Tunnel::adopt(Way from, Channel& channel) {
+  Side& side = source(from);
+  side.channel.take(worker_.reactor(), channel, side);
+}
+
+bool Tunnel::add(Way way, std::string_view bytes) {
+  return direction(way).buffer.append(bytes);
+}
+
+void Tunnel::begin(const Endpoint& endpoint) {
+  endpoint_ = &endpoint;
+  state_ = State::kOpen;
+  arm();
+  // What is readable already was said by events that are past.
+  client_.channel.assume_ready();
+  upstream_.channel.assume_ready();
+  worker_.reactor().resume_later(*this);
+}
+
+void Tunnel::Side::on_ready(Ready ready) {
+  channel.note(ready);
+  if (tunnel.state_ == State::kClosed) return;
+  if (tunnel.state_ == State::kConnecting) {
+    if (this == &tunnel.upstream_) {
+      tunnel.on_connecting(ready);
+    } else if (ready.error) {
+      tunnel.close(true);
+    }
+    return;
+  }
+  const Way from_here = this == &tunnel.client_ ? kUp : kDown;
+  if (ready.readable || ready.closed) tunnel.pump(from_here);
+  if (tunnel.state_ == State::kOpen && ready.writable) tunnel.pump(from_here == kUp ? kDown : kUp);
+  tunnel.settle();
+}
+
+void Tunnel::on_connecting(EventHandler::Ready ready) {
+  if (!ready.writable && !ready.error) return;
+  if (upstream_.channel.socket().take_error() != 0) {
+    upstream_.channel.close(worker_.reactor());
+    leave_endpoint();
+    if (!connect_next()) close(true);
+    return;
+  }
+  state_ = State::kOpen;
+  worker_.counters().upstream_connections += 1;
+  arm();
+  pump(kUp);
+  if (state_ == State::kOpen) pump(kDown);
+  settle();
+}
+
+void Tunnel::arm() {
+  const Timeouts& limits = worker_.options().timeouts;
+  const bool half = up_.done || down_.done;
+  worker_.reactor().timers().arm(
+      *this, worker_.reactor().now_ms() + (half ? limits.half_closed_ms : limits.tunnel_ms));
+}
+
+void Tunnel::pump(Way way) {
+  for (int i = 0; i < kMovesATurn; ++i) {
+    Direction& d = direction(way);
+    if (d.done) return;
+    const bool splice = d.buffer.empty() && (d.bulk || d.splicer.held() > 0);
+    if (!(splice ? splice_step(way) : copy_step(way))) return;
+    if (state_ != State::kOpen) return;
+  }
+  worker_.reactor().resume_later(*this);
+}
+
+bool Tunnel::copy_step(Way way) {
+  Direction& d = direction(way);
+  Channel& from = source(way).channel;
+  Channel& to = sink(way).channel;
+  if (d.buffer.empty() && !d.ended) {
+    if (!from.readable()) return false;
+    const size_t room = d.buffer.make_room(BufferPool::kLargeBytes);
+    if (room == 0) return false;
+    const IoResult got = from.read(d.buffer.room(), room);
+    switch (got.state) {
+      case IoState::kOk:
+        d.buffer.commit(got.bytes);
+        d.bulk = got.bytes >= kBulkBytes;
+        break;
+      case IoState::kBlocked: d.buffer.release(); return false;
+      case IoState::kEnd: d.ended = true; break;
+      case IoState::kError: close(true); return false;
+    }
+  }
+  if (!d.buffer.empty()) {
+    const IoResult put = to.write(d.buffer.data(), d.buffer.size());
+    if (put.state == IoState::kError) {
+      close(true);
+      return false;
+    }
+    if (put.state == IoState::kOk) {
+      d.buffer.consume(put.bytes);
+      d.bytes += put.bytes;
+    }
+    if (!d.buffer.empty()) return false;
+    arm();
+  }
+  d.buffer.release_if_empty();
+  if (d.ended) {
+    to.socket().shutdown_write();
+    d.done = true;
+    arm();
+    return false;
+  }
+  return from.readable();
+}
+
+bool Tunnel::splice_step(Way way) {
+  Direction& d = direction(way);
+  const Splicer::Result moved = d.splicer.move(worker_.pipes(), source(way).channel,
+                                               sink(way).channel, d.ended ? 0 : UINT64_MAX);
+  d.bytes += moved.written;
+  if (moved.written > 0) arm();
+  switch (moved.outcome) {
+    case Splicer::Outcome::kMoved:
+      if (moved.read < kBulkBytes) d.bulk = false;
+      return true;
+    case Splicer::Outcome::kWaitFrom: d.bulk = false; return false;
+    case Splicer::Outcome::kWaitTo: return false;
+    case Splicer::Outcome::kNoPipe: d.bulk = false; return true;
+    case Splicer::Outcome::kEnd:
+      d.bulk = false;
+      d.ended = true;
+      return true;
+    case Splicer::Outcome::kFromFailed:
+    case Splicer::Outcome::kToFailed: close(true); return false;
+  }
+  return false;
+}
+
+void Tunnel::settle() {
+  if (state_ == State::kOpen && up_.done && down_.done) close(false);
+}
+
+void Tunnel::on_resume() {
+  if (state_ != State::kOpen) return;
+  pump(kUp);
+  if (state_ == State::kOpen) pump(kDown);
+  settle();
+}
+
+void Tunnel::on_timer() {
+  if (state_ == State::kConnecting && upstream_.channel.is_open()) {
+    upstream_.channel.close(worker_.reactor());
+    leave_endpoint();
+    if (connect_next()) return;
+  }
+  close(true);
+}
+
+void Tunnel::close(bool reset) {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  Reactor& reactor = worker_.reactor();
+  reactor.cancel_resume(*this);
+  reactor.timers().remove(*this);
+  all_node.unlink();
+  for (const Way way : {kUp, kDown}) {
+    direction(way).buffer.release();
+    direction(way).splicer.drop(worker_.pipes());
+    Channel& channel = source(way).channel;
+    if (reset) {
+      channel.reset(reactor);
+    } else {
+      channel.close(reactor);
+    }
+  }
+  leave_endpoint();
+  reactor.reap(*this);
+}
+
+void Tunnel::destroy() {
+  worker_.free(*this);
+}
+
+}  // namespace sluice::proxy
