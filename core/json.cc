@@ -362,9 +362,10 @@ static void append_double(std::string& out, double value) {
     out += "null";
     return;
   }
-  // Plain digits in the range where Go and JavaScript write them so, too.
+  // Plain digits where Go and JavaScript write them so, too, but not past 63 bits: what has no
+  // point is an integer to readers, and ours refuses those that do not fit.
   double size = std::fabs(value);
-  bool fixed = size == 0 || (size >= 1e-6 && size < 1e21);
+  bool fixed = size == 0 || (size >= 1e-6 && size < 0x1p63);
   char text[64];
   auto end = std::to_chars(text, text + sizeof text, value,
                            fixed ? std::chars_format::fixed : std::chars_format::scientific);

@@ -37,10 +37,17 @@ TEST_CASE("json: strings are escaped as RFC 8259 demands, and no more") {
 
 TEST_CASE("json: doubles are written as the shortest that reads back") {
   EXPECT_EQ(to_json(Json(0.1)), "0.1");
-  EXPECT_EQ(to_json(Json(1e20)), "100000000000000000000");
+  EXPECT_EQ(to_json(Json(1e18)), "1000000000000000000");
+  EXPECT_EQ(to_json(Json(1e20)), "1e+20");
   EXPECT_EQ(to_json(Json(1e21)), "1e+21");
   EXPECT_EQ(to_json(Json(1e-7)), "1e-07");
   EXPECT_EQ(to_json(Json(-0.0)), "-0");
+  // What was written reads back, where it has no point too (the fuzz target found -2.5e20).
+  for (double value : {-2.5e20, 9.3e18, -9.3e18, 9.2e18, 1e300}) {
+    Result<Json> again = parse_json(to_json(Json(value)));
+    REQUIRE(again.has_value());
+    EXPECT_EQ(again->as_double(), value);
+  }
   EXPECT_EQ(to_json(Json(std::numeric_limits<double>::infinity())), "null");
 }
 
