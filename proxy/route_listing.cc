@@ -1,0 +1,90 @@
+#include "proxy/route_listing.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/json.h"
+
+namespace sluice::proxy {
+
+namespace {
+
+std::vector<const Host*> sorted_hosts(const RouteTable& table) {
+  std::vector<const Host*> hosts;
+  hosts.reserve(table.host_count());
+  table.for_each_host([&](const Host& host) { hosts.push_back(&host); });
+  std::sort(hosts.begin(), hosts.end(), [](const Host* a, const Host* b) {
+    if (a->pattern().empty() != b->pattern().empty()) return b->pattern().empty();
+    return more_specific(*a, *b);
+  });
+  return hosts;
+}
+
+/// Each target with its host, its route and its place among the route's targets.
+template <class Visit>
+void for_each_target(const RouteTable& table, Visit visit) {
+  for (const Host* host : sorted_hosts(table)) {
+    host->for_each_route([&](const Route& route) {
+      const auto targets = route.all_targets();
+      for (size_t i = 0; i < targets.size(); ++i) visit(*host, route, *targets[i], route.weight(i));
+      return true;
+    });
+  }
+}
+
+std::string join(std::span<const std::string> words) {
+  std::string out;
+  for (const std::string& word : words) {
+    if (!out.empty()) out += ',';
+    out += word;
+  }
+  return out;
+}
+
+std::string command_of(const Host& host, const Route& route, const Target& target) {
+  std::string text = fmt::format("route add {} {}{} {}", target.service(), host.pattern(),
+                                 route.path(), target.destination());
+  if (target.fixed_weight() > 0) text += fmt::format(" weight {:.2f}", target.fixed_weight());
+  if (!target.tags().empty()) text += fmt::format(" tags \"{}\"", join(target.tags()));
+  if (!target.options().text.empty()) text += fmt::format(" opts \"{}\"", target.options().text);
+  return text;
+}
+
+}  // namespace
+
+std::string routes_json(const RouteTable& table, int indent) {
+  std::string out;
+  JsonWriter json(out, indent);
+  json.begin_array();
+  for_each_target(table,
+                  [&](const Host& host, const Route& route, const Target& target, double weight) {
+                    json.begin_object()
+                        .member("service", target.service())
+                        .member("host", host.pattern())
+                        .member("path", route.path())
+                        .member("src", fmt::format("{}{}", host.pattern(), route.path()))
+                        .member("dst", target.destination())
+                        .member("opts", target.options().text)
+                        .member("weight", weight)
+                        .member("healthy", target.healthy());
+                    json.key("tags").begin_array();
+                    for (const std::string& tag : target.tags()) json.value(tag);
+                    json.end_array();
+                    json.member("cmd", "route add").end_object();
+                  });
+  json.end_array();
+  out += '\n';
+  return out;
+}
+
+std::string routes_text(const RouteTable& table) {
+  std::string out;
+  for_each_target(table, [&](const Host& host, const Route& route, const Target& target, double) {
+    out += command_of(host, route, target) + "\n";
+  });
+  return out;
+}
+
+}  // namespace sluice::proxy

@@ -1,0 +1,18 @@
+// What the routes API shows: the table as fabio's JSON. Pure; the thread that may read the table
+// (the control loop with the publisher's newest one).
+#pragma once
+
+#include <string>
+
+#include "proxy/route_table.h"
+
+namespace sluice::proxy {
+
+/// `/api/routes`: one object a target, hosts in the order of their keys, the most specific first;
+/// weights are the shares that traffic gets, 0 for a target that is not healthy. `indent` 0:
+/// compact.
+std::string routes_json(const RouteTable& table, int indent);
+/// `/api/routes?raw`: the table as route commands.
+std::string routes_text(const RouteTable& table);
+
+}  // namespace sluice::proxy
