@@ -153,8 +153,9 @@ Actions step(Exchange& x, const Event& event) {
       add(actions, Action::kTunnel);
       break;
     case EventKind::kUpstreamGone: on_upstream_gone(x, actions, event.code); break;
+    case EventKind::kResponseBad:
     case EventKind::kTimeout:
-      // Whoever waited this long waits no second time on another endpoint.
+      // That was an answer, or waiting for one: neither is done a second time.
       x.replayable = false;
       on_upstream_gone(x, actions, event.code);
       break;

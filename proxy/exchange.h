@@ -45,7 +45,8 @@ enum class EventKind : uint8_t {
   kResponseData,
   kResponseEnd,   // the last body byte was passed on
   kUpgraded,      // 101: both directions are raw from here on
-  kUpstreamGone,  // closed or reset before the response was whole, or the response is malformed
+  kUpstreamGone,  // closed or reset before the response was whole
+  kResponseBad,   // the response is malformed
   kTimeout,       // code: the status for it
 };
 

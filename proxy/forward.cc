@@ -142,7 +142,7 @@ void Forward::pump_response() {
       }
       case BodyStream::Source::kWait: return;
       case BodyStream::Source::kEnded: feed({.kind = EventKind::kResponseEnd}); return;
-      case BodyStream::Source::kBad:
+      case BodyStream::Source::kBad: on_response_bad(); return;
       case BodyStream::Source::kLost: on_upstream_gone(502); return;
     }
   }

@@ -42,6 +42,7 @@ class Forward {
   void on_upstream_gone(uint16_t status) {
     feed({.kind = EventKind::kUpstreamGone, .code = status});
   }
+  void on_response_bad() { feed({.kind = EventKind::kResponseBad, .code = 502}); }
   void on_timeout(uint16_t status) { feed({.kind = EventKind::kTimeout, .code = status}); }
 
   const Exchange& exchange() const { return exchange_; }

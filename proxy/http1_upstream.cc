@@ -122,7 +122,7 @@ void Http1Upstream::read_head() {
     if (!in_.empty()) {
       const http1::ReadResult result =
           reader_.read_response(in_.view(), worker_.options().head, method_, head);
-      if (result.state == http1::ReadState::kBad) return gone();
+      if (result.state == http1::ReadState::kBad) return forward_->on_response_bad();
       if (result.state == http1::ReadState::kDone) {
         reader_.reset();
         if (head.status < 200 && head.status != 101) {
@@ -130,7 +130,7 @@ void Http1Upstream::read_head() {
           in_.consume(head.size);
           continue;
         }
-        if (head.status == 101 && !upgrade_asked_) return gone();
+        if (head.status == 101 && !upgrade_asked_) return forward_->on_response_bad();
         in_body_ = true;
         keep_alive_ =
             head.keep_alive && head.framing != http1::Framing::kUntilClose && head.status != 101;
