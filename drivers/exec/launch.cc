@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,6 +66,9 @@ void reset_signals() {
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) sigaction(number, &by_default, nullptr);
+  // 32 and 33 are the C library's, which refuses them; posix_spawn leaves them ignored.
+  const long plain[4] = {};
+  for (int number : {32, 33}) syscall(SYS_rt_sigaction, number, plain, nullptr, sizeof(long));
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -1,12 +1,13 @@
 #include "drivers/exec/images.h"
 
+// Made by the linker from the executable (meson.build).
+extern "C" const unsigned char _binary_drivers_exec_sluice_supervisor_start[];
+extern "C" const unsigned char _binary_drivers_exec_sluice_supervisor_end[];
+
 namespace sluice::drivers::exec {
 
 std::span<const unsigned char> supervisor_image() {
-  alignas(16) static const unsigned char kBytes[] = {
-#embed "drivers/exec/sluice-supervisor.bin"
-  };
-  return kBytes;
+  return {_binary_drivers_exec_sluice_supervisor_start, _binary_drivers_exec_sluice_supervisor_end};
 }
 
 }  // namespace sluice::drivers::exec

@@ -122,21 +122,18 @@ void Supervisor::look(Run& run) {
     run.exit_error = "the machine was restarted while the task ran";
     return ended(run, false);
   }
+  if (pids && lock) return keeper_gone(run);
   if (pids && adopt(run)) return;
   set_timer(kLookMs, Timer::What::kLook, run.number);
 }
 
-/// From records to a running task: by its keeper, or, where that was killed, by the task itself.
+/// From records to a running task: by its keeper, if that lives.
 bool Supervisor::adopt(Run& run) {
   run.keeper = open_process(run.pids.keeper, run.pids.keeper_start);
-  if (run.keeper) {
-    run.state = State::kRunning;
-    watch(run.keeper.get(), Kind::kKeeper, run.number, EPOLLIN);
-    wake(run, Wait::kStart, describe(run));
-    return true;
-  }
-  if (!try_lock(run_folder(run.name))) return false;
-  keeper_gone(run);
+  if (!run.keeper) return false;
+  run.state = State::kRunning;
+  watch(run.keeper.get(), Kind::kKeeper, run.number, EPOLLIN);
+  wake(run, Wait::kStart, describe(run));
   return true;
 }
 

@@ -1,0 +1,55 @@
+// RawExecDriver: tasks as plain processes of the machine, through the supervisor.
+//
+// Owner: the node. Thread: the control loop. Configuration: `command` and `args`, as Nomad's raw_exec.
+// The task gets the environment of its specification and nothing else, its task folder as working
+// folder, a session of its own, and its output in PREFIX.stdout.N and PREFIX.stderr.N. When it has ended,
+// what it left running is killed.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "drivers/exec/supervisor_client.h"
+#include "orchestrator/driver.h"
+
+namespace sluice::drivers::exec {
+
+class RawExecDriver final : public orchestrator::TaskDriver {
+ public:
+  RawExecDriver(Env& env, SupervisorClient& supervisor, std::string cluster_id, std::string node_id)
+      : env_(env),
+        supervisor_(supervisor),
+        cluster_id_(std::move(cluster_id)),
+        node_id_(std::move(node_id)) {}
+
+  std::string_view name() const override { return "raw_exec"; }
+  Task<orchestrator::DriverHealth> fingerprint() override;
+  Result<void> validate(const Json& config) const override;
+  Task<Result<orchestrator::TaskHandle>> start(const orchestrator::TaskSpec& spec,
+                                               orchestrator::TaskEvents on_event) override;
+  Task<Result<void>> recover(const orchestrator::TaskHandle& handle,
+                             const orchestrator::TaskSpec& spec) override;
+  Task<Result<orchestrator::TaskExit>> wait(const orchestrator::TaskHandle& handle) override;
+  Task<Result<void>> stop(const orchestrator::TaskHandle& handle, const std::string& kill_signal,
+                          int64_t kill_timeout_ms) override;
+  Task<Result<void>> signal(const orchestrator::TaskHandle& handle,
+                            const std::string& signal_name) override;
+  Task<Result<void>> remove(const orchestrator::TaskHandle& handle) override;
+  Task<Result<std::vector<orchestrator::FoundTask>>> list() override;
+  Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
+  Task<Result<std::string>> address(const orchestrator::TaskHandle& handle) override;
+
+ private:
+  struct Usage {
+    int64_t cpu_ms = 0;
+    int64_t at_ms = 0;
+  };
+
+  Env& env_;
+  SupervisorClient& supervisor_;
+  std::string cluster_id_;
+  std::string node_id_;
+  std::map<orchestrator::TaskKey, Usage> usage_;  // of the last stats(), until remove()
+};
+
+}  // namespace sluice::drivers::exec
