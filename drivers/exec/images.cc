@@ -21,7 +21,8 @@ Result<std::string> install_image(const std::string& folder, const std::string& 
                                   std::span<const unsigned char> image) {
   std::string path = folder + "/" + name;
   std::string_view bytes(reinterpret_cast<const char*>(image.data()), image.size());
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + folder);
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
+    return fail_errno(errno, "mkdir " + folder);
   Result<std::string> present = read_small_file(AT_FDCWD, path.c_str(), image.size() + 1);
   if (present && *present == bytes && access(path.c_str(), X_OK) == 0) return path;
   Result<void> written = replace_file(AT_FDCWD, path, bytes, 0700);

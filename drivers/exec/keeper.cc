@@ -1,15 +1,16 @@
 // The keeper: the parent of one task, in a few pages of memory.
 //
-// What for: only a parent learns a process's exit status, so a task whose parent is the supervisor loses
-// it when the supervisor is killed. The keeper outlives the supervisor: it waits for the task, ends what
-// the task left running, writes the status into the run's folder, and holds both log FIFOs open until a
-// supervisor has read them empty, because a FIFO that nobody holds loses what is in it.
+// What for: only a parent learns a process's exit status, so a task whose parent is the supervisor
+// loses it when the supervisor is killed. The keeper outlives the supervisor: it waits for the
+// task, ends what the task left running, writes the status into the run's folder, and holds both
+// log FIFOs open until a supervisor has read them empty, because a FIFO that nobody holds loses
+// what is in it.
 //
-// It is built without a C library (a static program of the C library would hold ten times the memory),
-// and executed by the supervisor's child (launch.cc), which has forked the task before, so that the task
-// is this process's child already. Every signal is blocked; a supervisor asks with kKeeperSignal and a
-// value (pidfd_send_signal), and because the task is not reaped before its end was recorded, a signal sent
-// from here never meets a reused number.
+// It is built without a C library (a static program of the C library would hold ten times the
+// memory), and executed by the supervisor's child (launch.cc), which has forked the task before, so
+// that the task is this process's child already. Every signal is blocked; a supervisor asks with
+// kKeeperSignal and a value (pidfd_send_signal), and because the task is not reaped before its end
+// was recorded, a signal sent from here never meets a reused number.
 //
 // argv: the program, the run's name, the task's pid. Descriptors: see keeper.h.
 #include "drivers/exec/keeper.h"
@@ -64,9 +65,9 @@ constexpr Word kNoHang = 1, kExited = 4, kNoWait = 0x01000000;
 constexpr Word kWaitAll = 0;
 constexpr Word kUnreadBytes = 0x541B;  // FIONREAD
 constexpr int kKill = 9, kChild = 17;
-constexpr int kQueued = -1;            // SI_QUEUE
-constexpr int kCodeExited = 1;         // CLD_EXITED
-constexpr int kTreeRounds = 100;       // of 10 ms: a task that forks faster than that is given up
+constexpr int kQueued = -1;       // SI_QUEUE
+constexpr int kCodeExited = 1;    // CLD_EXITED
+constexpr int kTreeRounds = 100;  // of 10 ms: a task that forks faster than that is given up
 constexpr int kRecordBytes = 64;
 
 void sleep_ms(long ms) {
@@ -96,10 +97,12 @@ char* put_number(char* out, unsigned long value) {
   return out;
 }
 
-/// Kills the direct children but `spared`; what they leave becomes ours in turn. True if there were any.
+/// Kills the direct children but `spared`; what they leave becomes ours in turn. True if there were
+/// any.
 bool kill_children(int spared) {
   char text[1024];
-  Word fd = call(__NR_openat, AT_FDCWD, address_of("/proc/thread-self/children"), O_RDONLY | O_CLOEXEC);
+  Word fd =
+      call(__NR_openat, AT_FDCWD, address_of("/proc/thread-self/children"), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   Word count = call(__NR_read, fd, address_of(text), sizeof text - 1);
   call(__NR_close, fd);
@@ -145,7 +148,8 @@ bool reap(int task, siginfo_t& ended) {
 /// Reaps children that have ended, the task apart.
 void reap_others(int task) {
   char text[1024];
-  Word fd = call(__NR_openat, AT_FDCWD, address_of("/proc/thread-self/children"), O_RDONLY | O_CLOEXEC);
+  Word fd =
+      call(__NR_openat, AT_FDCWD, address_of("/proc/thread-self/children"), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
   Word count = call(__NR_read, fd, address_of(text), sizeof text - 1);
   call(__NR_close, fd);
@@ -200,13 +204,14 @@ void write_record(const siginfo_t& ended) {
   for (;;) {
     Word fd = call(__NR_openat, kKeeperFolderFd, address_of("exit.new"),
                    O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    bool written = fd >= 0 && call(__NR_write, fd, address_of(record), kRecordBytes) == kRecordBytes;
+    bool written =
+        fd >= 0 && call(__NR_write, fd, address_of(record), kRecordBytes) == kRecordBytes;
     if (fd >= 0) {
       call(__NR_fsync, fd);
       call(__NR_close, fd);
     }
-    if (written && call(__NR_renameat2, kKeeperFolderFd, address_of("exit.new"),
-                        kKeeperFolderFd, address_of("exit"), 0) == 0) {
+    if (written && call(__NR_renameat2, kKeeperFolderFd, address_of("exit.new"), kKeeperFolderFd,
+                        address_of("exit"), 0) == 0) {
       break;
     }
     if (call(__NR_faccessat, kKeeperFolderFd, address_of("task"), 0) != 0) {
@@ -230,7 +235,8 @@ void notify(const char* run) {
 }
 
 bool logs_are_read() {
-  const int logs[] = {sluice::drivers::exec::kKeeperStdoutFd, sluice::drivers::exec::kKeeperStderrFd};
+  const int logs[] = {sluice::drivers::exec::kKeeperStdoutFd,
+                      sluice::drivers::exec::kKeeperStderrFd};
   for (int fd : logs) {
     int unread = 0;
     if (call(__NR_ioctl, fd, kUnreadBytes, address_of(&unread)) == 0 && unread > 0) return false;

@@ -63,7 +63,7 @@ void place_descriptors(std::vector<int> from, int& kept) {
 }
 
 void reset_signals() {
-  struct sigaction by_default {};
+  struct sigaction by_default{};
   by_default.sa_handler = SIG_DFL;
   for (int number = 1; number < NSIG; ++number) sigaction(number, &by_default, nullptr);
   // 32 and 33 are the C library's, which refuses them; posix_spawn leaves them ignored.
@@ -86,7 +86,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
 [[noreturn]] void become_task(const LaunchSpec& spec, const LaunchParts& parts, int release_fd,
                               int outcome_fd) {
   char go = 0;
-  if (read(release_fd, &go, 1) != 1) _exit(127);  // the keeper is gone: nobody would know our status
+  if (read(release_fd, &go, 1) != 1)
+    _exit(127);  // the keeper is gone: nobody would know our status
   setsid();
   umask(022);
   reset_signals();
@@ -114,7 +115,8 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   int kept = outcome_fd;
   place_descriptors({}, kept);
   if (spec.change_user) {
-    if (setgroups(spec.groups.size(), spec.groups.data()) != 0) fail_child(kept, "setgroups", errno);
+    if (setgroups(spec.groups.size(), spec.groups.data()) != 0)
+      fail_child(kept, "setgroups", errno);
     if (setgid(spec.gid) != 0) fail_child(kept, "setgid", errno);
     if (setuid(spec.uid) != 0) fail_child(kept, "setuid", errno);
   }

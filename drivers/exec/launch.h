@@ -1,8 +1,9 @@
 // launch: from a start request to a keeper and a task that runs.
 //
-// The supervisor forks the keeper-to-be, which forks the task-to-be, writes down both (with start times),
-// and executes the keeper's image; the keeper's first act lets the task go on to execve. So whatever is
-// killed when: either the task never ran, or its process and its later status are on record.
+// The supervisor forks the keeper-to-be, which forks the task-to-be, writes down both (with start
+// times), and executes the keeper's image; the keeper's first act lets the task go on to execve. So
+// whatever is killed when: either the task never ran, or its process and its later status are on
+// record.
 //
 // Owner: the supervisor, which is single-threaded; so the children may use the C library.
 #pragma once

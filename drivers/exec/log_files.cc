@@ -80,11 +80,11 @@ LogStep next_log_step(int64_t size, bool at_line_start, int64_t max_file_bytes,
   if (waiting_bytes <= room) return {waiting_bytes, false};
   if (room == 0 && (at_line_start || size >= max_file_bytes + kLineOverrunBytes)) return {0, true};
   // As many whole lines as fit.
-  size_t last = room == 0 ? std::string_view::npos
-                          : waiting.substr(0, static_cast<size_t>(room)).rfind('\n');
+  size_t last =
+      room == 0 ? std::string_view::npos : waiting.substr(0, static_cast<size_t>(room)).rfind('\n');
   if (last != std::string_view::npos) return {static_cast<int64_t>(last) + 1, true};
-  // None ends in time. A line that has not begun in this file goes into the next one, unless this one is
-  // empty, too; one that has begun may go past the limit.
+  // None ends in time. A line that has not begun in this file goes into the next one, unless this
+  // one is empty, too; one that has begun may go past the limit.
   if (at_line_start && size > 0) return {0, true};
   int64_t most = max_file_bytes + kLineOverrunBytes - size;
   size_t first = waiting.find('\n', static_cast<size_t>(room));

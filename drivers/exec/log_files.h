@@ -1,13 +1,13 @@
 // LogFiles: one output stream of a task as rotated files PREFIX.0, PREFIX.1, ...
 //
-// What for: bytes move from the FIFO to the file inside one splice(2), which takes from the pipe exactly
-// what it wrote; so a supervisor that is killed at any moment neither loses nor doubles a byte, and the
-// file's size is all the state there is. Near a file's end the pipe is looked into with tee(2), which
-// takes nothing out, so that a line does not straddle two files.
+// What for: bytes move from the FIFO to the file inside one splice(2), which takes from the pipe
+// exactly what it wrote; so a supervisor that is killed at any moment neither loses nor doubles a
+// byte, and the file's size is all the state there is. Near a file's end the pipe is looked into
+// with tee(2), which takes nothing out, so that a line does not straddle two files.
 //
-// Limits: max_files files of max_file_bytes, a file exceeds that by at most kLineOverrunBytes (a longer
-// line is cut). A disk that takes no more costs bytes, which are counted, and never stops the task.
-// Owner: the supervisor; single-threaded.
+// Limits: max_files files of max_file_bytes, a file exceeds that by at most kLineOverrunBytes (a
+// longer line is cut). A disk that takes no more costs bytes, which are counted, and never stops
+// the task. Owner: the supervisor; single-threaded.
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,8 @@ class LogFiles {
  public:
   LogFiles(std::string prefix, int64_t max_files, int64_t max_file_bytes);
 
-  /// Moves what the pipe (non-blocking) holds, about `budget_bytes` at most. True: more may be there.
+  /// Moves what the pipe (non-blocking) holds, about `budget_bytes` at most. True: more may be
+  /// there.
   bool take(int pipe_fd, PeekPipe& peek, int64_t budget_bytes);
 
   [[nodiscard]] int64_t dropped_bytes() const { return dropped_bytes_; }
@@ -64,8 +65,8 @@ class LogFiles {
 /// The bytes that a pipe holds.
 int64_t unread_bytes(int pipe_fd);
 
-/// Decides how many of the bytes in the pipe go into the current file and whether the next ones go into
-/// a new one. Pure, so that the rule is tested without pipes.
+/// Decides how many of the bytes in the pipe go into the current file and whether the next ones go
+/// into a new one. Pure, so that the rule is tested without pipes.
 struct LogStep {
   int64_t take_bytes = 0;
   bool rotate_after = false;

@@ -1,7 +1,7 @@
 // Processes by number and start time, so that a reused number is never taken for the one we mean.
 //
-// proc(5): /proc/PID/stat field 22 is the start in clock ticks since boot; with the boot id it names one
-// process for ever. Plain functions over /proc and pidfd_open(2); any thread.
+// proc(5): /proc/PID/stat field 22 is the start in clock ticks since boot; with the boot id it
+// names one process for ever. Plain functions over /proc and pidfd_open(2); any thread.
 #pragma once
 
 #include <sys/types.h>

@@ -88,7 +88,8 @@ Task<DriverHealth> RawExecDriver::fingerprint() {
 }
 
 Result<void> RawExecDriver::validate(const Json& config) const {
-  if (!config.is_object()) return fail(Code::kInvalid, "raw_exec: config is {}", kind_name(config.kind()));
+  if (!config.is_object())
+    return fail(Code::kInvalid, "raw_exec: config is {}", kind_name(config.kind()));
   for (const JsonMember& member : config.as_object()) {
     if (member.key == "command") {
       if (!member.value.is_string() && !member.value.is_null()) {
@@ -98,17 +99,20 @@ Result<void> RawExecDriver::validate(const Json& config) const {
     } else if (member.key == "args") {
       if (member.value.is_null()) continue;
       if (!member.value.is_array()) {
-        return fail(Code::kInvalid, "raw_exec: args is {}, not a list", kind_name(member.value.kind()));
+        return fail(Code::kInvalid, "raw_exec: args is {}, not a list",
+                    kind_name(member.value.kind()));
       }
       for (const Json& arg : member.value.as_array()) {
         if (arg.is_string()) continue;
         return fail(Code::kInvalid, "raw_exec: args holds {}, not a string", kind_name(arg.kind()));
       }
     } else {
-      return fail(Code::kInvalid, "raw_exec: unknown option \"{}\" (known: command, args)", member.key);
+      return fail(Code::kInvalid, "raw_exec: unknown option \"{}\" (known: command, args)",
+                  member.key);
     }
   }
-  if (config.get_string("command").empty()) return fail(Code::kInvalid, "raw_exec: command is missing");
+  if (config.get_string("command").empty())
+    return fail(Code::kInvalid, "raw_exec: command is missing");
   return {};
 }
 
@@ -145,7 +149,8 @@ Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& spec, orchestrator
 
 Task<Result<void>> RawExecDriver::recover(const TaskHandle& handle, const TaskSpec&) {
   if (!supervisor_.has_runs()) co_return fail(Code::kNotFound, "raw_exec: no run is there");
-  Result<Message> reply = co_await supervisor_.call(request_for("status", handle.key), kCallTimeoutMs);
+  Result<Message> reply =
+      co_await supervisor_.call(request_for("status", handle.key), kCallTimeoutMs);
   if (!reply) co_return pass(reply, "raw_exec");
   bool same = reply->get("cluster") == cluster_id_ && reply->get("node") == node_id_ &&
               handle_of(*reply).state == handle.state;
@@ -172,7 +177,8 @@ Task<Result<void>> RawExecDriver::stop(const TaskHandle& handle, const std::stri
   if (!supervisor_.has_runs()) co_return Result<void>();
   Message request = request_for("stop", handle.key);
   request.add("signal", int64_t{*number}).add("timeout_ms", std::max<int64_t>(0, kill_timeout_ms));
-  Result<Message> reply = co_await supervisor_.call(std::move(request), SupervisorClient::kNoTimeout);
+  Result<Message> reply =
+      co_await supervisor_.call(std::move(request), SupervisorClient::kNoTimeout);
   if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "raw_exec");
   co_return Result<void>();
 }
@@ -190,7 +196,8 @@ Task<Result<void>> RawExecDriver::signal(const TaskHandle& handle, const std::st
 Task<Result<void>> RawExecDriver::remove(const TaskHandle& handle) {
   usage_.erase(handle.key);
   if (!supervisor_.has_runs()) co_return Result<void>();
-  Result<Message> reply = co_await supervisor_.call(request_for("remove", handle.key), kCallTimeoutMs);
+  Result<Message> reply =
+      co_await supervisor_.call(request_for("remove", handle.key), kCallTimeoutMs);
   if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "raw_exec");
   co_return Result<void>();
 }
@@ -213,7 +220,8 @@ Task<Result<std::vector<FoundTask>>> RawExecDriver::list() {
 }
 
 Task<Result<TaskStats>> RawExecDriver::stats(const TaskHandle& handle) {
-  Result<Message> reply = co_await supervisor_.call(request_for("stats", handle.key), kCallTimeoutMs);
+  Result<Message> reply =
+      co_await supervisor_.call(request_for("stats", handle.key), kCallTimeoutMs);
   if (!reply) co_return pass(reply, "raw_exec");
   TaskStats stats;
   stats.memory_rss_bytes = static_cast<uint64_t>(reply->get_int("rss_bytes"));
@@ -229,6 +237,8 @@ Task<Result<TaskStats>> RawExecDriver::stats(const TaskHandle& handle) {
   co_return stats;
 }
 
-Task<Result<std::string>> RawExecDriver::address(const TaskHandle&) { co_return std::string(); }
+Task<Result<std::string>> RawExecDriver::address(const TaskHandle&) {
+  co_return std::string();
+}
 
 }  // namespace sluice::drivers::exec

@@ -1,9 +1,9 @@
 // RawExecDriver: tasks as plain processes of the machine, through the supervisor.
 //
-// Owner: the node. Thread: the control loop. Configuration: `command` and `args`, as Nomad's raw_exec.
-// The task gets the environment of its specification and nothing else, its task folder as working
-// folder, a session of its own, and its output in PREFIX.stdout.N and PREFIX.stderr.N. When it has ended,
-// what it left running is killed.
+// Owner: the node. Thread: the control loop. Configuration: `command` and `args`, as Nomad's
+// raw_exec. The task gets the environment of its specification and nothing else, its task folder as
+// working folder, a session of its own, and its output in PREFIX.stdout.N and PREFIX.stderr.N. When
+// it has ended, what it left running is killed.
 #pragma once
 
 #include <map>

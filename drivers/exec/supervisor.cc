@@ -48,7 +48,8 @@ Supervisor::Supervisor(SupervisorOptions options)
 }
 
 int Supervisor::run() {
-  Result<std::string> image = install_image(options_.folder + "/bin", "sluice-keeper", keeper_image());
+  Result<std::string> image =
+      install_image(options_.folder + "/bin", "sluice-keeper", keeper_image());
   if (!image) {
     log("the keeper cannot be installed: " + image.error().message);
     return 1;
@@ -62,8 +63,9 @@ int Supervisor::run() {
     int count = epoll_wait(epoll_.get(), events, 64, static_cast<int>(wait_ms()));
     for (int i = 0; i < count; ++i) dispatch(events[i].data.u64, events[i].events);
     run_timers();
-    bool idle = connections_.empty() &&
-                std::ranges::all_of(runs_, [](auto& at) { return at.second->state == State::kEnded; });
+    bool idle = connections_.empty() && std::ranges::all_of(runs_, [](auto& at) {
+                  return at.second->state == State::kEnded;
+                });
     if (!idle) idle_since_ms_ = monotonic_ms();
     if (idle && monotonic_ms() - idle_since_ms_ >= kIdleExitMs) leaving_ = true;
   }
@@ -176,7 +178,8 @@ void Supervisor::reply(uint64_t connection, const Message& message) {
 
 bool Supervisor::flush(Connection& connection) {
   while (!connection.out.empty()) {
-    ssize_t count = ::send(connection.fd.get(), connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
+    ssize_t count =
+        ::send(connection.fd.get(), connection.out.data(), connection.out.size(), MSG_NOSIGNAL);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0 && errno == EAGAIN) break;
     if (count < 0) {
@@ -214,12 +217,8 @@ void Supervisor::run_timers() {
     auto at = runs_.find(timer.run);
     if (at == runs_.end() || at->second->state == State::kEnded) continue;
     switch (timer.what) {
-      case Timer::What::kKill:
-        send(*at->second, kKeeperTreeRequest);
-        break;
-      case Timer::What::kLook:
-        look(*at->second);
-        break;
+      case Timer::What::kKill: send(*at->second, kKeeperTreeRequest); break;
+      case Timer::What::kLook: look(*at->second); break;
     }
   }
 }

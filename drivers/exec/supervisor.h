@@ -1,8 +1,8 @@
-// The supervisor: the one process of a node that starts the tasks of the exec drivers, moves their output
-// into log files and knows how they ended.
+// The supervisor: the one process of a node that starts the tasks of the exec drivers, moves their
+// output into log files and knows how they ended.
 //
-// What for: the agent may stop, crash or be replaced while tasks run on. All that the supervisor knows is
-// in its folder, too, so that it may itself be killed or replaced at any moment:
+// What for: the agent may stop, crash or be replaced while tasks run on. All that the supervisor
+// knows is in its folder, too, so that it may itself be killed or replaced at any moment:
 //
 //   lock            flock: one supervisor a folder
 //   socket          where agents ask (mode 0600; wire.h)
@@ -14,8 +14,8 @@
 //   runs/RUN/lock   flock: held while the keeper lives
 //   runs/RUN/stdout, stderr   the log FIFOs
 //
-// Thread: one, on epoll; the process is small (under 4 MB resident) and holds no library but the C++
-// one. Limits: kMaxRuns, kMaxConnections, and wire.h's.
+// Thread: one, on epoll; the process is small (under 4 MB resident) and holds no library but the
+// C++ one. Limits: kMaxRuns, kMaxConnections, and wire.h's.
 #pragma once
 
 #include <cstdint>
@@ -58,8 +58,17 @@ class Supervisor {
     kOrphan,    // the keeper was killed; we watch the task ourselves
     kEnded,
   };
-  enum class Kind : uint8_t { kListener, kNotify, kSignal, kConnection, kOutcome, kStdout, kStderr,
-                              kKeeper, kTask };
+  enum class Kind : uint8_t {
+    kListener,
+    kNotify,
+    kSignal,
+    kConnection,
+    kOutcome,
+    kStdout,
+    kStderr,
+    kKeeper,
+    kTask
+  };
   enum class Wait : uint8_t { kStart, kEnd, kStop };
 
   struct Output {
@@ -146,7 +155,9 @@ class Supervisor {
   void reap();
   void read_notify();
   void wake(Run& run, Wait what, const Message& message);
-  std::string run_folder(const std::string& name) const { return options_.folder + "/runs/" + name; }
+  std::string run_folder(const std::string& name) const {
+    return options_.folder + "/runs/" + name;
+  }
 
   SupervisorOptions options_;
   std::string boot_id_;

@@ -51,8 +51,8 @@ Result<void> spawn_supervisor(const std::string& folder) {
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
   std::string build = image_id(supervisor_image());
-  std::array<const char*, 6> argv = {"sluice-supervisor", "--dir", folder.c_str(), "--build",
-                                     build.c_str(), nullptr};
+  std::array<const char*, 6> argv = {"sluice-supervisor", "--dir",       folder.c_str(),
+                                     "--build",           build.c_str(), nullptr};
   // Nothing of the agent's environment, which may hold tokens; sanitizers take their options there.
   std::array<std::string, 2> kept;
   std::array<char*, 3> environment{};
@@ -75,9 +75,10 @@ Result<void> spawn_supervisor(const std::string& folder) {
     if (errno == EINTR) continue;
     return {};  // SIGCHLD is ignored: connecting tells
   }
-  if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == kBusyExit)) return {};
-  return fail(Code::kUnavailable, "the supervisor did not start (status {:#x}); see {}/supervisor.log",
-              status, folder);
+  if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == kBusyExit))
+    return {};
+  return fail(Code::kUnavailable,
+              "the supervisor did not start (status {:#x}); see {}/supervisor.log", status, folder);
 }
 
 Result<Message> checked(Message reply) {
@@ -94,7 +95,11 @@ bool may_retry(const Error& error) {
 }  // namespace
 
 SupervisorClient::SupervisorClient(Env& env, Log& log, std::string folder)
-    : env_(env), log_(log), folder_(std::move(folder)), started_(env.executor), scope_(env.executor) {}
+    : env_(env),
+      log_(log),
+      folder_(std::move(folder)),
+      started_(env.executor),
+      scope_(env.executor) {}
 
 Result<void> SupervisorClient::prepare() {
   if (folder_fd_) return {};
@@ -252,8 +257,8 @@ Task<void> SupervisorClient::check_build() {
     if (!stream) co_return;
     Message upgrade;
     upgrade.add("op", "upgrade").add("path", *path).add("build", build);
-    Result<Message> reply = co_await with_timeout(env_.executor, kCallTimeoutMs,
-                                                  exchange(**stream, upgrade.frame()));
+    Result<Message> reply =
+        co_await with_timeout(env_.executor, kCallTimeoutMs, exchange(**stream, upgrade.frame()));
     asked = !reply;  // a reply says why not; the end of the connection is what we want
     if (reply && reply->get("error") != to_string(Code::kUnavailable)) {
       log_.warn("exec: the supervisor was not upgraded: {}", reply->get("message"));

@@ -1,11 +1,11 @@
-// SupervisorClient: the agent's way to the supervisor; starts it where none answers and replaces one of
-// another build.
+// SupervisorClient: the agent's way to the supervisor; starts it where none answers and replaces
+// one of another build.
 //
-// Owner: main.cc; shared by the exec drivers, outlives them. Thread: the control loop. A request is one
-// connection, so that cancelling a task withdraws it; every request may be said again, and is, up to
-// kAttempts times, when the supervisor goes away before its answer. Once something was asked of it, the
-// client keeps a connection of its own and starts the supervisor anew when that breaks while runs are
-// there: without a supervisor tasks stand still as soon as their log FIFO is full.
+// Owner: main.cc; shared by the exec drivers, outlives them. Thread: the control loop. A request is
+// one connection, so that cancelling a task withdraws it; every request may be said again, and is,
+// up to kAttempts times, when the supervisor goes away before its answer. Once something was asked
+// of it, the client keeps a connection of its own and starts the supervisor anew when that breaks
+// while runs are there: without a supervisor tasks stand still as soon as their log FIFO is full.
 #pragma once
 
 #include <cstdint>

@@ -1,9 +1,10 @@
-// The supervisor's executable: takes its folder, goes into the background once it listens, and serves.
+// The supervisor's executable: takes its folder, goes into the background once it listens, and
+// serves.
 //
 //   sluice-supervisor --dir FOLDER --build ID [--resume LOCK,SOCKET,SOFT,HARD,SCORE]
 //
-// Exit status of the process in front: 0 listening, 3 another supervisor has the folder, 1 trouble (on
-// standard error). --resume: executed by an older build with its lock and socket open.
+// Exit status of the process in front: 0 listening, 3 another supervisor has the folder, 1 trouble
+// (on standard error). --resume: executed by an older build with its lock and socket open.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,14 +73,16 @@ void raise_limits(const SupervisorOptions& options) {
   setrlimit(RLIMIT_NOFILE, &files);
   // Its end would block every task on its log; without the right to it, it is as likely as any.
   Fd score(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-  if (score) [[maybe_unused]] ssize_t ignored = write(score.get(), "-900", 4);
+  if (score) [[maybe_unused]]
+    ssize_t ignored = write(score.get(), "-900", 4);
 }
 
 bool read_resume(const char* text, SupervisorOptions& options) {
   int lock = -1, listener = -1;
   unsigned long long soft = 0, hard = 0;
   char score[16] = "0";
-  if (sscanf(text, "%d,%d,%llu,%llu,%15s", &lock, &listener, &soft, &hard, score) != 5) return false;
+  if (sscanf(text, "%d,%d,%llu,%llu,%15s", &lock, &listener, &soft, &hard, score) != 5)
+    return false;
   options.lock = Fd(lock);
   options.listener = Fd(listener);
   options.open_files_soft = soft;
@@ -139,4 +142,6 @@ int supervisor_main(int argc, char** argv) {
 
 }  // namespace sluice::drivers::exec
 
-int main(int argc, char** argv) { return sluice::drivers::exec::supervisor_main(argc, argv); }
+int main(int argc, char** argv) {
+  return sluice::drivers::exec::supervisor_main(argc, argv);
+}

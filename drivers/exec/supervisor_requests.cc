@@ -1,7 +1,8 @@
-// The supervisor's answers. Each request is level-triggered: said again, it finds what the first one made.
+// The supervisor's answers. Each request is level-triggered: said again, it finds what the first
+// one made.
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include <algorithm>
 #include <charconv>
@@ -31,12 +32,15 @@ void append_encoded(std::string& out, std::string_view text) {
   }
 }
 
-Message done() { return Message().add("ok", 1); }
+Message done() {
+  return Message().add("ok", 1);
+}
 
 }  // namespace
 
 Result<std::string> run_name(const Message& request) {
-  if (request.get("alloc").empty() || request.get("task").empty() || request.get_int("run", -1) < 0) {
+  if (request.get("alloc").empty() || request.get("task").empty() ||
+      request.get_int("run", -1) < 0) {
     return fail(Code::kInvalid, "a request needs alloc, task and run");
   }
   std::string name;
@@ -62,7 +66,8 @@ Result<LaunchSpec> launch_spec(const Message& request) {
   }
   for (std::string_view variable : request.all("env")) {
     // The value is not shown: it may be secret.
-    if (has_zero(variable) || variable.find('=') == std::string_view::npos || variable.starts_with('=')) {
+    if (has_zero(variable) || variable.find('=') == std::string_view::npos ||
+        variable.starts_with('=')) {
       return fail(Code::kInvalid, "start: environment variable {} is no NAME=value",
                   variable.substr(0, variable.find('=')));
     }
@@ -91,20 +96,25 @@ void Supervisor::handle(Connection& connection, const Message& request) {
   std::string_view op = request.get("op");
   // "hello" and "upgrade" never change, so that any agent can replace any supervisor.
   if (op == "hello") {
-    reply(number, done().add("v", kWireVersion).add("build", options_.build).add("boot", boot_id_)
+    reply(number, done()
+                      .add("v", kWireVersion)
+                      .add("build", options_.build)
+                      .add("boot", boot_id_)
                       .add("pid", static_cast<int64_t>(getpid())));
     return;
   }
   if (op == "upgrade") return handle_upgrade(connection, request);
   if (request.get_int("v") != kWireVersion) {
-    return reply(number, error_reply({Code::kUnsupported,
-                                      fmt::format("this supervisor speaks version {} of its protocol",
-                                                  kWireVersion)}));
+    return reply(number,
+                 error_reply({Code::kUnsupported,
+                              fmt::format("this supervisor speaks version {} of its protocol",
+                                          kWireVersion)}));
   }
   if (op == "watch") return;  // answered by the end of the connection, when we are gone
   if (op == "list") return reply(number, list());
   if (op == "leave") {
-    bool busy = std::ranges::any_of(runs_, [](auto& at) { return at.second->state != State::kEnded; });
+    bool busy =
+        std::ranges::any_of(runs_, [](auto& at) { return at.second->state != State::kEnded; });
     if (busy) return reply(number, error_reply({Code::kConflict, "tasks are running"}));
     leaving_ = true;
     return reply(number, done());
@@ -127,7 +137,8 @@ void Supervisor::handle_start(Connection& connection, const Message& request) {
   Run* run = at == runs_by_name_.end() ? nullptr : at->second;
   if (run != nullptr && (run->record.get("cluster") != request.get("cluster") ||
                          run->record.get("node") != request.get("node"))) {
-    return reply(number, error_reply({Code::kConflict, "another node's run has that name: " + *name}));
+    return reply(number,
+                 error_reply({Code::kConflict, "another node's run has that name: " + *name}));
   }
   if (run == nullptr) {
     Result<LaunchSpec> spec = launch_spec(request);
@@ -182,7 +193,8 @@ void Supervisor::handle_stop(Connection& connection, const Message& request, Run
     return reply(connection.number, error_reply({Code::kInvalid, "no such signal"}));
   }
   if (run.state == State::kStarting) {
-    return reply(connection.number, error_reply({Code::kUnavailable, "the task is still starting"}));
+    return reply(connection.number,
+                 error_reply({Code::kUnavailable, "the task is still starting"}));
   }
   run.waiters.push_back({connection.number, Wait::kStop});
   send(run, signal | kKeeperGroupFlag);
@@ -193,7 +205,8 @@ void Supervisor::handle_stop(Connection& connection, const Message& request, Run
 void Supervisor::handle_upgrade(Connection& connection, const Message& request) {
   std::string path(request.get("path"));
   std::string build(request.get("build"));
-  bool starting = std::ranges::any_of(runs_, [](auto& at) { return static_cast<bool>(at.second->outcome); });
+  bool starting =
+      std::ranges::any_of(runs_, [](auto& at) { return static_cast<bool>(at.second->outcome); });
   if (starting) {
     // The outcome of a start is known to this process alone until it is in the folder: not now.
     return reply(connection.number, error_reply({Code::kUnavailable, "a task is just starting"}));
@@ -209,8 +222,8 @@ void Supervisor::handle_upgrade(Connection& connection, const Message& request) 
                        std::to_string(options_.open_files_hard) + "," + options_.oom_score;
   fcntl(options_.lock.get(), F_SETFD, 0);
   fcntl(options_.listener.get(), F_SETFD, 0);
-  execl(path.c_str(), "sluice-supervisor", "--dir", options_.folder.c_str(), "--build", build.c_str(),
-        "--resume", resume.c_str(), nullptr);
+  execl(path.c_str(), "sluice-supervisor", "--dir", options_.folder.c_str(), "--build",
+        build.c_str(), "--resume", resume.c_str(), nullptr);
   std::string why = strerror(errno);
   fcntl(options_.lock.get(), F_SETFD, FD_CLOEXEC);
   fcntl(options_.listener.get(), F_SETFD, FD_CLOEXEC);

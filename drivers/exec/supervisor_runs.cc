@@ -22,8 +22,8 @@
 namespace sluice::drivers::exec {
 namespace {
 
-constexpr int64_t kLookMs = 20;            // between looks at what has no event of its own
-constexpr int64_t kLastBytes = 4 << 20;    // of output that are copied before the end is reported
+constexpr int64_t kLookMs = 20;          // between looks at what has no event of its own
+constexpr int64_t kLastBytes = 4 << 20;  // of output that are copied before the end is reported
 constexpr int64_t kOrphanStatusMs = 2'000;
 constexpr size_t kNotifyTrustedBytes = 32 * 1024;  // half a pipe
 
@@ -42,7 +42,8 @@ std::optional<int> status_of_pidfd(int pidfd) {
   } info{};
   constexpr uint64_t kExit = 1 << 3;
   info.mask = kExit;
-  if (ioctl(pidfd, _IOWR(0xFF, 11, Info), &info) != 0 || (info.mask & kExit) == 0) return std::nullopt;
+  if (ioctl(pidfd, _IOWR(0xFF, 11, Info), &info) != 0 || (info.mask & kExit) == 0)
+    return std::nullopt;
   return info.exit_code;
 }
 
@@ -137,7 +138,8 @@ bool Supervisor::adopt(Run& run) {
   return true;
 }
 
-Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string name, LaunchSpec spec) {
+Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string name,
+                                           LaunchSpec spec) {
   if (runs_.size() >= kMaxRuns) return fail(Code::kLimit, "{} runs are there already", kMaxRuns);
   std::string path = run_folder(name);
   // What a failed start left: a run that is there was found by load().
@@ -145,9 +147,11 @@ Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string n
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + path);
   Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   Fd lock = try_lock(path);
-  if (!folder || !lock) return fail(Code::kUnavailable, "{}: an earlier keeper is still there", name);
+  if (!folder || !lock)
+    return fail(Code::kUnavailable, "{}: an earlier keeper is still there", name);
   for (const char* fifo : {"stdout", "stderr"}) {
-    if (mkfifoat(folder.get(), fifo, 0600) != 0 && errno != EEXIST) return fail_errno(errno, "mkfifo");
+    if (mkfifoat(folder.get(), fifo, 0600) != 0 && errno != EEXIST)
+      return fail_errno(errno, "mkfifo");
   }
   auto run = std::make_unique<Run>();
   for (const char* key : {"alloc", "task", "run", "cluster", "node", "driver", "log_prefix",
@@ -160,8 +164,12 @@ Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string n
   run->name = name;
   open_outputs(*run);
   spec.run = name;
-  LaunchParts parts{folder.get(), lock.get(), keeper_image_, options_.open_files_soft,
-                    options_.open_files_hard, options_.oom_score};
+  LaunchParts parts{folder.get(),
+                    lock.get(),
+                    keeper_image_,
+                    options_.open_files_soft,
+                    options_.open_files_hard,
+                    options_.oom_score};
   Result<Launched> launched = launch(spec, parts);
   if (!launched) {
     close_outputs(*run);
@@ -234,8 +242,8 @@ void Supervisor::keeper_gone(Run& run) {
   ended(run, false);
 }
 
-/// The pidfd of an orphan is readable: it has ended. Its status comes from waiting for it, if it became
-/// our child (reap), or from the kernel, once its parent has reaped it.
+/// The pidfd of an orphan is readable: it has ended. Its status comes from waiting for it, if it
+/// became our child (reap), or from the kernel, once its parent has reaped it.
 void Supervisor::orphan_ended(Run& run) {
   if (run.state == State::kEnded) return;
   std::optional<int> status = status_of_pidfd(run.task.get());
@@ -262,7 +270,8 @@ void Supervisor::ended(Run& run, bool recorded) {
   unwatch(run.task);
   if (!recorded && run.exit_error.empty()) {
     // No keeper wrote it down: so that a later supervisor knows, too.
-    std::string text = fmt::format("exit {} {} {}\n", run.exit.code, run.exit.signal, run.exit.at_ns);
+    std::string text =
+        fmt::format("exit {} {} {}\n", run.exit.code, run.exit.signal, run.exit.at_ns);
     Result<void> written = replace_file(AT_FDCWD, run_folder(run.name) + "/exit", text, 0600);
     if (!written) log(run.name + ": " + written.error().message);
   }
@@ -276,8 +285,8 @@ void Supervisor::open_outputs(Run& run) {
   for (Output* output : {&run.out, &run.err}) {
     bool is_out = output == &run.out;
     const char* stream = is_out ? "stdout" : "stderr";
-    output->fifo = Fd(open((run_folder(run.name) + "/" + stream).c_str(),
-                           O_RDWR | O_NONBLOCK | O_CLOEXEC));
+    output->fifo =
+        Fd(open((run_folder(run.name) + "/" + stream).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
     std::string prefix = std::string(run.record.get("log_prefix")) + "." + stream;
     std::weak_ptr<LogFiles>& shared = files_[prefix];
     output->files = shared.lock();
@@ -352,7 +361,8 @@ void Supervisor::reap() {
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
     // A task is our child only after its keeper was killed (we are the subreaper), maybe just now.
     for (auto& [number, run] : runs_) {
-      if (run->pids.pid != pid || run->state == State::kEnded || run->pids.boot_id != boot_id_) continue;
+      if (run->pids.pid != pid || run->state == State::kEnded || run->pids.boot_id != boot_id_)
+        continue;
       unwatch(run->keeper);
       run->exit.code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
       run->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;

@@ -16,7 +16,8 @@ void put_number(std::string& out, uint32_t value, int bytes) {
 uint32_t get_number(std::string_view in, int bytes) {
   uint32_t value = 0;
   for (int i = 0; i < bytes; ++i) {
-    value |= static_cast<uint32_t>(static_cast<unsigned char>(in[static_cast<size_t>(i)])) << (8 * i);
+    value |= static_cast<uint32_t>(static_cast<unsigned char>(in[static_cast<size_t>(i)]))
+             << (8 * i);
   }
   return value;
 }
@@ -91,7 +92,8 @@ Result<Message> Message::parse(std::string_view body) {
     size_t value_bytes = get_number(body.substr(2), 4);
     body.remove_prefix(kFieldHeadBytes);
     if (key_bytes == 0 || key_bytes > kMaxKeyBytes) {
-      return fail(Code::kLimit, "message field's name of {} bytes (1 to {})", key_bytes, kMaxKeyBytes);
+      return fail(Code::kLimit, "message field's name of {} bytes (1 to {})", key_bytes,
+                  kMaxKeyBytes);
     }
     if (key_bytes > body.size() || value_bytes > body.size() - key_bytes) {
       return fail(Code::kInvalid, "message ends inside a field");
@@ -123,8 +125,8 @@ std::optional<Error> reply_error(const Message& reply) {
   std::string_view name = reply.get("error");
   Error error{Code::kInternal, std::string(reply.get("message"))};
   for (Code code : {Code::kInvalid, Code::kNotFound, Code::kConflict, Code::kDenied, Code::kLimit,
-                    Code::kTimeout, Code::kUnavailable, Code::kClosed, Code::kIo, Code::kUnsupported,
-                    Code::kInternal}) {
+                    Code::kTimeout, Code::kUnavailable, Code::kClosed, Code::kIo,
+                    Code::kUnsupported, Code::kInternal}) {
     if (to_string(code) == name) error.code = code;
   }
   return error;

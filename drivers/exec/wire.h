@@ -1,9 +1,10 @@
 // The messages between the exec drivers and the supervisor, and the records in its folder.
 //
 // A frame is a 32-bit length (little-endian) and that many bytes of fields; a field is a 16-bit key
-// length, a 32-bit value length, key and value. Fields may repeat and keep their order. Unknown fields
-// are ignored, so that an older supervisor and a newer agent (or the reverse) understand each other;
-// every request carries "v", and a supervisor refuses a version that it does not speak by name.
+// length, a 32-bit value length, key and value. Fields may repeat and keep their order. Unknown
+// fields are ignored, so that an older supervisor and a newer agent (or the reverse) understand
+// each other; every request carries "v", and a supervisor refuses a version that it does not speak
+// by name.
 //
 // Limits: kMaxRequestBytes for what a supervisor reads, kMaxReplyBytes for what an agent reads,
 // kMaxFields and kMaxKeyBytes for both. Plain values; any thread.

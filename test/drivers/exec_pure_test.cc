@@ -33,7 +33,10 @@ std::string content(const std::string& path) {
 
 TEST_CASE("A message comes back from its frame, whatever bytes its values hold") {
   Message message;
-  message.add("op", "start").add("arg", "a b\n").add("arg", std::string_view("\0\xff", 2)).add("n", -5);
+  message.add("op", "start")
+      .add("arg", "a b\n")
+      .add("arg", std::string_view("\0\xff", 2))
+      .add("n", -5);
   std::string frame = message.frame();
   for (size_t cut = 0; cut < frame.size(); ++cut) {
     auto bytes = frame_bytes(std::string_view(frame).substr(0, cut), 1000);
@@ -69,7 +72,8 @@ TEST_CASE("A message that is cut, too long or has no key is refused") {
 
 TEST_CASE("The start time is found behind a command with blanks and brackets") {
   auto stat = parse_proc_stat(
-      "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 7 8 0 0 20 0 1 0 123456 1000 55 18446744073709551615");
+      "42 (a) b (c) S 1 42 42 0 -1 4194560 100 0 0 0 7 8 0 0 20 0 1 0 123456 1000 55 "
+      "18446744073709551615");
   REQUIRE(stat);
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->parent, 1);
@@ -157,7 +161,8 @@ TEST_CASE("Output moves from the pipe into rotated files, every line once, old f
     for (int i = 0; i < 100; ++i) {
       std::string line = "line " + std::to_string(i) + "\n";
       sent += line;
-      REQUIRE(write(write_end.get(), line.data(), line.size()) == static_cast<ssize_t>(line.size()));
+      REQUIRE(write(write_end.get(), line.data(), line.size()) ==
+              static_cast<ssize_t>(line.size()));
       if (i % 7 == 0) files.take(read_end.get(), peek, 1 << 20);
     }
   }
