@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -56,7 +57,14 @@ struct ServiceRegistration {
 };
 
 enum class CheckStatus : uint8_t { kPassing, kWarning, kCritical };
-std::string_view to_string(CheckStatus status);
+constexpr std::string_view to_string(CheckStatus status) {
+  switch (status) {
+    case CheckStatus::kPassing: return "passing";
+    case CheckStatus::kWarning: return "warning";
+    case CheckStatus::kCritical: return "critical";
+  }
+  std::unreachable();
+}
 
 struct CheckState {
   std::string service_id;
@@ -64,6 +72,12 @@ struct CheckState {
   std::string name;
   CheckStatus status = CheckStatus::kCritical;
   std::string output;
+
+  /// What a check last said is no difference: routing and its readers go by the status.
+  bool operator==(const CheckState& other) const {
+    return service_id == other.service_id && check_id == other.check_id && name == other.name &&
+           status == other.status;
+  }
 };
 
 /// One instance of a service as routing sees it.
@@ -79,7 +93,7 @@ struct ServiceInstance {
   std::vector<CheckState> checks;  // the service's and its node's
   bool healthy = false;  // by fabio's rule: at least one check, status passing, no maintenance
 
-  bool operator==(const ServiceInstance& other) const;
+  bool operator==(const ServiceInstance&) const = default;
 };
 
 /// A service's complete set of instances. Empty: the service is gone.

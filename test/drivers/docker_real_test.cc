@@ -1,11 +1,5 @@
 // The docker driver against a real dockerd, of the test's own. Asked for by SLUICE_REAL_DOCKER=1,
 // because it needs root and Debian's docker.io; test/e2e/docker_driver_test.py does that.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -16,6 +10,7 @@
 #include "core/loop.h"
 #include "core/uv_network.h"
 #include "drivers/docker/driver.h"
+#include "test/drivers/real_server.h"
 #include "test/test.h"
 
 namespace sluice::drivers {
@@ -29,64 +24,19 @@ bool wanted() {
   return std::getenv("SLUICE_REAL_DOCKER") != nullptr;
 }
 
-/// test/tools/dockerd.py at the other end of two pipes.
-class Daemon {
+/// A dockerd with its image, for the cases of this file.
+class Daemon : public RealServer {
  public:
-  Daemon() {
-    int to[2], from[2];
-    REQUIRE(::pipe2(to, O_CLOEXEC) == 0);
-    REQUIRE(::pipe2(from, O_CLOEXEC) == 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
-    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    std::string python = "/usr/bin/python3", script = DOCKERD_SCRIPT, probe = TASK_PROBE;
-    char* arguments[] = {python.data(), script.data(), probe.data(), nullptr};
-    REQUIRE(::posix_spawn(&pid_, python.c_str(), &actions, nullptr, arguments, environ) == 0);
-    posix_spawn_file_actions_destroy(&actions);
-    ::close(to[0]);
-    ::close(from[1]);
-    to_ = to[1];
-    from_ = ::fdopen(from[0], "r");
-    socket_ = command("start").substr(3);
+  Daemon() : RealServer(DOCKERD_SCRIPT, TASK_PROBE) {
+    socket_ = command("start");
     (void)command("build probe:1");
-  }
-  Daemon(const Daemon&) = delete;
-  ~Daemon() {
-    ::close(to_);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    EXPECT_EQ(status, 0);
-    std::fclose(from_);
-  }
-
-  /// Blocks until it is done.
-  std::string command(const std::string& text) {
-    send(text);
-    return answer();
-  }
-  void send(const std::string& text) {
-    std::string line = text + "\n";
-    REQUIRE(::write(to_, line.data(), line.size()) == static_cast<ssize_t>(line.size()));
-  }
-  std::string answer() {
-    char line[512];
-    REQUIRE(std::fgets(line, sizeof line, from_) != nullptr);
-    std::string text = line;
-    text.pop_back();
-    REQUIRE(text.starts_with("ok"));
-    return text;
   }
   const std::string& socket() const { return socket_; }
 
  private:
-  pid_t pid_ = 0;
-  int to_ = -1;
-  FILE* from_ = nullptr;
   std::string socket_;
 };
 
-/// One dockerd for the cases of this file that do not stop it for good.
 Daemon& daemon() {
   static Daemon one;
   return one;
@@ -119,23 +69,11 @@ class Agent {
 
   template <class T>
   T run(Task<T> task) {
-    std::optional<T> result;
-    Scope scope(loop_);
-    auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& loop) -> Task<void> {
-      out.emplace(co_await inner);
-      loop.stop();
-    };
-    scope.spawn(body(std::move(task), result, loop_));
-    loop_.run();
-    REQUIRE(result.has_value());
-    return *std::move(result);
+    return run_to_end(loop_, std::move(task));
   }
   template <class T>
   T good(Task<Result<T>> task) {
-    Result<T> result = run(std::move(task));
-    if (!result) DOCTEST_MESSAGE(result.error().message);
-    REQUIRE(result.has_value());
-    if constexpr (!std::is_void_v<T>) return *std::move(result);
+    return run_good(loop_, std::move(task));
   }
 
   DockerDriver& driver() { return *driver_; }
@@ -176,20 +114,6 @@ class Agent {
   std::string folder_;
   std::string said_;
   std::unique_ptr<DockerDriver> driver_;
-};
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "slt-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
 };
 
 /// What is wrong with numbered lines from 1 to count, each once and in order; "" if nothing.

@@ -7,8 +7,8 @@ from helpers import tree
 
 
 def test_docker_driver_against_a_real_dockerd():
-    done = subprocess.run([tree.build / "test" / "drivers" / "drivers_test",
-                           "--test-case=docker real*"], env={**os.environ, "SLUICE_REAL_DOCKER": "1"},
-                          capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [tree.build / "test" / "drivers" / "drivers_test", "--test-case=docker real*"],
+        env={**os.environ, "SLUICE_REAL_DOCKER": "1"}, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert " 0 failed" in done.stdout and "| 0 passed" not in done.stdout

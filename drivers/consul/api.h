@@ -1,0 +1,61 @@
+// ConsulApi: Consul's HTTP API as calls, with the token, blocking queries, and the headers by which
+// an answer can be trusted.
+//
+// Owner: the catalog. Thread: the executor's. Connections: at most quick_connections kept for short
+// calls plus one a blocking query; Consul allows 200 a client. The token is sent and never logged.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/executor.h"
+#include "core/http_client.h"
+#include "core/json.h"
+#include "core/network.h"
+#include "core/result.h"
+#include "core/task.h"
+
+namespace sluice::drivers {
+
+struct ConsulApiOptions {
+  Address address{.ip = "127.0.0.1", .port = 8500};
+  std::string token;
+  std::string datacenter;  // empty: the agent's
+  bool allow_stale = false;
+  int64_t wait_ms = 60'000;  // of a blocking query
+  size_t quick_connections = 8;
+  size_t body_limit_bytes = 256 << 20;
+};
+
+struct ConsulAnswer {
+  Json body;
+  uint64_t index = 0;        // X-Consul-Index
+  bool known_leader = true;  // X-Consul-KnownLeader
+};
+
+class ConsulApi {
+ public:
+  ConsulApi(Executor& executor, Network& network, ConsulApiOptions options);
+
+  /// kUnavailable: no connection or none that lasted; kInternal: Consul says that it cannot now (no
+  /// leader, for one); kDenied, kNotFound, kLimit, kInvalid as usual.
+  Task<Result<ConsulAnswer>> get(std::string path);
+  /// Answers when there is something newer than `index`, or after wait_ms with what there is.
+  Task<Result<ConsulAnswer>> get_after(std::string path, uint64_t index);
+  Task<Result<void>> put(std::string path, Json body);
+
+  const Address& address() const { return quick_.address(); }
+
+ private:
+  Task<Result<ConsulAnswer>> answer(HttpClient& client, HttpRequest request);
+  HttpRequest request(std::string method, std::string target) const;
+  std::string with_reading(std::string path) const;
+
+  Executor& executor_;
+  ConsulApiOptions options_;
+  HttpClient quick_;
+  HttpClient blocking_;
+};
+
+}  // namespace sluice::drivers
