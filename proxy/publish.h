@@ -12,9 +12,7 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,23 +20,11 @@
 
 #include "proxy/endpoint.h"
 #include "proxy/route_edit.h"
+#include "proxy/route_set.h"
 #include "proxy/route_table.h"
-#include "proxy/table_builder.h"
 #include "proxy/table_reader.h"
 
-namespace sluice {
-class Log;
-}
-
 namespace sluice::proxy {
-
-struct PublisherOptions {
-  Strategy strategy = Strategy::kLeastConnections;  // -proxy.strategy
-  Matcher matcher = Matcher::kPrefix;               // -proxy.matcher
-  size_t path_bytes = 8 * 1024;
-  size_t host_bytes = 1024;
-  size_t routes = 2'000'000;  // in all
-};
 
 class Publisher final : public RouteSink {
  public:
@@ -59,7 +45,7 @@ class Publisher final : public RouteSink {
   uint64_t apply(std::vector<RouteEdit> edits) override;
   void when_drained(std::vector<std::string> instances, uint64_t version,
                     std::move_only_function<void()> done) override;
-  [[nodiscard]] std::vector<RejectedRoute> rejected() const override;
+  [[nodiscard]] std::vector<RejectedRoute> rejected() const override { return routes_.rejected(); }
 
   /// The newest table, for listings. Valid until the next apply.
   [[nodiscard]] const RouteTable& table() const { return *newest_->table; }
@@ -70,24 +56,6 @@ class Publisher final : public RouteSink {
  private:
   using Held = TableReader::Held;
 
-  /// What a key said last. The texts of each target's place, one after another in `places`: host,
-  /// NUL, path, NUL, matcher.
-  struct KeyRoutes {
-    std::vector<Ref<Target>> targets;
-    std::string places;
-  };
-  struct Place {
-    std::string_view host;
-    std::string_view path;
-    Matcher matcher;
-    bool operator==(const Place&) const = default;
-    auto operator<=>(const Place&) const = default;
-  };
-  struct Change {
-    Place place;
-    Ref<Target> target;
-    bool added;
-  };
   struct Leaving {
     uint64_t version = 0;
     std::vector<EndpointRef> endpoints;
@@ -97,18 +65,7 @@ class Publisher final : public RouteSink {
     uint64_t version;
     Closure done;
   };
-  class Reuse;
-
-  void diff_key(RouteEdit& edit, std::vector<Change>& changes);
-  void set_rejected(const std::string& key, std::vector<RejectedRoute> rejected);
-  Result<void> check(const RouteSpec& spec);
-  Place place_of(const RouteSpec& spec) const;
-  Ref<Target> make_target(RouteSpec& spec, Reuse& reuse);
-  Ref<Instance> find_instance(std::string_view id);
-  void rebuild_host(TableBuilder& builder, std::span<Change> changes);
-  Ref<Route> build_route(const Place& place, std::vector<Ref<Target>> targets,
-                         const Route* before) const;
-  void count_targets(std::span<const Change> changes, uint64_t version);
+  void count_targets(const RouteSet::Outcome& outcome, uint64_t version);
   void publish(Ref<RouteTable> table);
   void wake();
   void collect();
@@ -125,16 +82,10 @@ class Publisher final : public RouteSink {
 
   const PublisherOptions options_;
   const Post post_control_;
-  Log* const log_;
   std::shared_ptr<Alive> alive_;
   EndpointRegistry endpoints_;  // before everything that refers to endpoints
-  std::unordered_map<std::string_view, Ref<Instance>>
-      instances_;  // the key is the instance's own text
+  RouteSet routes_;
   std::unordered_map<const Instance*, Leaving> leaving_;
-  std::unordered_map<std::string, KeyRoutes> keys_;
-  std::map<std::string, std::vector<RejectedRoute>> rejected_;
-  std::set<std::string, std::less<>> new_globs_;             // general globs that this apply adds
-  std::vector<std::shared_ptr<std::string>> retired_texts_;  // of old places, while an apply runs
   std::vector<Waiter> waiters_;
   std::vector<std::unique_ptr<Held>> held_;  // by version
   Held* newest_ = nullptr;

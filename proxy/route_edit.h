@@ -58,6 +58,9 @@ struct AddressRange {
   bool operator==(const AddressRange&) const = default;
 };
 
+/// Weights above this are refused: their sums would not tell small ones apart any more.
+inline constexpr double kMaxWeight = 1e9;
+
 struct RouteOptions {
   double weight = 0;    // the fixed fraction; 0: an equal share of what is left
   std::string strip;    // `strip=/p`, with its leading slash
@@ -106,11 +109,15 @@ struct RejectedRoute {
   bool operator==(const RejectedRoute&) const = default;
 };
 
-/// Replaces everything that this key said before. An empty list removes it.
+/// Replaces everything that this key said before. An empty one removes it.
 struct RouteEdit {
   std::string key;  // a service's name, or "static", "manual", ...: one key a source
   std::vector<RouteSpec> routes;
   std::vector<RejectedRoute> rejected;
+  /// Route commands (proxy/route_command.h). They act after `routes` of every key; among each
+  /// other the lower layer first, then by line. Give each key that has commands a layer of its own.
+  std::string commands;
+  uint8_t layer = 0;
 };
 
 /// What a tag does not say itself.
@@ -145,6 +152,8 @@ Result<RouteOptions> parse_options(std::string_view text, Scheme& scheme,
 struct HostPath {
   std::string host;
   std::string path;
+
+  bool operator==(const HostPath&) const = default;
 };
 Result<HostPath> parse_source(std::string_view text);
 

@@ -135,9 +135,6 @@ Result<void> TableBuilder::put(Ref<Host> host, const Host* old) {
       auto glob = Glob::compile(host->name());
       if (!glob) return pass(glob);
       auto globs = table_->globs_ ? *table_->globs_ : RouteTable::GlobHosts();
-      if (added && globs.size() >= kGlobHosts) {
-        return fail(Code::kLimit, "more than {} hosts hold a general glob", kGlobHosts);
-      }
       std::erase_if(globs, [old](const auto& each) { return each.host.get() == old; });
       const auto at = std::find_if(globs.begin(), globs.end(), [&](const auto& each) {
         return more_specific(*host, *each.host);

@@ -25,13 +25,10 @@ class TableBuilder {
   /// A host with more routes than this keeps them in chunks of about kChunkRoutes.
   static constexpr size_t kFlatRoutes = 128;
   static constexpr size_t kChunkRoutes = 64;
-  /// General globs are tried one by one, so they are bounded.
-  static constexpr size_t kGlobHosts = 1024;
 
   explicit TableBuilder(const RouteTable& base);
 
-  /// The updates name each path at most once, in any order. An error (a bad glob, too many of them)
-  /// changes nothing.
+  /// The updates name each path at most once, in any order. An error (a bad glob) changes nothing.
   Result<void> update_host(std::string_view pattern, std::vector<RouteUpdate> updates);
 
   [[nodiscard]] const RouteTable& table() const { return *table_; }

@@ -211,7 +211,8 @@ Result<void> parse_matcher(std::string_view value, RouteOptions& options) {
 Result<void> set_weight(std::string_view value, RouteOptions& options) {
   double weight = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), weight);
-  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(weight)) {
+  if (error != std::errc() || end != value.data() + value.size() || !std::isfinite(weight) ||
+      weight > kMaxWeight) {
     return fail(Code::kInvalid, "weight={:?}: expected a number such as 0.2", value);
   }
   options.weight = std::max(weight, 0.0);  // as fabio: not above 0 is not fixed

@@ -157,11 +157,11 @@ TEST_CASE("general globs are bounded") {
   FakeLoop control;
   Publisher publisher({}, control.post(), nullptr);
   std::vector<RouteSpec> specs;
-  for (size_t i = 0; i < TableBuilder::kGlobHosts + 5; ++i) {
+  for (size_t i = 0; i < PublisherOptions().glob_hosts + 5; ++i) {
     specs.push_back(spec("web", "a*" + std::to_string(i) + ".com", "/", 1));
   }
   publisher.apply(edit("web", std::move(specs)));
-  EXPECT_EQ(publisher.table().host_count(), TableBuilder::kGlobHosts);
+  EXPECT_EQ(publisher.table().host_count(), PublisherOptions().glob_hosts);
   EXPECT_EQ(publisher.rejected().size(), 5u);
 }
 

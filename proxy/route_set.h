@@ -1,0 +1,124 @@
+// RouteSet: what every key said last, and the next table out of it.
+//
+//   edits -> (commands parsed) -> difference to what the keys said -> rebuilt hosts -> table
+//
+// Where `route del` or `route weight` commands stand, they act on the targets of each route before
+// shares are counted, so that an override holds for what the catalog says later, too.
+//
+// Owner and thread: the publisher's. Limits: PublisherOptions (proxy/publish.h).
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "proxy/endpoint.h"
+#include "proxy/route_command.h"
+#include "proxy/route_edit.h"
+#include "proxy/route_table.h"
+#include "proxy/table_builder.h"
+
+namespace sluice {
+class Log;
+}
+
+namespace sluice::proxy {
+
+struct PublisherOptions {
+  Strategy strategy = Strategy::kLeastConnections;  // -proxy.strategy
+  Matcher matcher = Matcher::kPrefix;               // -proxy.matcher
+  size_t path_bytes = 8 * 1024;
+  size_t host_bytes = 1024;
+  size_t routes = 2'000'000;  // in all
+  size_t glob_hosts = 1024;   // general globs are tried one by one
+};
+
+class RouteSet {
+ public:
+  RouteSet(const PublisherOptions& options, EndpointRegistry& endpoints, Log* log);
+
+  /// What an apply added or removed, for the counts of endpoints and instances.
+  struct Outcome {
+    Ref<RouteTable> table;  // null: nothing changed
+    std::vector<Ref<Target>> added;
+    std::vector<Ref<Target>> removed;
+  };
+  Outcome apply(std::vector<RouteEdit> edits, const RouteTable& current);
+
+  [[nodiscard]] std::vector<RejectedRoute> rejected() const;
+
+  /// The instance of this id, if any target of any table may know it.
+  [[nodiscard]] const Instance* find_instance(std::string_view id) const;
+  void forget_instance(const Instance& instance) { instances_.erase(instance.id()); }
+
+ private:
+  /// What a key said last. The texts of each target's place, one after another in `places`: host,
+  /// NUL, path, NUL, matcher.
+  struct KeyRoutes {
+    std::vector<Ref<Target>> targets;
+    std::string places;
+    std::vector<RouteRule> rules;
+  };
+  struct Place {
+    std::string_view host;
+    std::string_view path;
+    Matcher matcher;
+    auto operator<=>(const Place&) const = default;
+  };
+  struct OwnPlace {
+    std::string host;
+    std::string path;
+    Matcher matcher;
+  };
+  struct PlaceLess {
+    using is_transparent = void;
+    static Place view(const OwnPlace& place) { return {place.host, place.path, place.matcher}; }
+    static const Place& view(const Place& place) { return place; }
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      return view(a) < view(b);
+    }
+  };
+  struct Change {
+    Place place;
+    Ref<Target> target;
+    bool added;
+  };
+  using Targets = std::vector<Ref<Target>>;
+  class Reuse;
+  class Old;
+
+  void read_commands(RouteEdit& edit, std::vector<uint32_t>& positions, KeyRoutes& now) const;
+  void diff_key(RouteEdit& edit, std::vector<Change>& changes);
+  void set_rejected(const std::string& key, std::vector<RejectedRoute> rejected);
+  Result<void> check(const RouteSpec& spec) const;
+  void count_glob(std::string_view host, int change);
+  Place place_of(const RouteSpec& spec) const;
+  Ref<Target> make_target(RouteSpec& spec, uint32_t position, Reuse& reuse);
+  Ref<Instance> get_instance(std::string_view id);
+
+  bool collect_rules();
+  std::vector<Change> everything(std::span<const Change> changes) const;
+  void rebuild_host(TableBuilder& builder, std::span<const Change> changes, bool from_nothing);
+  Targets targets_at(const Place& place, std::span<const Change> changes, const Route* before,
+                     bool from_nothing);
+  void apply_rules(const Place& place, Targets& targets) const;
+  Ref<Route> build_route(const Place& place, Targets targets, const Route* before) const;
+
+  const PublisherOptions& options_;
+  EndpointRegistry& endpoints_;
+  Log* const log_;
+  std::unordered_map<std::string_view, Ref<Instance>> instances_;  // by the instance's own text
+  std::unordered_map<std::string, KeyRoutes> keys_;
+  std::map<std::string, std::vector<RejectedRoute>> rejected_;
+  std::vector<RouteRule> rules_;                   // of all keys, in the order in which they act
+  std::map<OwnPlace, Targets, PlaceLess> places_;  // what the rules act on; empty without rules
+  size_t target_count_ = 0;
+  std::map<std::string, uint32_t, std::less<>> glob_hosts_;  // and how many targets each has
+  std::vector<std::string> old_texts_;                       // that this apply's changes look into
+};
+
+}  // namespace sluice::proxy
