@@ -108,9 +108,8 @@ def dockerd():
 def make_agent(tmp_path):
     """make_agent(name, dev=..., config=..., flags=...) -> an agent that is not started yet. At the
     end each agent's jobs are stopped, so that no task outlives its test."""
-    out = [subprocess.run([tree.sluice, *a], capture_output=True, text=True).stdout
-           for a in (("agent", "-h"), ("version",))]
-    if out[0] == out[1]:
+    usage = subprocess.run([tree.sluice, "agent", "-h"], capture_output=True, text=True).stdout
+    if "Usage: sluice agent" not in usage:
         pytest.skip("this build has no agent yet")
     made = []
 

@@ -227,7 +227,8 @@ def take_down(agent, verify):
 
 def has_agent():
     """Whether this build has the agent yet (a build without it knows only its version)."""
-    return sluice("agent", "-h")[1] != sluice("version")[1]
+    code, text = sluice("agent", "-h")
+    return code == 0 and "Usage: sluice agent" in text
 
 
 def main(arguments):
