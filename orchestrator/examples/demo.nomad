@@ -1,5 +1,9 @@
-// demo.nomad: httpbackend-2 without Docker. ./run submits it. The program demo-backend
-// (bench/backend.cc) is found on the agent's PATH.
+// demo.nomad: httpbackend-2 without Docker; ./run submits it:
+//   sluice job run -var backend=$PWD/build/bench/demo-backend orchestrator/examples/demo.nomad
+
+variable "backend" {
+  default = "demo-backend" // bench/backend.cc, somewhere on the task's PATH
+}
 
 job "httpbackend" {
   datacenters = ["dc1"]
@@ -11,7 +15,7 @@ job "httpbackend" {
     task "httpbackend" {
       driver = "raw_exec"
       config {
-        command = "demo-backend"
+        command = var.backend
         args = ["-http", "${NOMAD_ADDR_http}", "-https", "off"]
       }
 

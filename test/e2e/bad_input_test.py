@@ -3,7 +3,7 @@
 import socket
 
 import pytest
-from helpers import jobs
+from helpers import jobs, tree
 from helpers.wait import until
 
 
@@ -38,8 +38,7 @@ def test_count_below_zero(agent):
 
 
 def test_unknown_key_of_a_driver(agent):
-    refused(agent, jobs.http().replace('command = "demo-backend"',
-                                       'command = "demo-backend"\n  comand = "x"'), "comand")
+    refused(agent, jobs.http().replace("args = [", 'comand = "x"\n args = ['), "comand")
 
 
 def test_no_such_file(agent):
@@ -124,7 +123,7 @@ def test_an_unknown_verb_and_an_unknown_job(agent):
 
 def test_a_missing_command_is_the_tasks_error(agent):
     agent.run(jobs.http(restart='attempts = 0\n mode = "fail"')
-              .replace('command = "demo-backend"', 'command = "no-such-program"'))
+              .replace(str(tree.backend), "no-such-program"))
 
     def told():
         result = agent.verb("alloc", "status", agent.get("/v1/job/shop/allocations")[0]["ID"])

@@ -13,7 +13,7 @@ HOST = "mysite.com:9999"
 
 @pytest.fixture
 def agent(make_agent, docker, consul):
-    return make_agent(env={"DOCKER_HOST": "unix://" + docker.sock}, config="""
+    return make_agent(flags=["-docker-socket", docker.sock], config="""
 consul {
   address = "%s"
 }
@@ -114,7 +114,7 @@ def test_the_agent_starts_without_consul(make_agent, free_port):
 
 def test_no_docker_socket_says_why_and_starts_once_it_appears(make_agent, dockerd):
     dockerd.stop()
-    agent = make_agent(env={"DOCKER_HOST": "unix://" + dockerd.sock}).start()
+    agent = make_agent(flags=["-docker-socket", dockerd.sock]).start()
     run(agent, "httpbackend-1.nomad")
 
     def told():

@@ -15,6 +15,7 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
 SLUICE = os.path.join(ROOT, "build", "sluice")
+BACKEND = os.path.join(ROOT, "build", "bench", "demo-backend")
 EXAMPLES = os.path.join(ROOT, "orchestrator", "examples")
 API, TRAFFIC, ROUTES = 4646, 9999, 9998
 HOST = "mysite.com:9999"
@@ -63,13 +64,12 @@ class Agent:
     """`sluice agent -dev`; its lines are kept, and shown once it is live."""
 
     def __init__(self):
-        path = os.path.join(ROOT, "build", "bench") + os.pathsep + os.environ.get("PATH", "")
         self.lines = []
         self.live = False
         self.process = subprocess.Popen(
             [SLUICE, "agent", "-dev", "-log.level=TRACE", "-log.access.target=stdout"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace", env={**os.environ, "PATH": path}, start_new_session=True)
+            errors="replace", start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 
@@ -148,7 +148,8 @@ def bring_up(agent, job_file):
     wait_until("balancer", lambda: get(ROUTES, "/health")[0] == 200, 20, agent)
 
     step("submitting %s" % os.path.relpath(job_file, ROOT))
-    code, text = sluice("job", "run", job_file)
+    variables = ["-var", "backend=" + BACKEND] if job_file.endswith("demo.nomad") else []
+    code, text = sluice("job", "run", *variables, job_file)
     show("sluice job run " + os.path.basename(job_file), text)
     if code != 0:
         raise Failed("job run: exit code %d\n%s" % (code, agent.tail()))

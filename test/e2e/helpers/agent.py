@@ -50,7 +50,7 @@ class Agent:
         self.api = "http://127.0.0.1:%d" % self.api_port
         self.traffic = "http://127.0.0.1:%d" % self.proxy_port
         self.ui = "http://127.0.0.1:%d" % self.ui_port
-        self.env = {"PATH": "%s:%s" % (tree.backend.parent, os.environ["PATH"]), **(env or {})}
+        self.env = env
         self.process = None
         self.config = self.folder / "agent.hcl"
         self.config.write_text(self._base_config() + config)

@@ -1,5 +1,7 @@
 """Job files for the tests: the demo backend by raw_exec, and whatever a test adds."""
 
+from . import tree
+
 
 def http(name="shop", count=1, host=None, check=True, args=(), env=None, task="", group="",
          service="", restart='attempts = 20\n interval = "1m"\n delay = "100ms"\n mode = "delay"',
@@ -31,7 +33,7 @@ job "%(name)s" {
     task "%(name)s" {
       driver = "raw_exec"
       config {
-        command = "demo-backend"
+        command = "%(command)s"
         args = [%(arguments)s]
       }
       env {
@@ -58,7 +60,7 @@ job "%(name)s" {
 }
 """ % {"name": name, "count": count, "arguments": quoted(arguments), "tags": quoted(tags),
        "variables": variables, "checks": checks, "task": task, "group": group, "service": service,
-       "restart": restart, "job": job}
+       "restart": restart, "job": job, "command": tree.backend}
 
 
 def quoted(words):
@@ -79,7 +81,7 @@ job "%s" {
     task "%s" {
       driver = "raw_exec"
       config {
-        command = "demo-backend"
+        command = "%s"
         args = [%s]
       }
       %s
@@ -90,4 +92,4 @@ job "%s" {
     }
   }
 }
-""" % (name, name, count, restart, name, quoted(["-http", "off", "-https", "off", *args]), task)
+""" % (name, name, count, restart, name, tree.backend, quoted(["-http", "off", "-https", "off", *args]), task)
