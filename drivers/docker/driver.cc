@@ -17,6 +17,8 @@ using orchestrator::TaskSpec;
 namespace {
 
 constexpr int64_t kAfterKillMs = 30'000;
+constexpr int64_t kHearOfLossMs = 200;
+constexpr int64_t kClockSlackNs = 1'000'000'000;
 constexpr int kNameAttempts = 5;
 constexpr int64_t kNameRetryMs = 200;
 
@@ -76,13 +78,13 @@ Task<Result<std::optional<ContainerState>>> DockerDriver::find(const TaskKey& ke
 
 void DockerDriver::follow_logs(Run& run, const TaskSpec& spec, bool tty) {
   if (run.logs) return;
-  run.logs = std::make_unique<LogPump>(env_, log_, api_,
-                                       LogCopyOptions{.folder = spec.log_folder,
-                                                      .task = spec.key.task,
-                                                      .max_files = spec.log_max_files,
-                                                      .max_file_bytes = spec.log_max_file_bytes,
-                                                      .container_id = run.container_id,
-                                                      .tty = tty});
+  run.log_options = {.folder = spec.log_folder,
+                     .task = spec.key.task,
+                     .max_files = spec.log_max_files,
+                     .max_file_bytes = spec.log_max_file_bytes,
+                     .container_id = run.container_id,
+                     .tty = tty};
+  run.logs = std::make_unique<LogPump>(env_, log_, api_, run.log_options);
 }
 
 TaskHandle DockerDriver::handle_of(const TaskSpec& spec, const ContainerState& state) const {
@@ -200,6 +202,39 @@ Task<void> DockerDriver::await_logs(Run& run) {
   }
 }
 
+/// Whether it ended because dockerd did: dockerd ends its containers by SIGTERM when it is told to
+/// end (after it has closed its socket, and with events that say so), and kills what it finds after
+/// a crash.
+Task<bool> DockerDriver::ended_with_docker(Run& run, const ContainerState& state) {
+  if (run.stop_asked || state.oom_killed) co_return false;
+  // That Docker went away may not have been heard of yet.
+  if (run.kill_at_ns != 0 && run.kill_connection == connection_) {
+    co_await sleep_for(env_.executor, kHearOfLossMs);
+  }
+  co_await connected_.wait();
+  const bool killed = run.kill_at_ns != 0 && run.kill_connection < connection_ &&
+                      state.finished_at_ns >= run.kill_at_ns - kClockSlackNs;
+  const bool crashed = run.seen_running != 0 && run.seen_running < connection_ &&
+                       state.exit_code != 0 && state.finished_at_ns >= lost_at_ns_ - kClockSlackNs;
+  co_return killed || crashed;
+}
+
+Task<bool> DockerDriver::start_again(Run& run) {
+  run.kill_at_ns = 0;
+  run.seen_running = connection_;
+  co_await await_logs(run);
+  auto started = co_await start_container(run.container_id, container_name(run.key));
+  if (!started) {
+    log_.warn("docker: task {}, whose container ended with dockerd: {}", run.key.task,
+              started.error().message);
+    co_return false;
+  }
+  log_.info("docker: started the container of task {} again, which had ended with dockerd",
+            run.key.task);
+  if (run.logs) run.logs = std::make_unique<LogPump>(env_, log_, api_, run.log_options);
+  co_return true;
+}
+
 Task<Result<TaskExit>> DockerDriver::wait(const TaskHandle& handle) {
   const std::string id = container_of(handle);
   Use run(*this, handle.key, id);
@@ -211,7 +246,9 @@ Task<Result<TaskExit>> DockerDriver::wait(const TaskHandle& handle) {
       exit.error = fmt::format("container {} was removed behind our back", short_id(id));
       co_return exit;
     }
+    if (state && state->running) run->seen_running = connection_;
     if (state && state->ended()) {
+      if (co_await ended_with_docker(*run, *state) && co_await start_again(*run)) continue;
       co_await await_logs(*run);
       TaskExit exit{.exit_code = state->exit_code,
                     .oom_killed = state->oom_killed,

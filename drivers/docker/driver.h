@@ -81,6 +81,8 @@ class DockerDriver final : public orchestrator::TaskDriver {
   Task<Result<bool>> ended_within(Run& run, int64_t limit_ms);
   Task<Result<void>> ended(Run& run);
   Task<void> await_logs(Run& run);
+  Task<bool> ended_with_docker(Run& run, const ContainerState& state);
+  Task<bool> start_again(Run& run);
 
   void follow_logs(Run& run, const orchestrator::TaskSpec& spec, bool tty);
   orchestrator::TaskHandle handle_of(const orchestrator::TaskSpec& spec,
@@ -98,8 +100,10 @@ class DockerDriver final : public orchestrator::TaskDriver {
   DockerApi api_;
   ImageStore images_;
   std::map<orchestrator::TaskKey, std::unique_ptr<Run>> runs_;
-  Event connected_;  // set while Docker's events are followed
-  Event tried_;      // set once the first try is over
+  uint64_t connection_ = 0;  // grows at each connection to Docker
+  int64_t lost_at_ns_ = 0;   // when the last one was lost
+  Event connected_;          // set while Docker's events are followed
+  Event tried_;              // set once the first try is over
   Scope scope_;
 };
 

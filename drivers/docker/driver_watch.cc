@@ -99,8 +99,16 @@ void DockerDriver::on_event(const Json& event) {
   const Json* actor = event.find("Actor");
   if (!actor) return;
   std::string_view id = actor->get_string("ID");
+  const std::string_view action = event.get_string("Action");
+  const Json* attributes = actor->find("Attributes");
+  const std::string_view signal = attributes ? attributes->get_string("signal") : "";
   for (const auto& [key, run] : runs_) {
-    if (run->container_id == id) run->look();
+    if (run->container_id != id) continue;
+    if (action == "kill" && !run->stop_asked && (signal == "15" || signal == "9")) {
+      run->kill_connection = connection_;
+      run->kill_at_ns = event.get_int("timeNano");
+    }
+    run->look();
   }
 }
 
@@ -139,12 +147,14 @@ Task<void> DockerDriver::watch_events() {
         lost = pass(events);
       } else {
         log_.info("docker: connected to Docker {}, API {}", version->engine, version->api);
+        ++connection_;
         connected_.set();
         tried_.set();
         said.clear();
         delay_ms = options_.reconnect_min_ms;
         look_at_all();
         lost = co_await read_events(**events);
+        lost_at_ns_ = env_.executor.wall_ns();
       }
     }
     connected_.clear();

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kCheckpointEveryMs = 2'000;
 constexpr int64_t kRetryMinMs = 100;
-constexpr int64_t kRetryMaxMs = 5'000;
+constexpr int64_t kRetryMaxMs = 1'000;
 constexpr int64_t kDiskRetryMs = 1'000;
 
 }  // namespace
@@ -86,7 +86,9 @@ Task<LogPump::Outcome> LogPump::copy_stream(bool follow) {
   if (!stream) {
     Code code = stream.error().code;
     if (code == Code::kUnavailable) co_return Outcome::kAgain;
-    if (code != Code::kNotFound) log_.warn("docker: {}", stream.error().message);
+    // Gone, or just going: there is nothing more to be had.
+    const bool removed = code == Code::kNotFound || code == Code::kConflict;
+    if (!removed) log_.warn("docker: {}", stream.error().message);
     co_return Outcome::kNeverAgain;
   }
   while (true) {

@@ -1,8 +1,10 @@
 // The docker driver against a real dockerd, of the test's own. Asked for by SLUICE_REAL_DOCKER=1,
 // because it needs root and Debian's docker.io; test/e2e/docker_driver_test.py does that.
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <string>
 
@@ -290,6 +292,76 @@ TEST_CASE("docker real: what others do to our containers") {
   EXPECT(!exit.success());
   agent.good(agent.driver().remove(handle));
   EXPECT(agent.run(agent.driver().recover(handle, spec)).error().code == Code::kNotFound);
+}
+
+TEST_CASE("docker real: dockerd restarts, and the same run goes on") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  TaskSpec lines = agent.spec("r1", R"({"image":"probe:1","args":["lines","0","200"]})");
+  TaskSpec deaf = agent.spec("r2", R"({"image":"probe:1","args":["deaf"]})");
+  TaskSpec done = agent.spec("r3", R"({"image":"probe:1","args":["exit","0"]})");
+  TaskHandle a = agent.good(agent.driver().start(lines, agent.events()));
+  TaskHandle b = agent.good(agent.driver().start(deaf, agent.events()));
+  TaskHandle c = agent.good(agent.driver().start(done, agent.events()));
+  std::optional<Result<TaskExit>> exits[3];
+  Scope scope(agent.loop());
+  auto wait = [](DockerDriver& driver, TaskHandle handle,
+                 std::optional<Result<TaskExit>>& out) -> Task<void> {
+    out.emplace(co_await driver.wait(handle));
+  };
+  scope.spawn(wait(agent.driver(), a, exits[0]));
+  scope.spawn(wait(agent.driver(), b, exits[1]));
+  scope.spawn(wait(agent.driver(), c, exits[2]));
+  auto turn = [](UvLoop& loop, std::future<void> ready) -> Task<Result<void>> {
+    while (ready.wait_for(std::chrono::seconds(0)) != std::future_status::ready) {
+      co_await sleep_for(loop, 5);
+    }
+    co_return Result<void>();
+  };
+  auto pause = [](UvLoop& loop, int64_t ms) -> Task<Result<void>> {
+    co_await sleep_for(loop, ms);
+    co_return Result<void>();
+  };
+  agent.good(pause(agent.loop(), 500));
+  // The loop turns while dockerd goes and comes, as the agent's does.
+  agent.good(turn(agent.loop(), std::async(std::launch::async, [] {
+                    (void)daemon().command("stop");
+                    (void)daemon().command("start");
+                  })));
+  auto running = [](DockerDriver& driver, UvLoop& loop) -> Task<Result<size_t>> {
+    for (int i = 0; i < 400; ++i) {
+      auto found = co_await driver.list();
+      size_t count = 0;
+      if (found) {
+        for (const auto& one : *found) count += one.running;
+      }
+      if (count == 2) co_return count;
+      co_await sleep_for(loop, 50);
+    }
+    co_return size_t{0};
+  };
+  EXPECT_EQ(agent.good(running(agent.driver(), agent.loop())), 2u);
+  EXPECT(!exits[0].has_value());
+  EXPECT(!exits[1].has_value());
+  REQUIRE(exits[2].has_value());
+  EXPECT((*exits[2])->success());
+  agent.good(pause(agent.loop(), 500));
+  agent.good(agent.driver().stop(a, "SIGKILL", 5'000));
+  agent.good(agent.driver().stop(b, "SIGKILL", 5'000));
+  agent.good(pause(agent.loop(), 500));
+  REQUIRE(exits[0].has_value());
+  EXPECT_EQ((*exits[0])->exit_code, 137);
+  // Two stretches of lines from 1 on, nothing lost or doubled in either.
+  std::string out = content(lines.log_folder, "probe.stdout");
+  size_t second = out.find("line 00000001\n", 1);
+  REQUIRE(second != std::string::npos);
+  for (std::string part : {out.substr(0, second), out.substr(second)}) {
+    if (size_t end = part.find("ending\n"); end != std::string::npos) part.erase(end);
+    EXPECT_EQ(difference(part, static_cast<int>(part.size() / 14)), "");
+    EXPECT(part.size() > 140u);
+  }
+  for (const TaskHandle& handle : {a, b, c}) agent.good(agent.driver().remove(handle));
 }
 
 }  // namespace
