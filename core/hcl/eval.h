@@ -109,6 +109,9 @@ class Evaluator {
 
   [[nodiscard]] Budget& budget() { return budget_; }
 
+  /// How many arms of conditionals failed and were not taken, which is no error.
+  [[nodiscard]] uint64_t forgiven_arms() const { return forgiven_arms_; }
+
  private:
   Result<Value> dispatch(const Expr& expr, const Scope& scope);
   Result<Value> evaluate_variable(const Expr& expr, const Scope& scope);
@@ -138,10 +141,7 @@ class Evaluator {
   const EvalOptions options_;
   Budget budget_;
   const Value* splat_item_ = nullptr;
+  uint64_t forgiven_arms_ = 0;
 };
-
-/// The type that both values can become, for the two arms of a conditional; an error if there is
-/// none.
-Result<Type> unify(const Type& a, const Type& b);
 
 }  // namespace sluice::hcl

@@ -113,21 +113,25 @@ size_t identifier_length(std::string_view text) {
 
 // Digits, then a fraction and an exponent where they are complete: "1.foo" is 1 and a dot.
 size_t number_length(std::string_view text) {
-  size_t i = 0;
   auto digits = [&](size_t from) {
     while (from < text.size() && is_digit(text[from])) ++from;
     return from;
   };
-  i = digits(0);
-  if (i == 0) return 0;
-  if (i + 1 < text.size() && text[i] == '.' && is_digit(text[i + 1])) i = digits(i + 1);
-  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
-    size_t exponent = i + 1;
-    if (exponent < text.size() && (text[exponent] == '+' || text[exponent] == '-')) ++exponent;
-    size_t end = digits(exponent);
-    if (end > exponent) i = end;
+  auto exponent = [&](size_t from) {
+    if (from >= text.size() || (text[from] != 'e' && text[from] != 'E')) return from;
+    size_t first = from + 1;
+    if (first < text.size() && (text[first] == '+' || text[first] == '-')) ++first;
+    size_t end = digits(first);
+    return end > first ? end : from;
+  };
+  size_t whole = digits(0);
+  if (whole == 0) return 0;
+  if (whole < text.size() && text[whole] == '.') {
+    size_t fraction = digits(whole + 1);
+    size_t end = exponent(fraction);
+    if (end > whole + 1) return end;
   }
-  return i;
+  return exponent(whole);
 }
 
 // "<<NAME" or "<<-NAME" and the line's end.

@@ -1,105 +1,362 @@
 #include "core/hcl/number.h"
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 
 #include "core/check.h"
+#include "core/hcl/natural.h"
 
 namespace sluice::hcl {
 
-Number Number::from_double(double value) {
-  Number number;
-  // Whole and small enough to be exact both ways.
-  if (value == std::trunc(value) && std::fabs(value) < 0x1p63) {
-    number.whole_ = static_cast<int64_t>(value);
-    return number;
+// (-1)^negative * mantissa * 2^exponent. Zero has no Big that is kept.
+struct Number::Big {
+  bool negative = false;
+  Natural mantissa;
+  int64_t exponent = 0;
+};
+
+namespace {
+
+uint64_t magnitude(int64_t value) {
+  return value < 0 ? ~static_cast<uint64_t>(value) + 1 : static_cast<uint64_t>(value);
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+}  // namespace
+
+Number::Big Number::widen(const Number& number) {
+  if (number.big_) return *number.big_;
+  return {number.whole_ < 0, Natural(magnitude(number.whole_)), 0};
+}
+
+// To that many bits, half to even; then in the smallest form.
+std::optional<Number> Number::round(Big big, uint16_t precision) {
+  Number out;
+  out.precision_ = precision;
+  if (big.mantissa.is_zero()) return out;
+  size_t length = big.mantissa.bit_length();
+  if (length > precision) {
+    size_t drop = length - precision;
+    bool half = big.mantissa.bit(drop - 1);
+    bool more = big.mantissa.trailing_zeros() < drop - 1;
+    Natural kept = big.mantissa >> drop;
+    if (half && (more || kept.is_odd())) kept = kept + Natural(1);
+    big.mantissa = std::move(kept);
+    big.exponent += static_cast<int64_t>(drop);
   }
-  number.is_whole_ = false;
-  number.real_ = value;
-  return number;
+  size_t zeros = big.mantissa.trailing_zeros();
+  big.mantissa = big.mantissa >> zeros;
+  big.exponent += static_cast<int64_t>(zeros);
+  int64_t top = big.exponent + static_cast<int64_t>(big.mantissa.bit_length());
+  if (top > kMaxExponent || top < -kMaxExponent) return std::nullopt;
+  bool fits = big.exponent >= 0 && top <= 63;
+  if (fits) {
+    auto value = static_cast<int64_t>(big.mantissa.low_bits() << big.exponent);
+    out.whole_ = big.negative ? -value : value;
+    return out;
+  }
+  bool lowest = big.negative && big.exponent == 63 && big.mantissa == Natural(1);
+  if (lowest) {
+    out.whole_ = INT64_MIN;
+    return out;
+  }
+  out.big_ = std::make_shared<const Big>(std::move(big));
+  return out;
+}
+
+Number Number::from_double(double value) {
+  CHECK(std::isfinite(value));
+  int exponent = 0;
+  double fraction = std::frexp(std::fabs(value), &exponent);
+  constexpr int kBits = 53;
+  auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, kBits));
+  std::optional<Number> number =
+      round({value < 0, Natural(mantissa), exponent - kBits}, kDoublePrecision);
+  CHECK(number);
+  return *number;
 }
 
 std::optional<Number> Number::parse(std::string_view text) {
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
-  std::string_view digits = text;
-  if (!digits.empty() && digits[0] == '-') digits.remove_prefix(1);
-  if (digits.empty() || digits[0] < '0' || digits[0] > '9') return std::nullopt;
-  int64_t whole = 0;
-  const char* end = text.data() + text.size();
-  auto as_whole = std::from_chars(text.data(), end, whole);
-  if (as_whole.ec == std::errc() && as_whole.ptr == end) return Number(whole);
-  double real = 0;
-  auto as_real = std::from_chars(text.data(), end, real);
-  if (as_real.ec != std::errc() || as_real.ptr != end || !std::isfinite(real)) return std::nullopt;
-  return from_double(real);
+  Big big;
+  if (text.starts_with('-') || text.starts_with('+')) {
+    big.negative = text[0] == '-';
+    text.remove_prefix(1);
+  }
+  std::string digits;
+  int64_t scale = 0;  // the value is digits * 10^scale
+  size_t i = 0;
+  while (i < text.size() && is_digit(text[i])) digits += text[i++];
+  if (i < text.size() && text[i] == '.') {
+    ++i;
+    for (; i < text.size() && is_digit(text[i]); --scale) digits += text[i++];
+  }
+  if (digits.empty() || digits.size() > kMaxDigits) return std::nullopt;
+  if (i < text.size() && (text[i] == 'e' || text[i] == 'E')) {
+    ++i;
+    if (i < text.size() && text[i] == '+') ++i;
+    int64_t exponent = 0;
+    auto end = std::from_chars(text.data() + i, text.data() + text.size(), exponent);
+    if (end.ec != std::errc() || end.ptr == text.data() + i) return std::nullopt;
+    i = static_cast<size_t>(end.ptr - text.data());
+    if (exponent > kMaxExponent || exponent < -kMaxExponent) return std::nullopt;
+    scale += exponent;
+  }
+  if (i != text.size()) return std::nullopt;
+  big.mantissa = Natural::from_decimal(digits);
+  big.exponent = scale;
+  if (scale >= 0) {
+    big.mantissa = big.mantissa * Natural::power(5, static_cast<uint32_t>(scale));
+  } else {
+    Natural divisor = Natural::power(5, static_cast<uint32_t>(-scale));
+    // Enough bits for the quotient, and one more that tells whether anything remains.
+    size_t shift = kTextPrecision + 2 + divisor.bit_length();
+    Natural::Division division = divide(big.mantissa << shift, divisor);
+    big.mantissa = division.quotient << 1;
+    if (!division.remainder.is_zero()) big.mantissa = big.mantissa + Natural(1);
+    big.exponent = scale - static_cast<int64_t>(shift) - 1;
+  }
+  return round(std::move(big), kTextPrecision);
 }
 
 int64_t Number::to_int64() const {
-  CHECK(is_whole_);
+  CHECK(!big_);
   return whole_;
 }
 
-double Number::to_double() const {
-  return is_whole_ ? static_cast<double>(whole_) : real_;
+bool Number::is_whole() const {
+  return !big_ || big_->exponent >= 0;
 }
 
-std::string Number::text() const {
-  char out[400];
-  auto end = is_whole_ ? std::to_chars(out, out + sizeof out, whole_)
-                       : std::to_chars(out, out + sizeof out, real_, std::chars_format::fixed);
-  CHECK(end.ec == std::errc());
-  return {out, end.ptr};
+double Number::to_double() const {
+  if (!big_) return static_cast<double>(whole_);
+  // 62 bits and one that tells of the rest, so that the conversion rounds once and rightly.
+  constexpr size_t kKept = 62;
+  Natural mantissa = big_->mantissa;
+  int64_t exponent = big_->exponent;
+  size_t length = mantissa.bit_length();
+  uint64_t bits = 0;
+  if (length > kKept) {
+    size_t drop = length - kKept;
+    bits = (mantissa >> drop).low_bits() << 1;
+    if (mantissa.trailing_zeros() < drop) bits |= 1;
+    exponent += static_cast<int64_t>(drop) - 1;
+  } else {
+    bits = mantissa.low_bits();
+  }
+  double value = std::ldexp(static_cast<double>(bits), static_cast<int>(exponent));
+  return big_->negative ? -value : value;
 }
 
 int Number::sign() const {
-  return compare(*this, Number(0));
+  if (big_) return big_->negative ? -1 : 1;
+  return (whole_ > 0) - (whole_ < 0);
 }
 
-Number operator+(const Number& a, const Number& b) {
-  int64_t sum;
-  if (a.is_whole_ && b.is_whole_ && !__builtin_add_overflow(a.whole_, b.whole_, &sum)) return sum;
-  return Number::from_double(a.to_double() + b.to_double());
-}
+namespace {
 
-Number operator-(const Number& a, const Number& b) {
-  int64_t difference;
-  if (a.is_whole_ && b.is_whole_ && !__builtin_sub_overflow(a.whole_, b.whole_, &difference)) {
-    return difference;
+// A decimal fraction: digits, with `point` of them before the point (it may lie outside).
+struct Decimal {
+  std::string digits;
+  int64_t point = 0;
+};
+
+Decimal to_decimal(const Natural& mantissa, int64_t exponent) {
+  Decimal out;
+  if (exponent >= 0) {
+    out.digits = (mantissa << static_cast<size_t>(exponent)).decimal();
+    out.point = static_cast<int64_t>(out.digits.size());
+    return out;
   }
-  return Number::from_double(a.to_double() - b.to_double());
+  // m / 2^n = m * 5^n / 10^n
+  out.digits = (mantissa * Natural::power(5, static_cast<uint32_t>(-exponent))).decimal();
+  out.point = static_cast<int64_t>(out.digits.size()) + exponent;
+  return out;
 }
 
-Number operator*(const Number& a, const Number& b) {
-  int64_t product;
-  if (a.is_whole_ && b.is_whole_ && !__builtin_mul_overflow(a.whole_, b.whole_, &product)) {
-    return product;
+// The digit with weight 10^-(index+1) relative to `point`.
+char digit_at(const Decimal& decimal, int64_t point, int64_t index) {
+  int64_t at = index - (point - decimal.point);
+  if (at < 0 || at >= static_cast<int64_t>(decimal.digits.size())) return '0';
+  return decimal.digits[static_cast<size_t>(at)];
+}
+
+void round_up(Decimal& decimal, size_t keep) {
+  decimal.digits.resize(keep);
+  while (!decimal.digits.empty() && decimal.digits.back() == '9') decimal.digits.pop_back();
+  if (decimal.digits.empty()) {
+    decimal.digits = "1";
+    ++decimal.point;
+    return;
   }
-  return Number::from_double(a.to_double() * b.to_double());
+  ++decimal.digits.back();
 }
 
-Number operator/(const Number& a, const Number& b) {
+bool rounds_up(const Decimal& decimal, size_t keep) {
+  if (keep >= decimal.digits.size()) return false;
+  bool exactly_half = decimal.digits[keep] == '5' && keep + 1 == decimal.digits.size();
+  if (exactly_half) return keep > 0 && (decimal.digits[keep - 1] - '0') % 2 == 1;
+  return decimal.digits[keep] >= '5';
+}
+
+// Cut to the fewest digits that lie between the two neighbours' midpoints; a midpoint itself counts
+// if rounding half to even would come back here.
+void shorten(Decimal& value, const Decimal& lower, const Decimal& upper, bool inclusive) {
+  int64_t point = std::max({value.point, lower.point, upper.point});
+  int64_t leading = point - value.point;
+  for (size_t i = 0; i < value.digits.size(); ++i) {
+    int64_t at = leading + static_cast<int64_t>(i);
+    char middle = value.digits[i];
+    char low = digit_at(lower, point, at);
+    char high = digit_at(upper, point, at);
+    auto past = [&](const Decimal& d) {
+      int64_t next = at + 1 - (point - d.point);
+      return next < static_cast<int64_t>(d.digits.size());
+    };
+    bool may_round_down = low != middle || (inclusive && !past(lower));
+    bool may_round_up = middle != high && (inclusive || middle + 1 < high || past(upper));
+    if (may_round_down && may_round_up) {
+      if (rounds_up(value, i + 1)) {
+        round_up(value, i + 1);
+      } else {
+        value.digits.resize(i + 1);
+      }
+      return;
+    }
+    if (may_round_down) {
+      value.digits.resize(i + 1);
+      return;
+    }
+    if (may_round_up) {
+      round_up(value, i + 1);
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::string Number::text() const {
+  if (!big_) return std::to_string(whole_);
+  size_t length = big_->mantissa.bit_length();
+  // At its full precision, and two bits more for the midpoints to the neighbours.
+  size_t shift = precision_ > length ? precision_ - length : 0;
+  Natural full = big_->mantissa << shift;
+  int64_t exponent = big_->exponent - static_cast<int64_t>(shift);
+  Decimal value = to_decimal(full, exponent);
+  Natural twice = full << 1;
+  // Below a power of two the neighbour is twice as near.
+  bool power = big_->mantissa == Natural(1);
+  Decimal lower = power ? to_decimal((full << 2) - Natural(1), exponent - 2)
+                        : to_decimal(twice - Natural(1), exponent - 1);
+  Decimal upper = to_decimal(twice + Natural(1), exponent - 1);
+  bool inclusive = !full.is_odd();
+  while (value.digits.size() > 1 && value.digits.back() == '0') value.digits.pop_back();
+  shorten(value, lower, upper, inclusive);
+
+  std::string out = big_->negative ? "-" : "";
+  int64_t digits = static_cast<int64_t>(value.digits.size());
+  for (int64_t i = 0; i < value.point; ++i) {
+    out += i < digits ? value.digits[static_cast<size_t>(i)] : '0';
+  }
+  if (value.point <= 0) out += '0';
+  if (digits > value.point) {
+    out += '.';
+    out.append(static_cast<size_t>(std::max<int64_t>(0, -value.point)), '0');
+    out += value.digits.substr(static_cast<size_t>(std::max<int64_t>(0, value.point)));
+  }
+  return out;
+}
+
+// ---- arithmetic ----
+
+std::optional<Number> Number::sum(const Number& a, const Number& b, bool negate_b) {
+  Big x = widen(a);
+  Big y = widen(b);
+  if (negate_b) y.negative = !y.negative;
+  int64_t exponent = std::min(x.exponent, y.exponent);
+  x.mantissa = x.mantissa << static_cast<size_t>(x.exponent - exponent);
+  y.mantissa = y.mantissa << static_cast<size_t>(y.exponent - exponent);
+  Big out{.exponent = exponent};
+  if (x.negative == y.negative) {
+    out.mantissa = x.mantissa + y.mantissa;
+    out.negative = x.negative;
+  } else {
+    bool x_larger = compare(x.mantissa, y.mantissa) >= 0;
+    out.mantissa = x_larger ? x.mantissa - y.mantissa : y.mantissa - x.mantissa;
+    out.negative = x_larger ? x.negative : y.negative;
+  }
+  return round(std::move(out), std::max(a.precision_, b.precision_));
+}
+
+std::optional<Number> add(const Number& a, const Number& b) {
+  return Number::sum(a, b, false);
+}
+std::optional<Number> subtract(const Number& a, const Number& b) {
+  return Number::sum(a, b, true);
+}
+
+std::optional<Number> multiply(const Number& a, const Number& b) {
+  Number::Big x = Number::widen(a);
+  Number::Big y = Number::widen(b);
+  return Number::round({x.negative != y.negative, x.mantissa * y.mantissa, x.exponent + y.exponent},
+                       std::max(a.precision_, b.precision_));
+}
+
+std::optional<Number> divide(const Number& a, const Number& b) {
   CHECK(b.sign() != 0);
-  if (a.is_whole_ && b.is_whole_ && b.whole_ != -1 && a.whole_ % b.whole_ == 0) {
-    return a.whole_ / b.whole_;
-  }
-  return Number::from_double(a.to_double() / b.to_double());
+  Number::Big x = Number::widen(a);
+  Number::Big y = Number::widen(b);
+  uint16_t precision = std::max(a.precision_, b.precision_);
+  size_t shift = precision + 2 + y.mantissa.bit_length();
+  Natural::Division division = divide(x.mantissa << shift, y.mantissa);
+  Natural mantissa = division.quotient << 1;
+  if (!division.remainder.is_zero()) mantissa = mantissa + Natural(1);
+  return Number::round({x.negative != y.negative, std::move(mantissa),
+                        x.exponent - y.exponent - static_cast<int64_t>(shift) - 1},
+                       precision);
 }
 
-Number remainder(const Number& a, const Number& b) {
+Number truncate(const Number& a) {
+  if (a.is_whole()) return a;
+  Number::Big big = *a.big_;
+  big.mantissa = big.mantissa >> static_cast<size_t>(-big.exponent);
+  big.exponent = 0;
+  std::optional<Number> out = Number::round(std::move(big), a.precision_);
+  CHECK(out);
+  return *out;
+}
+
+std::optional<Number> remainder(const Number& a, const Number& b) {
   CHECK(b.sign() != 0);
-  if (a.is_whole_ && b.is_whole_) return b.whole_ == -1 ? Number(0) : Number(a.whole_ % b.whole_);
-  return Number::from_double(std::fmod(a.to_double(), b.to_double()));
+  std::optional<Number> quotient = divide(a, b);
+  if (!quotient) return std::nullopt;
+  std::optional<Number> back = multiply(truncate(*quotient), b);
+  if (!back) return std::nullopt;
+  return subtract(a, *back);
 }
 
-Number operator-(const Number& a) {
-  return Number(0) - a;
+Number negate(const Number& a) {
+  Number::Big big = Number::widen(a);
+  big.negative = !big.negative;
+  std::optional<Number> out = Number::round(std::move(big), a.precision_);
+  CHECK(out);
+  return *out;
 }
 
 int compare(const Number& a, const Number& b) {
-  if (a.is_whole_ && b.is_whole_) return (a.whole_ > b.whole_) - (a.whole_ < b.whole_);
-  double x = a.to_double();
-  double y = b.to_double();
-  return (x > y) - (x < y);
+  if (a.is_int64() && b.is_int64()) return (a.whole_ > b.whole_) - (a.whole_ < b.whole_);
+  int sign = a.sign();
+  if (sign != b.sign()) return sign < b.sign() ? -1 : 1;
+  Number::Big x = Number::widen(a);
+  Number::Big y = Number::widen(b);
+  int64_t exponent = std::min(x.exponent, y.exponent);
+  return sign * compare(x.mantissa << static_cast<size_t>(x.exponent - exponent),
+                        y.mantissa << static_cast<size_t>(y.exponent - exponent));
 }
 
 }  // namespace sluice::hcl

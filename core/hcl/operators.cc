@@ -31,7 +31,7 @@ Result<Value> Evaluator::evaluate_unary(const Expr& expr, const Scope& scope) {
   Result<Value> converted =
       operand(*expr.children[0], *value, negates ? Type::number() : Type::boolean());
   if (!converted) return converted;
-  if (negates) return Value::number(-converted->as_number());
+  if (negates) return Value::number(negate(converted->as_number()));
   return Value::boolean(!converted->as_bool());
 }
 
@@ -39,28 +39,30 @@ Result<Value> Evaluator::evaluate_arithmetic(const Expr& expr, const Value& left
                                              const Value& right) {
   const Number& a = left.as_number();
   const Number& b = right.as_number();
+  std::optional<Number> result;
   switch (expr.op) {
     case Op::kLess: return Value::boolean(compare(a, b) < 0);
     case Op::kLessEqual: return Value::boolean(compare(a, b) <= 0);
     case Op::kGreater: return Value::boolean(compare(a, b) > 0);
     case Op::kGreaterEqual: return Value::boolean(compare(a, b) >= 0);
-    case Op::kAdd: return Value::number(a + b);
-    case Op::kSubtract: return Value::number(a - b);
-    case Op::kMultiply: return Value::number(a * b);
+    case Op::kAdd: result = add(a, b); break;
+    case Op::kSubtract: result = subtract(a, b); break;
+    case Op::kMultiply: result = multiply(a, b); break;
     case Op::kDivide:
     case Op::kRemainder:
       if (b.sign() == 0) return fail_at(expr.children[1]->span, "division by zero");
-      return Value::number(expr.op == Op::kDivide ? a / b : remainder(a, b));
+      result = expr.op == Op::kDivide ? divide(a, b) : remainder(a, b);
+      break;
     case Op::kNone:
     case Op::kOr:
     case Op::kAnd:
     case Op::kEqual:
     case Op::kNotEqual:
     case Op::kNegate:
-    case Op::kNot: break;
+    case Op::kNot: CHECK(false);
   }
-  CHECK(false);
-  return Value();
+  if (!result) return fail_at(expr.span, "the number that this makes is too large or too small");
+  return Value::number(*result);
 }
 
 Result<Value> Evaluator::evaluate_binary(const Expr& expr, const Scope& scope) {
@@ -97,8 +99,22 @@ Result<Value> Evaluator::evaluate_conditional(const Expr& expr, const Scope& sco
   condition = operand(*expr.children[0], *condition, Type::boolean());
   if (!condition) return condition;
   Result<Value>& taken = arms[condition->as_bool() ? 0 : 1];
-  if (!arms[0] || !arms[1]) return std::move(taken);
-  Result<Type> type = unify(arms[0]->type(), arms[1]->type());
+  if (!arms[0] || !arms[1]) {
+    ++forgiven_arms_;
+    return std::move(taken);
+  }
+  // A bare null takes the other's type, whatever that is.
+  auto bare_null = [](const Value& value) {
+    return value.is_null() && value.kind() == Type::Kind::kDynamic;
+  };
+  std::optional<Type> type;
+  if (bare_null(*arms[0])) {
+    type = arms[1]->type();
+  } else if (bare_null(*arms[1])) {
+    type = arms[0]->type();
+  } else {
+    type = unify({arms[0]->type(), arms[1]->type()}, Strictness::kUnsafe);
+  }
   if (!type) {
     return fail_at(expr.children[1]->span,
                    "the two values of a conditional must be of one type, they are {} and {}",
@@ -232,18 +248,6 @@ Result<Value> Evaluator::evaluate_for(const Expr& expr, const Scope& scope) {
   Value object = Value::object(std::move(state.members));
   CHECK(object.size() == made);
   return object;
-}
-
-Result<Type> unify(const Type& a, const Type& b) {
-  if (a == b || b.kind() == Type::Kind::kDynamic) return a;
-  if (a.kind() == Type::Kind::kDynamic) return b;
-  bool strings = a.is_primitive() && b.is_primitive() &&
-                 (a.kind() == Type::Kind::kString || b.kind() == Type::Kind::kString);
-  if (strings) return Type::string();
-  bool bare = (a.kind() == Type::Kind::kTuple && b.kind() == Type::Kind::kTuple) ||
-              (a.kind() == Type::Kind::kObject && b.kind() == Type::Kind::kObject);
-  if (bare) return Type::dynamic();
-  return fail(Code::kInvalid, "no common type");
 }
 
 }  // namespace sluice::hcl

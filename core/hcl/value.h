@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -148,6 +149,15 @@ bool sorts_before(const Value& a, const Value& b);
 /// the kinds of sequences and of mappings, element by element. The message says what stands in the
 /// way, and in which element.
 Result<Value> convert(const Value& value, const Type& type);
+
+/// kSafe: only what no value of the type fails. kUnsafe: what some values may, as strings as
+/// numbers do.
+enum class Strictness : uint8_t { kSafe, kUnsafe };
+
+bool can_convert(const Type& from, const Type& to, Strictness strictness);
+
+/// The most general type that all of these can become; nullopt if there is none, or none are given.
+std::optional<Type> unify(const std::vector<Type>& types, Strictness strictness);
 
 /// "a string is required" and the like, for a value that `type` was wanted of.
 std::string required_type(const Type& type);
