@@ -1,4 +1,4 @@
-"""The same question to our HCL and to the reference implementation, and expressions to ask about."""
+"""The same question to our HCL and to the reference implementation, and expressions to ask."""
 
 import fcntl
 import json
@@ -59,9 +59,9 @@ def plain(value):
 def differs(ours, theirs):
     """What is different, or None. Error texts are our own; that there is one must be the same.
 
-    Left out: an arm of a conditional that fails and is not taken (the reference sometimes knows the
-    type that it would have had, and holds the other arm to it), infinities (1/0 is an error here), and
-    where the reference itself gives up."""
+    Left out: an arm of a conditional that fails and is not taken (the reference sometimes knows
+    the type that it would have had, and holds the other arm to it), infinities (1/0 is an error
+    here), and where the reference itself gives up."""
     if ours.get("forgiven") != "0" and "forgiven" in ours:
         return None
     if "panic:" in theirs.get("error", ""):
@@ -86,8 +86,8 @@ class Generator:
     """Random expressions, of the same seed always the same."""
 
     NAMES = ["a", "b", "k", "v", "x", "y-z", "é"]
-    STRINGS = ["", "a", "b c", "true", "false", "1", "-2.5", "é€", "a,b", "  pad ", "$", "%", "x\\ny",
-               "\\t", "\\\"q\\\"", "$${n}", "%%{n}", "\\u00e9", "0", "10", "A", "null"]
+    STRINGS = ["", "a", "b c", "true", "false", "1", "-2.5", "é€", "a,b", "  pad ", "$", "%",
+               "x\\ny", "\\t", "\\\"q\\\"", "$${n}", "%%{n}", "\\u00e9", "0", "10", "A", "null"]
     NUMBERS = ["0", "1", "2", "3", "7", "10", "0.1", "0.2", "1.5", "1e3", "2.50", "1e-2",
                "9007199254740993", "123456789012345678901234567890", "0.000001", "3.0"]
     OPERATORS = ["+", "-", "*", "/", "%", "==", "!=", "<", "<=", ">", ">=", "&&", "||"]
@@ -156,20 +156,22 @@ class Generator:
     def step(self, depth):
         base = "(%s)" % self.any(depth - 1) if self.r.random() < 0.3 else self.collection(depth)
         for _ in range(self.r.randint(1, 2)):
-            base += self.pick(".a", ".k", "[0]", "[1]", '["a"]', '["1"]', ".0", "[*]", ".*", "[*].a",
-                              ".*.k", "[-1]", "[\"b\"]", "[0.5]")
+            base += self.pick(".a", ".k", "[0]", "[1]", '["a"]', '["1"]', ".0", "[*]", ".*",
+                              "[*].a", ".*.k", "[-1]", "[\"b\"]", "[0.5]")
         return base
 
     def conditional(self, depth):
-        return "(%s ? %s : %s)" % (self.boolean(depth - 1), self.any(depth - 1), self.any(depth - 1))
+        return "(%s ? %s : %s)" % (self.boolean(depth - 1), self.any(depth - 1),
+                                   self.any(depth - 1))
 
     def operation(self, depth):
         return "(%s %s %s)" % (self.any(depth - 1), self.r.choice(self.OPERATORS),
                                self.any(depth - 1))
 
     def heredoc(self, depth):
-        lines = [" " * self.r.randint(0, 4) + self.pick("x", "y z", "", "${%s}" % self.any(depth - 1),
-                                                        "%{ if true ~}", "%{ endif }", "\\n")
+        lines = [" " * self.r.randint(0, 4) +
+                 self.pick("x", "y z", "", "${%s}" % self.any(depth - 1), "%{ if true ~}",
+                           "%{ endif }", "\\n")
                  for _ in range(self.r.randint(0, 4))]
         return "(<<%sEOT\n%s  EOT\n)" % (self.pick("", "-"), "".join(line + "\n" for line in lines))
 
