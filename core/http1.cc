@@ -138,6 +138,7 @@ void note(const Header& header, Seen& seen, Head& head) {
       ++seen.codings;
       seen.coding = header.value;
       break;
+    case Name::kTraceId: head.has_trace = true; break;
     case Name::kUpgrade: seen.upgrade_header = !header.value.empty(); break;
     case Name::kExpect:
       if (iequals(header.value, "100-continue")) {
@@ -328,7 +329,7 @@ void clear(Head& head) {
   head.status = 0;
   head.minor_version = 1;
   head.keep_alive = head.upgrade = head.expect_continue = head.connection_names = head.has_host =
-      false;
+      head.has_trace = false;
   head.framing = Framing::kNone;
   head.content_length = 0;
   head.header_count = 0;

@@ -111,6 +111,7 @@ struct Head {
   bool expect_continue;
   bool connection_names;  // Connection names other headers (beyond close, keep-alive, upgrade)
   bool has_host;
+  bool has_trace;  // a header Trace
   Framing framing;
   uint64_t
       content_length;  // of kLength; of a response to HEAD or a 304 what the header says, else 0

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 
 #include "core/check.h"
 
@@ -24,6 +25,12 @@ void close_handle(Handle* handle) {
 }
 
 }  // namespace
+
+int64_t steady_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
 
 struct Reactor::Handles {
   uv_loop_t loop;

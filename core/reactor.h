@@ -26,6 +26,9 @@ struct uv_loop_s;
 
 namespace sluice {
 
+/// Monotonic, now: for durations that a turn's time is too coarse for.
+int64_t steady_ns();
+
 /// Readiness of a socket in the epoll set.
 class EventHandler {
  public:

@@ -164,7 +164,7 @@ class AccessBuffer::Out {
 
   void add(std::string_view text) {
     const size_t size = std::min(text.size(), static_cast<size_t>(end_ - at_));
-    std::memcpy(at_, text.data(), size);
+    if (size > 0) std::memcpy(at_, text.data(), size);
     at_ += size;
   }
   void add_number(uint64_t value, unsigned width = 0) {

@@ -7,7 +7,7 @@
 namespace sluice::proxy {
 
 Forward::~Forward() {
-  CHECK(upstream_ == nullptr && endpoint_ == nullptr);
+  CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr);
 }
 
 void Forward::feed(const Event& event) {
@@ -27,8 +27,18 @@ void Forward::on_request_head(const http1::Head& head, bool end) {
   response_bytes_ = 0;
   status_ = 0;
   head_ = &head;
+  record_ = worker_.access().open(&head, client_.facts().tls);
   feed({.kind = EventKind::kRequestHead, .end = end});
   head_ = nullptr;
+}
+
+void Forward::before_move() {
+  worker_.access().keep(record_);
+}
+
+void Forward::on_client_gone() {
+  if (exchange_.response == ResponseState::kNone) status_ = 499;
+  feed({.kind = EventKind::kClientGone});
 }
 
 void Forward::on_upstream_failed(uint16_t status) {
@@ -73,7 +83,8 @@ void Forward::run(const Actions& actions) {
       case Action::kEndResponse: client_.end_body(upstream_->trailers()); break;
       case Action::kAnswer:
         status_ = actions.status;
-        client_.answer(actions.status);
+        response_bytes_ = client_.answer({actions.status, location_});
+        location_ = {};
         break;
       case Action::kAbortClient: client_.abort(); break;
       case Action::kReleaseUpstream: leave_upstream(true); break;
@@ -90,12 +101,14 @@ void Forward::connect() {
   const http1::Head& head = again ? client_.request_head() : *head_;
   const RouteDecision decision = worker_.route(client_, head, {tried_.data(), tried_count_});
   if (decision.endpoint == nullptr) {
+    location_ = decision.location;
     // Another try without another endpoint says what the last one said, not what routing says.
     feed({.kind = EventKind::kRefused, .code = again ? uint16_t{502} : decision.refuse});
     return;
   }
   if (tried_count_ < tried_.size()) tried_[tried_count_++] = decision.endpoint;
   endpoint_ = decision.endpoint;
+  if (record_ != nullptr) worker_.note_route(record_, &head, decision);
   const Worker::Opened opened = worker_.open_upstream(*endpoint_, *this);
   upstream_ = opened.stream;
   if (upstream_ == nullptr) {
@@ -150,16 +163,20 @@ void Forward::pump_response() {
 
 void Forward::tunnel() {
   Tunnel* tunnel = worker_.make_tunnel();
+  worker_.access().keep_without_pin(record_);
   const bool moved = tunnel != nullptr && client_.move_to(*tunnel) && upstream_->move_to(*tunnel);
   if (!moved) {
+    worker_.access().close(record_, client_.facts(), 502, 0);
+    record_ = nullptr;
     if (tunnel != nullptr) tunnel->close(true);
     client_.abort();
     leave_upstream(false);
     return;
   }
   upstream_ = nullptr;
-  tunnel->begin(*endpoint_);
+  tunnel->begin(*endpoint_, record_);
   endpoint_ = nullptr;
+  record_ = nullptr;
 }
 
 void Forward::leave_upstream(bool reusable) {
@@ -179,6 +196,8 @@ void Forward::leave_upstream(bool reusable) {
 }
 
 void Forward::finish() {
+  worker_.access().close(record_, client_.facts(), status_, response_bytes_);
+  record_ = nullptr;
   leave_upstream(false);
   client_.finish();
 }

@@ -14,6 +14,7 @@
 namespace sluice::proxy {
 
 class Endpoint;
+struct AccessRecord;
 class Worker;
 
 class Forward {
@@ -27,7 +28,9 @@ class Forward {
   void on_request_head(const http1::Head& head, bool end);
   void on_request_data() { feed({.kind = EventKind::kRequestData}); }
   void on_client_credit() { feed({.kind = EventKind::kClientCredit}); }
-  void on_client_gone() { feed({.kind = EventKind::kClientGone, .code = 499}); }
+  void on_client_gone();
+  /// The request's bytes are about to move.
+  void before_move();
   /// Bytes of the request were dropped: it cannot be sent again.
   void not_replayable() { exchange_.replayable = false; }
 
@@ -64,8 +67,10 @@ class Forward {
   const http1::Head* head_ = nullptr;  // of the event that is being worked on
   Exchange exchange_;
   std::array<const Endpoint*, Exchange::kMaxAttempts> tried_{};
+  std::string_view location_;  // of a redirect, while it is answered
+  AccessRecord* record_ = nullptr;
   uint64_t response_bytes_ = 0;
-  uint16_t status_ = 0;
+  uint16_t status_ = 0;  // answered
   uint8_t tried_count_ = 0;
   uint8_t depth_ = 0;
 };

@@ -122,6 +122,7 @@ BodyStream::Source Http1Client::pull() {
     if (source_.ended()) return Source::kEnded;
     if (source_.bad()) return Source::kBad;
     const uint64_t left = source_.reader().payload_left();
+    forward_.before_move();
     arm(worker_.options().timeouts.client_ms);
     Fill got = fill(left > BufferPool::kSmallBytes ? BufferPool::kLargeBytes - in_.size() : 1);
     if (got == Fill::kFull) {
@@ -171,39 +172,48 @@ void Http1Client::send_head(const http1::Head& head) {
   chunked_out_ = framing.chunked;
 }
 
-void Http1Client::write_answer(uint16_t status, bool with_body) {
-  char text[512];
-  HeadWriter writer(text, sizeof text);
-  const std::string_view reason = reason_of(status);
+uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
+  const size_t room = out_.make_room(answer.location.size() + 512);
+  HeadWriter writer(out_.room(), room);
+  const std::string_view reason = reason_of(answer.status);
+  const uint64_t body_size = reason.size() + 5;
   writer.add("HTTP/1.1 ");
-  writer.add_number(status);
+  writer.add_number(answer.status);
   writer.add(" ");
   writer.add(reason);
-  writer.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
+  writer.add("\r\n");
+  if (!answer.location.empty()) writer.header("Location", answer.location);
+  writer.add("Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
   writer.add("Content-Length: ");
-  writer.add_number(reason.size() + 5);
+  writer.add_number(body_size);
+  if (minor_version_ == 0 && keep_alive_) writer.add("\r\nConnection: keep-alive");
   writer.add(keep_alive_ ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
   if (with_body) {
-    writer.add_number(status);
+    writer.add_number(answer.status);
     writer.add(" ");
     writer.add(reason);
     writer.add("\n");
   }
-  CHECK(writer.ok());
   worker_.counters().answers += 1;
-  out_.append({text, writer.size()});
+  if (!writer.ok()) {
+    keep_alive_ = false;  // no memory for an answer: closing is one
+    return 0;
+  }
+  out_.commit(writer.size());
+  return with_body ? body_size : 0;
 }
 
-void Http1Client::answer(uint16_t status) {
+uint64_t Http1Client::answer(const Answer& answer) {
   if (!forward_.exchange().request_ended || worker_.draining()) keep_alive_ = false;
   chunked_out_ = false;
-  write_answer(status, !head_only_);
+  return write_answer(answer, !head_only_);
 }
 
 void Http1Client::refuse(uint16_t status) {
   keep_alive_ = false;
   chunked_out_ = false;
-  write_answer(status, true);
+  const uint64_t size = write_answer({status, {}}, true);
+  worker_.access().refused(facts_, status, size);
   state_ = State::kFlushing;
   flush();
 }

@@ -35,7 +35,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   void rewind() override;
   void send_interim(const http1::Head& head) override;
   void send_head(const http1::Head& head) override;
-  void answer(uint16_t status) override;
+  uint64_t answer(const Answer& answer) override;
   bool move_to(Tunnel& tunnel) override;
   void abort() override;
   void finish() override;
@@ -69,7 +69,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   void refuse(uint16_t status);
   void next_or_close();
   void linger();
-  void write_answer(uint16_t status, bool with_body);
+  uint64_t write_answer(const Answer& answer, bool with_body);
   void arm(int64_t delay_ms) { reactor_.timers().arm(*this, reactor_.now_ms() + delay_ms); }
 
   Worker& worker_;

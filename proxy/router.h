@@ -10,6 +10,7 @@
 
 #include "core/http1.h"
 #include "proxy/headers.h"
+#include "proxy/table_reader.h"
 
 namespace sluice::proxy {
 
@@ -36,6 +37,7 @@ struct RouteDecision {
   std::string_view host;               // "": the client's own
   std::string_view stripped_prefix;
   std::string_view location;  // of a redirect
+  std::string_view service;
 };
 
 class Router {
@@ -43,6 +45,8 @@ class Router {
   virtual ~Router() = default;
   virtual RouteDecision route(const RouteQuery& query) = 0;
   virtual RouteDecision route_stream(const StreamQuery& query) = 0;
+  /// Keeps what the last decision pointed to beyond the turn.
+  virtual TableReader::Pin pin() { return {}; }
 };
 
 }  // namespace sluice::proxy

@@ -53,7 +53,12 @@ class ClientStream : public BodyStream {
   virtual void send_interim(const http1::Head& head) = 0;
   virtual void send_head(const http1::Head& head) = 0;
   /// A whole answer of our own.
-  virtual void answer(uint16_t status) = 0;
+  struct Answer {
+    uint16_t status;
+    std::string_view location;  // "": none
+  };
+  /// Returns the body's size.
+  virtual uint64_t answer(const Answer& answer) = 0;
   /// Gives the connection and the bytes on their way to the tunnel; the stream is over then. False
   /// if it cannot be.
   virtual bool move_to(Tunnel& tunnel) = 0;

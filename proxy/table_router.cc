@@ -2,9 +2,11 @@
 
 #include <cstring>
 
+#include "core/log.h"
 #include "core/reactor.h"
 #include "proxy/headers.h"
 #include "proxy/host_path.h"
+#include "proxy/trace.h"
 
 namespace sluice::proxy {
 
@@ -103,11 +105,7 @@ uint64_t TableRouter::next_random() {
 RouteDecision TableRouter::route(const RouteQuery& query) {
   HostName host;
   if (!parse_host(query.head.authority, query.client.tls, host)) return {.refuse = 400};
-  const std::string_view whole = query.head.path;
-  const size_t mark = whole.find('?');
-  std::string_view path = whole.substr(0, mark);
-  const std::string_view query_part =
-      mark == std::string_view::npos ? std::string_view() : whole.substr(mark);
+  std::string_view path = query.head.path.substr(0, query.head.path.find('?'));
   bool changed = false;
   if (path == "*") {
     path = "/";  // OPTIONS *: the route of the host's root, and sent as it came
@@ -121,14 +119,32 @@ RouteDecision TableRouter::route(const RouteQuery& query) {
     }
     path = normal.path;
   }
+  const Found found = find(query, host, path, changed);
+  if (options_.log != nullptr && query.tried.empty()) [[unlikely]] {
+    if (query.head.has_trace && options_.log->enabled(LogLevel::kTrace)) {
+      const TracedRequest traced{query.head.find(http1::Name::kTraceId)->value,
+                                 query.head.authority, path};
+      trace_lookup(*options_.log, reader_.table(), host, traced, found.route, found.target);
+    }
+    if (found.route == nullptr) log_no_route(*options_.log, query.head.authority, query.head.path);
+  }
+  return found.decision;
+}
+
+TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& host,
+                                     std::string_view path, bool changed) {
+  const std::string_view whole = query.head.path;
+  const size_t mark = whole.find('?');
+  const std::string_view query_part =
+      mark == std::string_view::npos ? std::string_view() : whole.substr(mark);
   const PickInput input{next_random(), reactor_.now_ms(), query.tried};
   RouteCursor cursor(reader_.table(), host, path);
   while (const Route* route = cursor.next()) {
     const Pick picked = pick(*route, input);
     switch (picked.outcome) {
-      case PickOutcome::kNoneHealthy: return {.refuse = 503};
+      case PickOutcome::kNoneHealthy: return {{.refuse = 503}, route, nullptr};
       case PickOutcome::kAllFailed:
-        return {.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)};
+        return {{.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)}, route, nullptr};
       case PickOutcome::kPicked: break;
     }
     const Target& target = *picked.target;
@@ -137,12 +153,12 @@ RouteDecision TableRouter::route(const RouteQuery& query) {
       const std::string_view location =
           expand_redirect(query, target, path, query_part, out, send_room_.data());
       if (!out.ok() || leads_to_itself(query, location, whole)) continue;
-      if (!admitted(target.options(), query)) return {.refuse = 403};
-      return {.refuse = target.options().redirect_code, .location = location};
+      if (!admitted(target.options(), query)) return {{.refuse = 403}, route, &target};
+      return {{.refuse = target.options().redirect_code, .location = location}, route, &target};
     }
-    return decide(query, target, path, query_part, changed);
+    return {decide(query, target, path, query_part, changed), route, &target};
   }
-  return {.refuse = options_.no_route_status};
+  return {{.refuse = options_.no_route_status}, nullptr, nullptr};
 }
 
 RouteDecision TableRouter::route_stream(const StreamQuery& query) {
@@ -161,7 +177,7 @@ RouteDecision TableRouter::route_stream(const StreamQuery& query) {
     return {.refuse = 503};
   if (!address_admitted(picked.target->options(), query.peer)) return {.refuse = 403};
   picked.target->endpoint()->begin();
-  return {.endpoint = picked.target->endpoint()};
+  return {.endpoint = picked.target->endpoint(), .service = picked.target->service()};
 }
 
 RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,
@@ -171,6 +187,7 @@ RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,
   if (!admitted(options, query)) return {.refuse = 403};
   RouteDecision decision;
   decision.endpoint = target.endpoint();
+  decision.service = target.service();
   decision.path = query.head.path;
   const bool stripped = !options.strip.empty() && path.starts_with(options.strip);
   if (query.head.path != "*" && (changed || stripped || !options.prepend.empty())) {

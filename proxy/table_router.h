@@ -13,13 +13,15 @@
 #include "proxy/table_reader.h"
 
 namespace sluice {
+class Log;
 class Reactor;
-}
+}  // namespace sluice
 
 namespace sluice::proxy {
 
 struct RouterOptions {
   uint16_t no_route_status = 404;  // -proxy.noroutestatus
+  Log* log = nullptr;              // for traces and requests without a route
 };
 
 class TableRouter final : public Router {
@@ -30,8 +32,15 @@ class TableRouter final : public Router {
 
   RouteDecision route(const RouteQuery& query) override;
   RouteDecision route_stream(const StreamQuery& query) override;
+  TableReader::Pin pin() override { return reader_.pin(); }
 
  private:
+  struct Found {
+    RouteDecision decision;
+    const Route* route = nullptr;
+    const Target* target = nullptr;
+  };
+  Found find(const RouteQuery& query, const HostName& host, std::string_view path, bool changed);
   RouteDecision decide(const RouteQuery& query, const Target& target, std::string_view path,
                        std::string_view query_part, bool changed);
   uint64_t next_random();

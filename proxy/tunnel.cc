@@ -24,7 +24,9 @@ bool Tunnel::start(Socket client, const SocketAddress& peer, const ListenerInfo&
   if (!client_.channel.open(worker_.reactor(), std::move(client), client_)) return false;
   listener_ = &listener;
   peer_ = peer;
+  record_ = worker_.access().open(nullptr, listener.tls);
   if (connect_next()) return true;
+  log();
   client_.channel.reset(worker_.reactor());
   return false;
 }
@@ -35,6 +37,10 @@ bool Tunnel::connect_next() {
         worker_.route_stream({peer_, listener_->port, {}, {tried_.data(), tried_count_}});
     if (decision.endpoint == nullptr) return false;
     endpoint_ = decision.endpoint;
+    if (record_ != nullptr) {
+      worker_.note_route(record_, nullptr, decision);
+      worker_.access().keep_without_pin(record_);
+    }
     const bool known = tried_count_ == tried_.size();
     if (!known) tried_[tried_count_++] = endpoint_;
     const SocketAddress address = address_of(*endpoint_);
@@ -67,7 +73,9 @@ bool Tunnel::add(Way way, std::string_view bytes) {
   return direction(way).buffer.append(bytes);
 }
 
-void Tunnel::begin(const Endpoint& endpoint) {
+void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record) {
+  record_ = record;
+  status_ = 101;
   endpoint_ = &endpoint;
   state_ = State::kOpen;
   arm();
@@ -103,6 +111,7 @@ void Tunnel::on_connecting(EventHandler::Ready ready) {
     return;
   }
   state_ = State::kOpen;
+  status_ = 200;
   worker_.counters().upstream_connections += 1;
   arm();
   pump(kUp);
@@ -213,8 +222,21 @@ void Tunnel::on_timer() {
   close(true);
 }
 
+void Tunnel::log() {
+  if (record_ == nullptr) return;
+  char text[SocketAddress::kMaxText];
+  ClientFacts facts;
+  facts.peer =
+      client_.channel.is_open() && !peer_.valid() ? client_.channel.socket().peer_address() : peer_;
+  facts.ip = {text, facts.peer.write_ip(text)};
+  record_->upstream = endpoint_;
+  worker_.access().close(record_, facts, status_, down_.bytes);
+  record_ = nullptr;
+}
+
 void Tunnel::close(bool reset) {
   if (state_ == State::kClosed) return;
+  log();
   state_ = State::kClosed;
   Reactor& reactor = worker_.reactor();
   reactor.cancel_resume(*this);

@@ -21,6 +21,7 @@
 namespace sluice::proxy {
 
 class Endpoint;
+struct AccessRecord;
 class Worker;
 struct ListenerInfo;
 
@@ -38,7 +39,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   /// Bytes that go first in that direction.
   bool add(Way way, std::string_view bytes);
   /// `endpoint` has begin() behind it; the tunnel calls end().
-  void begin(const Endpoint& endpoint);
+  void begin(const Endpoint& endpoint, AccessRecord* record);
 
   void close(bool reset);
 
@@ -78,6 +79,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   void settle();
   void arm();
   void leave_endpoint();
+  void log();
 
   Worker& worker_;
   Side client_;
@@ -86,10 +88,12 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   Direction down_;
   const Endpoint* endpoint_ = nullptr;
   const ListenerInfo* listener_ = nullptr;
+  AccessRecord* record_ = nullptr;
   SocketAddress peer_;
   std::array<const Endpoint*, 3> tried_{};
   uint8_t tried_count_ = 0;
   State state_ = State::kConnecting;
+  uint16_t status_ = 502;  // for the access log: 200 once it was joined
 };
 
 }  // namespace sluice::proxy

@@ -16,6 +16,8 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
       upstreams_(options.max_upstreams),
       tunnels_(options.max_tunnels),
       pipes_(options.max_pipes, options.kept_pipes),
+      access_(reactor, options.access_format, options.access_writer,
+              size_t{options.max_clients} + options.max_tunnels),
       pool_(options.pooled_an_endpoint) {}
 
 Worker::~Worker() = default;
@@ -70,6 +72,7 @@ void Worker::drain() {
     client = next;
   }
   pool_.close_idle(true);
+  access_.flush();
 }
 
 void Worker::close_all() {
@@ -77,6 +80,7 @@ void Worker::close_all() {
   while (Http1Client* client = client_list_.front()) client->close();
   while (Tunnel* tunnel = tunnel_list_.front()) tunnel->close(true);
   pool_.close_idle(true);
+  access_.flush();
 }
 
 }  // namespace sluice::proxy

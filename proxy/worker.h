@@ -12,6 +12,7 @@
 #include "core/http1.h"
 #include "core/reactor.h"
 #include "core/slab.h"
+#include "proxy/access_record.h"
 #include "proxy/http1_client.h"
 #include "proxy/http1_upstream.h"
 #include "proxy/pool.h"
@@ -43,7 +44,9 @@ struct WorkerOptions {
   uint32_t max_pipes = 1024;
   uint32_t kept_pipes = 64;
   uint32_t pooled_an_endpoint = 1024;
-  std::string local_ip;  // for Forwarded: by=
+  std::string local_ip;                         // for Forwarded: by=
+  const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
+  LineWriter* access_writer = nullptr;
 };
 
 enum class ListenProtocol : uint8_t { kHttp, kTcp };
@@ -111,6 +114,10 @@ class Worker {
   /// For an upgraded connection; nullptr at the limit.
   Tunnel* make_tunnel();
   PipePool& pipes() { return pipes_; }
+  AccessRecorder& access() { return access_; }
+  void note_route(AccessRecord* record, const http1::Head* head, const RouteDecision& decision) {
+    access_.note_route(record, head, decision, router_.pin());
+  }
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
   /// Idle connections close now, others after their exchange.
@@ -130,6 +137,7 @@ class Worker {
   IntrusiveList<Http1Client, &Http1Client::all_node> client_list_;
   IntrusiveList<Tunnel, &Tunnel::all_node> tunnel_list_;
   PipePool pipes_;
+  AccessRecorder access_;
   Pool pool_;
   Counters counters_;
   http1::Head scratch_head_;
