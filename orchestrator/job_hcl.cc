@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "core/hcl/eval.h"
+#include "core/hcl/functions.h"
 #include "core/hcl/parser.h"
 #include "core/hcl/schema.h"
 #include "orchestrator/job_hcl_schema.h"
@@ -51,13 +52,29 @@ Result<const hcl::Block*> find_job(const hcl::File& file) {
 
 }  // namespace
 
+// A job in the API's own form, with or without {"Job": ...} around it.
+static Result<Json> parse_api_form(const std::string& file_name, const std::string& text) {
+  Result<Json> json = parse_json(text);
+  if (!json) return pass(json, "{}", file_name);
+  if (json->find("Job")) {
+    Json job = *json->find("Job");
+    json = std::move(job);
+  }
+  if (!json->is_object()) return fail(Code::kInvalid, "{}: an object is required", file_name);
+  return Json::object({{"Job", std::move(*json)}});
+}
+
 Result<Json> parse_job_hcl(std::string file_name, std::string text, const JobHclOptions& options) {
+  size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string::npos && text[first] == '{') return parse_api_form(file_name, text);
   Result<hcl::File> file = hcl::parse_file(std::move(file_name), std::move(text), options.limits);
   if (!file) return pass(file);
   Result<const hcl::Block*> job = find_job(*file);
   if (!job) return pass(job);
 
-  hcl::Evaluator evaluator({.keeps_unknown_references = true, .limits = options.limits});
+  hcl::Evaluator evaluator({.functions = &hcl::standard_functions(),
+                            .keeps_unknown_references = true,
+                            .limits = options.limits});
   hcl::Scope scope;
   Result<void> declared = declare_variables(*file, options, evaluator, scope);
   if (!declared) return pass(declared);

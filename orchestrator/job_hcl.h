@@ -32,7 +32,8 @@ struct JobHclOptions {
   hcl::HclLimits limits = {};
 };
 
-/// `{"Job": {...}}`. The error is a whole message: place, what was expected, the line, a caret.
+/// `{"Job": {...}}`. Text that starts with "{" is a job in the API's form already. The error is a
+/// whole message: place, what was expected, the line, a caret.
 Result<Json> parse_job_hcl(std::string file_name, std::string text,
                            const JobHclOptions& options = {});
 

@@ -1,7 +1,7 @@
 // long: one table of names, which a reader searches; cut up it would only be harder to search.
 #include "orchestrator/job_hcl_schema.h"
 
-#include <algorithm>
+#include <set>
 
 namespace sluice::orchestrator {
 
@@ -170,10 +170,10 @@ Result<void> finish_network(DecodedBody& decoded) {
   if (!ports) return {};
   Json reserved = Json::array();
   Json dynamic = Json::array();
+  std::set<std::string_view> labels;
   for (const Json& port : ports->as_array()) {
     std::string_view label = port.get_string("Label");
-    auto same = [&](const Json& other) { return other.get_string("Label") == label; };
-    if (std::ranges::count_if(ports->as_array(), same) > 1) {
+    if (!labels.insert(label).second) {
       return hcl::fail_at(decoded.place, "the network has the port \"{}\" twice", label);
     }
     (port.get_int("Value") > 0 ? reserved : dynamic).push(port);

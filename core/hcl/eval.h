@@ -108,6 +108,7 @@ class Evaluator {
                             std::string_view what);
 
   [[nodiscard]] Budget& budget() { return budget_; }
+  [[nodiscard]] const HclLimits& limits() const { return options_.limits; }
 
   /// How many arms of conditionals failed and were not taken, which is no error.
   [[nodiscard]] uint64_t forgiven_arms() const { return forgiven_arms_; }

@@ -109,6 +109,10 @@ Result<void> Parser::parse_item(Body& body) {
   Token name = lexer_.take();
   Result<void> counted = count_node(lexer_.span(name));
   if (!counted) return counted;
+  if (std::max(body.attributes.size(), body.blocks.size()) >= limits_.max_items) {
+    return limit_at(lexer_.span(name), "more than {} arguments or blocks in one body",
+                    limits_.max_items);
+  }
   switch (lexer_.peek().kind) {
     case TokenKind::kAssign: return parse_attribute(body, name, true);
     case TokenKind::kOpenBrace:

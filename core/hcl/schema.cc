@@ -101,8 +101,8 @@ Result<void> Blocks::expand(const Block& dynamic, Evaluator& evaluator, const Sc
 
 Result<void> Blocks::expand_element(const Block& dynamic, const Block& content, Value key,
                                     Value value, Evaluator& evaluator, const Scope& outer) {
-  if (!evaluator.budget().spend_steps(1)) {
-    return limit_at(dynamic.type_span, "dynamic: too many blocks");
+  if (!evaluator.budget().spend_steps(1) || blocks_.size() >= evaluator.limits().max_items) {
+    return limit_at(dynamic.type_span, "dynamic: this makes too many blocks");
   }
   const std::string& type = dynamic.labels[0].text;
   std::string name = type;

@@ -19,9 +19,10 @@
 namespace sluice::hcl {
 
 struct HclLimits {
-  size_t max_bytes = 4u << 20;     // of one source; Nomad's own limit on a job is 1 MiB
-  uint32_t max_nodes = 200'000;    // expressions, attributes and blocks in one source
-  uint32_t max_depth = 200;        // of nesting, of blocks and expressions together
+  size_t max_bytes = 4u << 20;   // of one source; Nomad's own limit on a job is 1 MiB
+  uint32_t max_nodes = 200'000;  // expressions, attributes and blocks in one source
+  uint32_t max_items = 10'000;   // arguments or blocks in one body, also of those made by `dynamic`
+  uint32_t max_depth = 200;      // of nesting, of blocks and expressions together
   uint64_t max_steps = 2'000'000;  // expressions evaluated and elements made, for one evaluation
   uint64_t max_made_bytes = 64u << 20;  // of strings made, for one evaluation
 };

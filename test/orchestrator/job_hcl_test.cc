@@ -226,6 +226,109 @@ TEST_CASE("job hcl: a task right in the job is a group of its own") {
             R"([{"Name":"t","Tasks":[{"Name":"t","Driver":"exec"}]},{"Name":"g"}])");
 }
 
+TEST_CASE(
+    "job hcl: variables take their value from the default, the environment, files, -var, in turn") {
+  const char* text = R"(
+variable "image" {
+  type    = string
+  default = "a:1"
+}
+variable "count" {
+  type = number
+  validation {
+    condition     = var.count > 0 && var.count < 10
+    error_message = "From 1 to 9."
+  }
+}
+variable "tags" {
+  type    = list(string)
+  default = []
+}
+variables {
+  region = "eu"
+}
+locals {
+  full  = "${local.short}-${var.region}"
+  short = "x${var.count}"
+  ports = { for i, name in ["http", "admin"] : name => 8000 + i }
+}
+job "j" {
+  region = local.full
+  group "g" {
+    count = var.count
+    network {
+      dynamic "port" {
+        for_each = local.ports
+        labels   = [port.key]
+        content {
+          static = port.value
+        }
+      }
+    }
+    task "t" {
+      config {
+        image = "${var.image}"
+        tags  = var.tags
+      }
+      env {
+        KEPT = "${attr.kernel.name}"
+      }
+    }
+  }
+}
+)";
+  JobHclOptions options;
+  options.environment = {{"count", "2"}, {"tags", "[\"e\"]"}, {"other", "ignored"}};
+  options.var_files = {{"v.hcl", "tags = [\"f\", 1]\nregion = \"us\"\n"}};
+  options.vars = {{"image", "b:2"}};
+  auto json = parse_job_hcl("v.nomad", text, options);
+  if (!json) INFO(json.error().message);
+  REQUIRE(json.has_value());
+  const Json& job = *json->find("Job");
+  EXPECT_EQ(job.get_string("Region"), "x2-us");
+  const Json& group = job.find("TaskGroups")->as_array()[0];
+  EXPECT_EQ(group.get_int("Count"), 2);
+  EXPECT_EQ(
+      to_json(*group.find("Networks")),
+      R"([{"ReservedPorts":[{"Label":"admin","Value":8001},{"Label":"http","Value":8000}]}])");
+  EXPECT_EQ(to_json(*first_task(job).find("Config")), R"({"image":"b:2","tags":["f","1"]})");
+  EXPECT_EQ(to_json(*first_task(job).find("Env")), R"({"KEPT":"${attr.kernel.name}"})");
+
+  auto error = [&](JobHclOptions given) {
+    auto result = parse_job_hcl("v.nomad", text, given);
+    return result ? to_json(*result) : result.error().message;
+  };
+  EXPECT_EQ(
+      error({}),
+      "v.nomad:6:10: the variable \"count\" has no value: give it a default, or set it by -var "
+      "count=..., -var-file or NOMAD_VAR_count\n  variable \"count\" {\n           ^");
+  EXPECT_EQ(error({.vars = {{"count", "12"}}}),
+            "v.nomad:9:21: the value of variable \"count\" (-var count) is refused: From 1 to 9.\n"
+            "      condition     = var.count > 0 && var.count < 10\n"
+            "                      ^");
+  EXPECT_EQ(error({.vars = {{"count", "x"}}}),
+            "-var count: the value of variable \"count\" (number): a number is required, this is "
+            "\"x\"");
+  EXPECT_EQ(error({.vars = {{"imge", "x"}}}),
+            "-var imge=...: the job file has no variable \"imge\"; did you mean \"image\"?");
+  EXPECT_EQ(error({.var_files = {{"f.hcl", "cuont = 1\n"}}}),
+            "f.hcl:1:1: the job file has no variable \"cuont\"; did you mean \"count\"?\n"
+            "  cuont = 1\n"
+            "  ^");
+  EXPECT_EQ(
+      error({.var_files = {{"f.json", R"({"count": [1]})"}}}),
+      "f.json: the value of variable \"count\" (number): a number is required, this is tuple");
+}
+
+TEST_CASE("job hcl: a job in the API's own form passes as it is") {
+  auto bare = parse_job_hcl("j.json", R"({"ID": "a"})");
+  REQUIRE(bare.has_value());
+  EXPECT_EQ(to_json(*bare), R"({"Job":{"ID":"a"}})");
+  auto wrapped = parse_job_hcl("j.json", R"( {"Job": {"ID": "a"}})");
+  REQUIRE(wrapped.has_value());
+  EXPECT_EQ(to_json(*wrapped), R"({"Job":{"ID":"a"}})");
+}
+
 TEST_CASE("job hcl: an unknown name is refused where it stands, with a suggestion") {
   EXPECT_EQ(error_of("job \"a\" {\n  group \"g\" {\n    coutn = 2\n  }\n}\n"),
             "test.nomad:3:5: there is no argument \"coutn\" here; did you mean \"count\"?\n"
