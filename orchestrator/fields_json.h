@@ -54,6 +54,31 @@ const std::vector<const void*>& default_fields() {
   return kPlaces;
 }
 
+struct FieldsCompare {
+  const std::vector<const void*>& places;
+  size_t at = 0;
+  bool same = true;
+
+  template <class F>
+  void operator()(const char*, const F& field) {
+    same = same && field == *static_cast<const F*>(places[at]);
+    ++at;
+  }
+  template <class F>
+  void meta(const char*, const F&) {}
+  void unsupported(const char*) {}
+};
+
+/// Whether two records say the same, the server's own fields aside.
+template <class T>
+bool same_said(const T& a, const T& b) {
+  FieldPlaces collect{.with_meta = false};
+  T::fields(collect, a);
+  FieldsCompare compare{collect.places};
+  T::fields(compare, b);
+  return compare.same;
+}
+
 // -------------------------------------------------------------------------------------------
 // Writing
 

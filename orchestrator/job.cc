@@ -39,32 +39,8 @@ void write_job(JsonWriter& out, const Job& job) {
   encode(out, job, EncodeOptions{});
 }
 
-namespace {
-
-struct CompareFields {
-  const std::vector<const void*>& places;
-  size_t at = 0;
-  bool same = true;
-
-  template <class F>
-  void operator()(const char*, const F& field) {
-    same = same && field == *static_cast<const F*>(places[at]);
-    ++at;
-  }
-  template <class F>
-  void meta(const char*, const F&) {}
-  void unsupported(const char*) {}
-};
-
-}  // namespace
-
 bool same_spec(const Job& a, const Job& b) {
-  if (a.id != b.id) return false;
-  FieldPlaces collect{.with_meta = false};
-  Job::fields(collect, a);
-  CompareFields compare{collect.places};
-  Job::fields(compare, b);
-  return compare.same;
+  return a.id == b.id && same_said(a, b);
 }
 
 // --------------------------------------------------------------------------------------

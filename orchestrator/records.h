@@ -453,6 +453,9 @@ struct RescheduleEvent {
 inline constexpr size_t kMaxRescheduleEvents = 5;
 
 /// One instance of a group on one node.
+///
+/// The node's part: where another allocation of the node that was told to stop still holds one of
+/// its ports, it starts once that one is over (a rolling update of a static port on the only node).
 struct Allocation {
   std::string id;
   std::string name;  // "job.group[2]"
@@ -469,9 +472,8 @@ struct Allocation {
 
   DesiredStatus desired_status = DesiredStatus::kRun;
   std::string desired_description;
-  bool migrate = false;           // desired transition: move away (drain)
+  bool migrate = false;  // desired transition: stop, and place elsewhere (drain, `alloc stop`)
   bool force_reschedule = false;  // desired transition: replace even if the policy says no
-  bool stop_requested = false;    // desired transition: `alloc stop`, replaced elsewhere
 
   // What the node reported.
   ClientStatus client_status = ClientStatus::kPending;

@@ -164,7 +164,7 @@ void write_alloc_common(JsonWriter& out, const Allocation& alloc) {
   out.member("DesiredDescription", alloc.desired_description);
   out.key("DesiredTransition").begin_object();
   out.member("Migrate", alloc.migrate);
-  out.member("Reschedule", alloc.stop_requested);
+  out.member("Reschedule", false);
   out.member("ForceReschedule", alloc.force_reschedule);
   out.end_object();
   out.member("ClientStatus", to_string(alloc.client_status));

@@ -25,6 +25,7 @@
 #include "core/task.h"
 #include "orchestrator/job.h"
 #include "orchestrator/node_link.h"
+#include "orchestrator/plan.h"
 #include "orchestrator/state.h"
 #include "orchestrator/store.h"
 
@@ -65,31 +66,6 @@ struct RegisterReply {
   uint64_t job_modify_index = 0;
   std::string warnings;
   uint64_t index = 0;
-};
-
-/// What a plan would do to a group.
-struct DesiredUpdates {
-  int64_t ignore = 0;
-  int64_t place = 0;
-  int64_t migrate = 0;
-  int64_t stop = 0;
-  int64_t in_place_update = 0;
-  int64_t destructive_update = 0;
-  int64_t canary = 0;
-  int64_t preemptions = 0;
-
-  template <class V, class S>
-  static void fields(V& v, S& s) {
-    v("Ignore", s.ignore);
-    v("Place", s.place);
-    v("Migrate", s.migrate);
-    v("Stop", s.stop);
-    v("InPlaceUpdate", s.in_place_update);
-    v("DestructiveUpdate", s.destructive_update);
-    v("Canary", s.canary);
-    v("Preemptions", s.preemptions);
-  }
-  bool operator==(const DesiredUpdates&) const = default;
 };
 
 struct PlanReply {

@@ -17,7 +17,7 @@ uint32_t port_address(std::string_view address) {
   return hash == 0 ? 1 : hash;
 }
 
-bool Usage::port_taken(uint32_t address, uint16_t port) const {
+bool port_taken(const std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
   auto at = std::lower_bound(ports.begin(), ports.end(), UsedPort{port, 0});
   for (; at != ports.end() && at->port == port; ++at) {
     if (at->address == 0 || address == 0 || at->address == address) return true;
@@ -25,29 +25,41 @@ bool Usage::port_taken(uint32_t address, uint16_t port) const {
   return false;
 }
 
-void Usage::take_port(uint32_t address, uint16_t port) {
+void take_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
   const UsedPort used{port, address};
   ports.insert(std::lower_bound(ports.begin(), ports.end(), used), used);
 }
 
-void Usage::free_port(uint32_t address, uint16_t port) {
+void free_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
   const UsedPort used{port, address};
   const auto at = std::lower_bound(ports.begin(), ports.end(), used);
   if (at != ports.end() && *at == used) ports.erase(at);
 }
 
 void Usage::add(const Allocation& alloc) {
-  cpu_mhz += alloc.cpu_mhz;
-  memory_mb += alloc.memory_mb;
-  disk_mb += alloc.disk_mb;
-  for (const AssignedPort& port : alloc.ports) take_port(port_address(port.host_ip), port.value);
+  if (!alloc.occupies()) return;
+  if (!alloc.terminal()) {
+    cpu_mhz += alloc.cpu_mhz;
+    memory_mb += alloc.memory_mb;
+    disk_mb += alloc.disk_mb;
+  }
+  auto& into = alloc.terminal() ? stopping : ports;
+  for (const AssignedPort& port : alloc.ports) {
+    take_port(into, port_address(port.host_ip), port.value);
+  }
 }
 
 void Usage::remove(const Allocation& alloc) {
-  cpu_mhz -= alloc.cpu_mhz;
-  memory_mb -= alloc.memory_mb;
-  disk_mb -= alloc.disk_mb;
-  for (const AssignedPort& port : alloc.ports) free_port(port_address(port.host_ip), port.value);
+  if (!alloc.occupies()) return;
+  if (!alloc.terminal()) {
+    cpu_mhz -= alloc.cpu_mhz;
+    memory_mb -= alloc.memory_mb;
+    disk_mb -= alloc.disk_mb;
+  }
+  auto& from = alloc.terminal() ? stopping : ports;
+  for (const AssignedPort& port : alloc.ports) {
+    free_port(from, port_address(port.host_ip), port.value);
+  }
 }
 
 // ------------------------------------------------------------------------------------------
@@ -336,14 +348,14 @@ void State::put_alloc(const std::shared_ptr<Allocation>& alloc) {
 
   NodeIndex& node = node_index(alloc->node_id);
   node.allocs.put(alloc);
-  const bool occupied = old && old->occupies();
   // Most updates are a change of status: then nothing moves in the sums.
-  const bool same_share = occupied && alloc->occupies() && old->ports == alloc->ports &&
+  const bool same_share = old && old->occupies() == alloc->occupies() &&
+                          old->terminal() == alloc->terminal() && old->ports == alloc->ports &&
                           old->cpu_mhz == alloc->cpu_mhz && old->memory_mb == alloc->memory_mb &&
                           old->disk_mb == alloc->disk_mb;
   if (!same_share) {
-    if (occupied) node.usage.remove(*old);
-    if (alloc->occupies()) node.usage.add(*alloc);
+    if (old) node.usage.remove(*old);
+    node.usage.add(*alloc);
   }
   node.last_change = t.index;
   if (alloc->alloc_modify_index == t.index) node.last_order = t.index;
@@ -396,7 +408,7 @@ void State::remove(const Commit::Delete& what) {
       if (const AllocPtr old = t.allocs.remove({what.id, {}})) {
         NodeIndex& node = node_index(old->node_id);
         node.allocs.remove({what.id, {}});
-        if (old->occupies()) node.usage.remove(*old);
+        node.usage.remove(*old);
         node.last_change = node.last_order = t.index;
         if (node.allocs.empty() && !t.nodes.find({old->node_id, {}})) {
           t.by_node.remove({old->node_id, {}});

@@ -54,26 +54,33 @@ struct UsedPort {
 /// 0 for "", "0.0.0.0" and "::".
 uint32_t port_address(std::string_view address);
 
-/// What is taken on a node.
+/// What is taken on a node. An allocation that was told to stop gives its processor, memory and
+/// disk back at once, as Nomad has it. Its ports stay with it until the node says that its tasks
+/// are gone: no dynamic port is given out before that, and a static one only to an allocation on
+/// the same node, which the node does not start before (records.h, Allocation).
 struct Usage {
   int64_t cpu_mhz = 0;
   int64_t memory_mb = 0;
   int64_t disk_mb = 0;
-  std::vector<UsedPort> ports;
+  std::vector<UsedPort> ports;     // of allocations that shall run
+  std::vector<UsedPort> stopping;  // of those that are still stopping
 
+  /// Counts the allocation in, or out, as its state demands; remove() undoes add() of the same
+  /// record.
   void add(const Allocation& alloc);
   void remove(const Allocation& alloc);
-  /// Whether binding (address, port) would meet one of these.
-  [[nodiscard]] bool port_taken(uint32_t address, uint16_t port) const;
-  void take_port(uint32_t address, uint16_t port);
-  void free_port(uint32_t address, uint16_t port);
 };
+
+/// Whether binding (address, port) would meet one of `ports`.
+bool port_taken(const std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
+void take_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
+void free_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
 
 /// What belongs to one node.
 struct NodeIndex {
   std::string id;
   Table<Allocation> allocs;
-  Usage usage;               // of allocations that occupy
+  Usage usage;
   uint64_t last_change = 0;  // of any of its allocations
   uint64_t last_order = 0;   // by the server: what the node's fetch waits for
 };

@@ -35,7 +35,7 @@ struct RecordKey {
   /// the tree's own memory, without a look at the record.
   [[nodiscard]] uint64_t head() const {
     unsigned char bytes[8] = {};
-    std::memcpy(bytes, id.data(), std::min<size_t>(id.size(), 8));
+    if (!id.empty()) std::memcpy(bytes, id.data(), std::min<size_t>(id.size(), 8));
     uint64_t word;
     std::memcpy(&word, bytes, 8);
     return __builtin_bswap64(word);

@@ -1,0 +1,310 @@
+// Deployments: their counts, which follow from the allocations, and what time or the operator does
+// to them.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/server_impl.h"
+
+namespace sluice::orchestrator {
+
+namespace {
+
+constexpr int64_t kTimerMs = 500;
+
+struct Health {
+  bool placed = false;
+  bool healthy = false;
+  bool unhealthy = false;
+};
+
+Health health_in(const Allocation* alloc, const std::string& deployment_id) {
+  if (!alloc || alloc->deployment_id != deployment_id) return {};
+  return {true, alloc->is_healthy(), alloc->is_unhealthy()};
+}
+
+std::shared_ptr<Deployment> editable(Commit& commit, const Snapshot& now, const std::string& id) {
+  for (const auto& deployment : commit.deployments) {
+    if (deployment->id == id) return deployment;
+  }
+  const DeploymentPtr existing = now.deployment(id);
+  if (!existing) return nullptr;
+  commit.deployments.push_back(std::make_shared<Deployment>(*existing));
+  return commit.deployments.back();
+}
+
+}  // namespace
+
+void Server::Impl::count_deployment_changes(Commit& commit) {
+  const Snapshot now = state_.snapshot();
+  std::set<std::string> look_again;
+  for (const auto& alloc : commit.allocs) {
+    if (alloc->deployment_id.empty()) continue;
+    const AllocPtr old = now.alloc(alloc->id);
+    const Health before = health_in(old.get(), alloc->deployment_id);
+    const Health after = health_in(alloc.get(), alloc->deployment_id);
+    if (before.placed && before.healthy == after.healthy && before.unhealthy == after.unhealthy) {
+      continue;
+    }
+    const auto deployment = editable(commit, now, alloc->deployment_id);
+    if (!deployment) continue;
+    const auto found = deployment->groups.find(alloc->group);
+    if (found == deployment->groups.end()) continue;
+    DeploymentGroup& group = found->second;
+    if (!before.placed) ++group.placed_allocs;
+    group.healthy_allocs += (after.healthy ? 1 : 0) - (before.healthy ? 1 : 0);
+    group.unhealthy_allocs += (after.unhealthy ? 1 : 0) - (before.unhealthy ? 1 : 0);
+    if (after.healthy && !before.healthy && group.progress_deadline_ns > 0) {
+      group.require_progress_by.ns = commit.time_ns + group.progress_deadline_ns;
+    }
+    if (before.placed) look_again.insert(deployment->id);
+  }
+  // A change of health moves the deployment on: the next step, its end, or its failure.
+  for (const std::string& id : look_again) {
+    const auto deployment = editable(commit, now, id);
+    if (!deployment->active()) continue;
+    const JobPtr job = now.job(deployment->namespace_, deployment->job_id);
+    if (!job || job->stop) continue;
+    bool failing = false, revert = false;
+    for (const auto& [name, group] : deployment->groups) {
+      if (group.unhealthy_allocs == 0) continue;
+      // Without a progress deadline nothing else would end it; with auto_revert there is no point
+      // in waiting.
+      failing |= group.progress_deadline_ns == 0 || group.auto_revert;
+      revert |= group.auto_revert;
+    }
+    if (failing) {
+      fail_into(deployment, "Failed due to unhealthy allocations", revert, commit);
+      continue;
+    }
+    bool all_promotable = deployment->needs_promotion();
+    for (const auto& [name, group] : deployment->groups) {
+      if (group.desired_canaries == 0 || group.promoted) continue;
+      all_promotable &= group.auto_promote && group.healthy_allocs >= group.desired_canaries;
+    }
+    if (all_promotable) {
+      promote_into(*deployment, true, {}, "Deployment is running", commit);
+      continue;
+    }
+    auto eval = make_eval(*job, kTriggerDeploymentWatcher);
+    eval->deployment_id = id;
+    commit.evals.push_back(std::move(eval));
+  }
+  // A version whose deployment succeeded is what a revert goes back to.
+  for (const auto& deployment : commit.deployments) {
+    if (deployment->status != DeploymentStatus::kSuccessful) continue;
+    const DeploymentPtr before = now.deployment(deployment->id);
+    if (before && before->status == DeploymentStatus::kSuccessful) continue;
+    const JobPtr version =
+        now.job_version(deployment->namespace_, deployment->job_id, deployment->job_version);
+    if (!version || version->stable) continue;
+    auto stable = std::make_shared<Job>(*version);
+    stable->stable = true;
+    commit.jobs.push_back(std::move(stable));
+  }
+}
+
+JobPtr Server::Impl::stable_version(const Deployment& deployment) const {
+  for (const JobPtr& job : published_.job_versions(deployment.namespace_, deployment.job_id)) {
+    if (job->stable && job->version < deployment.job_version) return job;
+  }
+  return nullptr;
+}
+
+int64_t Server::Impl::fail_into(const DeploymentPtr& deployment, std::string description,
+                                bool revert, Commit& commit) {
+  const Snapshot now = state_.snapshot();
+  auto failed = editable(commit, now, deployment->id);
+  if (!failed) return -1;
+  failed->status = DeploymentStatus::kFailed;
+  int64_t reverted = -1;
+  JobPtr current = now.job(failed->namespace_, failed->job_id);
+  if (revert) {
+    const JobPtr stable = stable_version(*failed);
+    if (stable && current && !same_spec(*stable, *current)) {
+      bool changed = false;
+      auto back = next_version(*stable, current, changed);
+      reverted = stable->version;
+      description += fmt::format(" - rolling back to job version {}", stable->version);
+      commit.jobs.push_back(back);
+      current = back;
+    } else {
+      description += " - no stable job version to auto revert to";
+    }
+  }
+  failed->status_description = std::move(description);
+  if (current) {
+    auto eval = make_eval(*current, kTriggerDeploymentWatcher);
+    eval->deployment_id = failed->id;
+    commit.evals.push_back(std::move(eval));
+  }
+  return reverted;
+}
+
+bool Server::Impl::promote_into(const Deployment& deployment, bool all, const StringList& groups,
+                                std::string_view description, Commit& commit) {
+  const Snapshot now = state_.snapshot();
+  auto promoted = editable(commit, now, deployment.id);
+  if (!promoted) return false;
+  for (auto& [name, group] : promoted->groups) {
+    const bool named = std::find(groups.begin(), groups.end(), name) != groups.end();
+    if (group.desired_canaries == 0 || group.promoted || (!all && !named)) continue;
+    group.promoted = true;
+    for (const std::string& id : group.placed_canaries) {
+      // The commit may hold a newer form of it.
+      const auto in_commit = std::find_if(commit.allocs.begin(), commit.allocs.end(),
+                                          [&](const auto& alloc) { return alloc->id == id; });
+      std::shared_ptr<Allocation> canary;
+      if (in_commit != commit.allocs.end()) {
+        canary = *in_commit;
+      } else if (const AllocPtr existing = now.alloc(id)) {
+        canary = std::make_shared<Allocation>(*existing);
+        commit.allocs.push_back(canary);
+      }
+      if (!canary || !canary->deployment_status) continue;
+      canary->deployment_status->canary = false;
+      canary->alloc_modify_index = 0;  // the node changes its tags
+    }
+  }
+  promoted->status_description = promoted->needs_promotion()
+                                     ? "Deployment is running but requires manual promotion"
+                                     : std::string(description);
+  const JobPtr job = now.job(promoted->namespace_, promoted->job_id);
+  if (job) {
+    auto eval = make_eval(*job, kTriggerDeploymentWatcher);
+    eval->deployment_id = promoted->id;
+    commit.evals.push_back(std::move(eval));
+  }
+  return true;
+}
+
+Task<void> Server::Impl::watch_timers() {
+  int64_t next_gc_ms = now_ms() + options.gc_interval_ms;
+  while (true) {
+    co_await sleep_for(env.executor, kTimerMs);
+    // Delayed and nacked evaluations become ready by time alone.
+    if (const auto wake = broker_.next_wake_ms(now_ms(), wall_ns()); wake && *wake <= 0) {
+      work_ready_.set();
+    }
+    watch_deployments();
+    if (now_ms() >= next_gc_ms) {
+      next_gc_ms = now_ms() + options.gc_interval_ms;
+      Commit commit;
+      gather_garbage(false, commit);
+      commit_unwatched(std::move(commit));
+    }
+  }
+}
+
+void Server::Impl::watch_deployments() {
+  const Snapshot now = state_.snapshot();
+  std::vector<DeploymentPtr> late;
+  now.tables().deployments.each([&](const DeploymentPtr& deployment) {
+    if (deployment->status != DeploymentStatus::kRunning) return;
+    for (const auto& [name, group] : deployment->groups) {
+      const bool waits_for_operator = group.desired_canaries > 0 && !group.promoted &&
+                                      group.healthy_allocs >= group.desired_canaries;
+      const bool unfinished = group.healthy_allocs < group.desired_total && !waits_for_operator;
+      if (unfinished && group.require_progress_by.ns != 0 &&
+          group.require_progress_by.ns <= wall_ns()) {
+        late.push_back(deployment);
+        return;
+      }
+    }
+  });
+  for (const DeploymentPtr& deployment : late) {
+    const bool revert = std::any_of(deployment->groups.begin(), deployment->groups.end(),
+                                    [](const auto& item) { return item.second.auto_revert; });
+    Commit commit;
+    fail_into(deployment, "Failed due to progress deadline", revert, commit);
+    commit_unwatched(std::move(commit));
+  }
+}
+
+namespace {
+
+std::unexpected<Error> no_deployment(std::string_view id) {
+  return fail(Code::kNotFound, "deployment \"{}\" not found", id);
+}
+
+}  // namespace
+
+Task<Result<EvalReply>> Server::Impl::promote_deployment(std::string id, bool all,
+                                                         StringList groups) {
+  const DeploymentPtr deployment = state_.snapshot().deployment(id);
+  if (!deployment) co_return no_deployment(id);
+  if (!deployment->active()) {
+    co_return fail(Code::kInvalid, "can't promote terminal deployment");
+  }
+  if (!deployment->needs_promotion()) {
+    co_return fail(Code::kInvalid, "no canaries to promote");
+  }
+  for (const auto& [name, group] : deployment->groups) {
+    const bool named = all || std::find(groups.begin(), groups.end(), name) != groups.end();
+    if (!named || group.desired_canaries == 0 || group.promoted) continue;
+    if (group.healthy_allocs < group.desired_canaries) {
+      co_return fail(Code::kInvalid, "Task group \"{}\" has {}/{} healthy allocations", name,
+                     group.healthy_allocs, group.desired_canaries);
+    }
+  }
+  Commit commit;
+  promote_into(*deployment, all, groups, "Deployment is running", commit);
+  EvalReply reply;
+  if (!commit.evals.empty()) reply.eval_id = commit.evals.back()->id;
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  co_return reply;
+}
+
+Task<Result<EvalReply>> Server::Impl::fail_deployment(std::string id) {
+  const DeploymentPtr deployment = state_.snapshot().deployment(id);
+  if (!deployment) co_return no_deployment(id);
+  if (!deployment->active()) {
+    co_return fail(Code::kInvalid, "can't fail terminal deployment");
+  }
+  const bool revert = std::any_of(deployment->groups.begin(), deployment->groups.end(),
+                                  [](const auto& item) { return item.second.auto_revert; });
+  Commit commit;
+  EvalReply reply;
+  reply.reverted_job_version = fail_into(deployment, "Deployment marked as failed", revert, commit);
+  if (!commit.evals.empty()) reply.eval_id = commit.evals.back()->id;
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  co_return reply;
+}
+
+Task<Result<EvalReply>> Server::Impl::pause_deployment(std::string id, bool pause) {
+  const Snapshot now = state_.snapshot();
+  const DeploymentPtr deployment = now.deployment(id);
+  if (!deployment) co_return no_deployment(id);
+  if (!deployment->active()) {
+    co_return fail(Code::kInvalid, "can't {} terminal deployment", pause ? "pause" : "resume");
+  }
+  Commit commit;
+  auto next = std::make_shared<Deployment>(*deployment);
+  next->status = pause ? DeploymentStatus::kPaused : DeploymentStatus::kRunning;
+  next->status_description = pause ? "Deployment is paused" : "Deployment is running";
+  if (!pause) {
+    for (auto& [name, group] : next->groups) {
+      if (group.progress_deadline_ns > 0) {
+        group.require_progress_by.ns = wall_ns() + group.progress_deadline_ns;
+      }
+    }
+  }
+  commit.deployments.push_back(std::move(next));
+  EvalReply reply;
+  if (const JobPtr job = now.job(deployment->namespace_, deployment->job_id); job && !pause) {
+    auto eval = make_eval(*job, kTriggerDeploymentWatcher);
+    eval->deployment_id = id;
+    reply.eval_id = eval->id;
+    commit.evals.push_back(std::move(eval));
+  }
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  co_return reply;
+}
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,161 @@
+// Server::Impl: the parts of the server component, spread over server_*.cc by what they do:
+//   server.cc             start, the commit pipeline, watching, plumbing
+//   server_jobs.cc        register, plan, stop, revert, scale, dispatch
+//   server_nodes.cc       the node's link, heartbeats, eligibility, drain
+//   server_schedule.cc    workers: evaluation -> plan -> commit
+//   server_deployments.cc health, promotion, failure, auto-revert
+//
+// Everything here runs on the control loop. `state_` is ahead of `published_` by the commits that
+// are on their way to the store: decisions are made on state_, answers are given from published_.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "orchestrator/broker.h"
+#include "orchestrator/plan.h"
+#include "orchestrator/schedule.h"
+#include "orchestrator/server.h"
+
+namespace sluice::orchestrator {
+
+struct Server::Impl final : NodeLink {
+  Impl(Env env, Log& log, Store& store, ServerOptions options);
+
+  // --- server.cc
+  Task<Result<void>> start();
+  Task<void> run();
+  Task<Snapshot> wait(Topic topic, uint64_t after_index, int64_t wait_ms);
+
+  /// Applies the commit to state_ in this very turn and returns once it is durable; its index.
+  Task<Result<uint64_t>> commit(Commit commit);
+  struct Waiter;
+  /// The first half: applies it now, or refuses it.
+  Result<std::shared_ptr<Waiter>> submit(Commit commit);
+  /// A commit that nobody waits for (a timer's); trouble is logged.
+  void commit_unwatched(Commit commit);
+  Task<void> committer();
+  void published(const Commit& commit, const Snapshot& after);
+  void fail_all(const Error& error);
+  void reload_broker();
+  Task<void> checkpoint();
+  /// What follows from a commit's changes and belongs into the same commit: deployment counts,
+  /// evaluations.
+  void complete_commit(Commit& commit);
+
+  std::shared_ptr<Evaluation> make_eval(const Job& job, std::string_view trigger);
+  std::shared_ptr<Evaluation> make_eval(const std::string& space, const std::string& job_id,
+                                        const std::string& type, int64_t priority,
+                                        std::string_view trigger);
+  std::string new_id() { return make_uuid(env.random); }
+  int64_t now_ms() const { return env.executor.now_ms(); }
+  int64_t wall_ns() const { return env.executor.wall_ns(); }
+
+  // --- server_jobs.cc
+  Result<std::string> check_job(Job& job) const;
+  Task<Result<RegisterReply>> register_job(RegisterRequest request);
+  /// The job as it would be stored: version and indexes follow from what is there.
+  std::shared_ptr<Job> next_version(Job job, const JobPtr& existing, bool& changed);
+  Task<Result<PlanReply>> plan_job(Job job, bool with_diff);
+  Plan dry_run(const JobPtr& job, const Snapshot& snapshot);
+  Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge);
+  Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
+  Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
+                                     std::optional<int64_t> enforce_prior_version);
+  Task<Result<EvalReply>> scale_job(std::string space, std::string id, std::string group,
+                                    int64_t count);
+
+  // --- server_nodes.cc
+  Task<Result<NodeRegistration>> register_node(Node node) override;
+  Task<Result<Heartbeat>> heartbeat(std::string node_id) override;
+  Task<Result<DesiredAllocs>> fetch_allocs(std::string node_id, uint64_t after_index,
+                                           int64_t wait_ms) override;
+  Task<Result<void>> update_allocs(std::string node_id, std::vector<AllocUpdate> updates) override;
+  Task<Result<EvalReply>> set_eligibility(std::string node_id, Eligibility eligibility);
+  Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
+                                     bool mark_eligible);
+  Task<Result<void>> purge_node(std::string node_id);
+  Task<Result<EvalReply>> stop_alloc(std::string alloc_id);
+  /// Evaluations for every job with an allocation on the node, and for all system jobs.
+  void evaluate_node_jobs(const Node& node, std::string_view trigger, Commit& commit);
+  Task<void> watch_heartbeats();
+  void check_heartbeats();
+  void grant_heartbeat(const std::string& node_id);
+  int64_t heartbeat_ttl_ms() const;
+  void check_drains();
+
+  // --- server_schedule.cc
+  Task<void> worker();
+  Task<bool> run_eval(const EvalPtr& eval);
+  /// The evaluation's end, and the blocked one that follows where something found no place.
+  void finish_eval(const EvalPtr& eval, const Plan& plan, Commit& commit);
+
+  // --- server_deployments.cc
+  void count_deployment_changes(Commit& commit);
+  void watch_deployments();
+  Task<void> watch_timers();
+  Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
+  Task<Result<EvalReply>> fail_deployment(std::string id);
+  Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
+  /// Fails it, and with auto_revert puts the last stable version back. Returns that version or -1.
+  int64_t fail_into(const DeploymentPtr& deployment, std::string description, bool revert,
+                    Commit& commit);
+  bool promote_into(const Deployment& deployment, bool all, const StringList& groups,
+                    std::string_view description, Commit& commit);
+  JobPtr stable_version(const Deployment& deployment) const;
+
+  // --- server_gc.cc
+  void gather_garbage(bool force, Commit& commit);
+  Task<Result<void>> collect_garbage();
+
+  struct Waiter {
+    explicit Waiter(Executor& executor) : done(executor) {}
+    Event done;
+    Result<uint64_t> result = 0;
+  };
+  struct Pending {
+    std::shared_ptr<const Commit> commit;
+    Snapshot after;
+    std::shared_ptr<Waiter> waiter;
+  };
+  struct Watch {
+    explicit Watch(Executor& executor) : changed(executor) {}
+    Event changed;
+    int waiting = 0;
+  };
+  using TopicView = std::tuple<Topic::Kind, std::string_view, std::string_view>;
+  struct TopicLess {
+    using is_transparent = void;
+    static TopicView view(const Topic& topic) { return {topic.kind, topic.id, topic.space}; }
+    static TopicView view(const TopicView& topic) { return topic; }
+    bool operator()(const auto& a, const auto& b) const { return view(a) < view(b); }
+  };
+
+  Env env;
+  Log& log;
+  Store& store;
+  const ServerOptions options;
+
+  State state_;
+  Snapshot published_;
+  std::deque<Pending> pending_;
+  Event commit_ready_;
+  std::string trouble_;
+  bool outcome_unknown_ = false;  // an append of unknown outcome: no further write until a restart
+  int64_t retry_write_at_ms_ = 0;
+  bool checkpointing_ = false;
+
+  Broker broker_;
+  Event work_ready_;
+  std::map<Topic, std::unique_ptr<Watch>, TopicLess> watches_;
+  std::map<std::string, int64_t> heartbeat_deadlines_;  // monotonic, by node id
+  Scope background_;
+  bool started_ = false;
+};
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,445 @@
+// The node's side of the server: the direct NodeLink, heartbeats, eligibility, drain.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/feasible.h"
+#include "orchestrator/fields_json.h"
+#include "orchestrator/fit.h"
+#include "orchestrator/server_impl.h"
+
+namespace sluice::orchestrator {
+
+namespace {
+
+constexpr int64_t kHeartbeatCheckMs = 1'000;
+
+void add_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns) {
+  if (node.events.size() >= kMaxNodeEvents) node.events.erase(node.events.begin());
+  node.events.push_back({std::move(message), std::move(subsystem), {}, {wall_ns}, 0});
+}
+
+std::unexpected<Error> no_node(std::string_view id) {
+  return fail(Code::kNotFound, "node \"{}\" not found", id);
+}
+
+}  // namespace
+
+int64_t Server::Impl::heartbeat_ttl_ms() const {
+  // So many nodes that their heartbeats would be too many a second say them less often.
+  const int64_t nodes = static_cast<int64_t>(published_.tables().nodes.size());
+  return std::max(options.min_heartbeat_ttl_ms,
+                  nodes * 1'000 / std::max<int64_t>(options.max_heartbeats_per_second, 1));
+}
+
+void Server::Impl::grant_heartbeat(const std::string& node_id) {
+  heartbeat_deadlines_[node_id] = now_ms() + heartbeat_ttl_ms() + options.heartbeat_grace_ms;
+}
+
+void Server::Impl::evaluate_node_jobs(const Node& node, std::string_view trigger, Commit& commit) {
+  const Snapshot now = state_.snapshot();
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
+  const auto add = [&](const Job& job) {
+    auto& eval = evals[{job.namespace_, job.id}];
+    if (eval) return;
+    eval = make_eval(job, trigger);
+    eval->node_id = node.id;
+    eval->node_modify_index = node.modify_index;
+  };
+  if (const auto index = now.of_node(node.id)) {
+    index->allocs.each([&](const AllocPtr& alloc) {
+      if (!alloc->client_terminal()) add(*alloc->job);
+    });
+  }
+  now.tables().jobs.each([&](const JobPtr& job) {
+    if (job->is_system() && !job->stop && in_scope(*job, node)) add(*job);
+  });
+  for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
+}
+
+Task<Result<NodeRegistration>> Server::Impl::register_node(Node node) {
+  if (node.id.empty()) co_return fail(Code::kInvalid, "a node needs an id");
+  const NodePtr before = state_.snapshot().node(node.id);
+  auto next = std::make_shared<Node>(std::move(node));
+  next->computed_class = computed_class(*next);
+  next->status = NodeStatus::kReady;
+  next->status_description.clear();
+  bool changed = true;
+  if (before) {
+    next->eligibility = before->eligibility;
+    next->drain = before->drain;
+    next->events = before->events;
+    next->status_updated_at_s = before->status_updated_at_s;
+    next->quarantined_ports = before->quarantined_ports;
+    const int64_t now = wall_ns();
+    std::erase_if(next->quarantined_ports, [&](const ReservedPort& port) {
+      return port.until_ns != 0 && port.until_ns <= now;
+    });
+    if (before->status != NodeStatus::kReady) {
+      add_event(*next, "Node reregistered by heartbeat", "Cluster", now);
+    }
+    changed = before->status != NodeStatus::kReady || !same_said(*before, *next);
+  } else {
+    next->events.clear();
+    add_event(*next, "Node registered", "Cluster", wall_ns());
+  }
+  grant_heartbeat(next->id);
+  NodeRegistration reply;
+  if (changed) {
+    next->status_updated_at_s = wall_ns() / 1'000'000'000;
+    Commit commit;
+    evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
+    commit.nodes.push_back(next);
+    auto done = co_await this->commit(std::move(commit));
+    if (!done) co_return pass(done);
+    log.info("server: node {} ({}) is ready", next->id, next->name);
+  }
+  reply.cluster_id = published_.meta().cluster_id;
+  reply.heartbeat_ttl_ms = heartbeat_ttl_ms();
+  reply.index = published_.index();
+  co_return reply;
+}
+
+Task<Result<Heartbeat>> Server::Impl::heartbeat(std::string node_id) {
+  Heartbeat reply;
+  reply.cluster_id = published_.meta().cluster_id;
+  reply.heartbeat_ttl_ms = heartbeat_ttl_ms();
+  const NodePtr node = state_.snapshot().node(node_id);
+  reply.register_again = !node || node->status != NodeStatus::kReady;
+  if (!reply.register_again) grant_heartbeat(node_id);
+  co_return reply;
+}
+
+Task<Result<DesiredAllocs>> Server::Impl::fetch_allocs(std::string node_id, uint64_t after_index,
+                                                       int64_t wait_ms) {
+  const Snapshot now = co_await wait({Topic::Kind::kOrdersOfNode, node_id, {}}, after_index,
+                                     std::min(wait_ms, kMaxFetchWaitMs));
+  if (!now.node(node_id)) co_return no_node(node_id);
+  DesiredAllocs desired;
+  desired.cluster_id = now.meta().cluster_id;
+  desired.term = now.meta().term;
+  desired.index = now.index();
+  desired.complete = true;
+  if (const auto index = now.of_node(node_id)) {
+    desired.allocs.reserve(index->allocs.size());
+    index->allocs.each([&](const AllocPtr& alloc) { desired.allocs.push_back(alloc); });
+  }
+  co_return desired;
+}
+
+Task<Result<void>> Server::Impl::update_allocs(std::string node_id,
+                                               std::vector<AllocUpdate> updates) {
+  const Snapshot now = state_.snapshot();
+  Commit commit;
+  std::shared_ptr<Node> node;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
+  std::string unknown;
+  for (AllocUpdate& update : updates) {
+    const AllocPtr before = now.alloc(update.alloc_id);
+    if (!before || before->node_id != node_id) {
+      unknown = update.alloc_id;
+      continue;
+    }
+    auto next = std::make_shared<Allocation>(*before);
+    // What was declared lost stays so: its place was taken.
+    if (before->client_status != ClientStatus::kLost) next->client_status = update.client_status;
+    next->client_description = std::move(update.client_description);
+    if (!update.task_states.empty()) next->task_states = std::move(update.task_states);
+    if (update.healthy && !before->deployment_id.empty()) {
+      if (!next->deployment_status) next->deployment_status.emplace();
+      if (next->deployment_status->healthy != update.healthy) {
+        next->deployment_status->healthy = update.healthy;
+        next->deployment_status->timestamp.ns = update.healthy_at_ns;
+        next->deployment_status->modify_index = state_.index() + 1;
+      }
+    }
+    for (const BusyPort& busy : update.busy_ports) {
+      if (!node) {
+        const NodePtr current = now.node(node_id);
+        if (!current) break;
+        node = std::make_shared<Node>(*current);
+      }
+      std::erase_if(node->quarantined_ports, [&](const ReservedPort& port) {
+        return port.port == busy.port && port.address == busy.address;
+      });
+      node->quarantined_ports.push_back(
+          {busy.address, busy.port,
+           fmt::format("found busy by allocation {}{}{}", next->id.substr(0, 8),
+                       busy.detail.empty() ? "" : ": ", busy.detail),
+           wall_ns() + options.port_quarantine_ns});
+      next->force_reschedule = true;
+    }
+    const bool same = before->client_status == next->client_status &&
+                      before->client_description == next->client_description &&
+                      before->task_states == next->task_states &&
+                      before->deployment_status == next->deployment_status &&
+                      before->force_reschedule == next->force_reschedule;
+    if (same) continue;
+    const bool ended = !before->client_terminal() && next->client_terminal();
+    if (ended && !next->server_terminal()) {
+      // It failed, or a service ended by itself: somebody has to look at the job.
+      const Job& job = *next->job;
+      const JobPtr current = now.job(job.namespace_, job.id);
+      if (current && !current->stop && !broker_.has_waiting(job.namespace_, job.id)) {
+        auto& eval = evals[{job.namespace_, job.id}];
+        if (!eval) eval = make_eval(*current, kTriggerRetryFailedAlloc);
+      }
+    }
+    commit.allocs.push_back(std::move(next));
+  }
+  if (node) commit.nodes.push_back(std::move(node));
+  for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
+  if (!commit.empty()) {
+    auto done = co_await this->commit(std::move(commit));
+    if (!done) co_return pass(done);
+  }
+  if (!unknown.empty()) {
+    co_return fail(Code::kNotFound, "allocation \"{}\" not found on node \"{}\"", unknown, node_id);
+  }
+  co_return Result<void>();
+}
+
+// -------------------------------------------------------------------------------- the operator's
+
+Task<Result<EvalReply>> Server::Impl::set_eligibility(std::string node_id,
+                                                      Eligibility eligibility) {
+  const NodePtr before = state_.snapshot().node(node_id);
+  if (!before) co_return no_node(node_id);
+  if (before->drain && eligibility == Eligibility::kEligible) {
+    co_return fail(Code::kInvalid,
+                   "can not set node's scheduling eligibility to eligible while it is draining");
+  }
+  EvalReply reply;
+  reply.index = published_.index();
+  if (before->eligibility == eligibility) co_return reply;
+  auto next = std::make_shared<Node>(*before);
+  next->eligibility = eligibility;
+  add_event(*next,
+            eligibility == Eligibility::kEligible ? "Node marked as eligible for scheduling"
+                                                  : "Node marked as ineligible for scheduling",
+            "Cluster", wall_ns());
+  Commit commit;
+  if (eligibility == Eligibility::kEligible) evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
+  if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
+  commit.nodes.push_back(std::move(next));
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  co_return reply;
+}
+
+Task<Result<EvalReply>> Server::Impl::drain_node(std::string node_id,
+                                                 std::optional<DrainStrategy> drain,
+                                                 bool mark_eligible) {
+  const NodePtr before = state_.snapshot().node(node_id);
+  if (!before) co_return no_node(node_id);
+  auto next = std::make_shared<Node>(*before);
+  Commit commit;
+  EvalReply reply;
+  if (drain) {
+    drain->started_at.ns = wall_ns();
+    drain->force_deadline.ns = drain->deadline_ns > 0 ? wall_ns() + drain->deadline_ns : 0;
+    next->drain = std::move(drain);
+    next->eligibility = Eligibility::kIneligible;
+    add_event(*next, "Node drain strategy set", "Drain", wall_ns());
+  } else {
+    next->drain.reset();
+    if (mark_eligible) next->eligibility = Eligibility::kEligible;
+    add_event(*next, "Node drain strategy unset", "Drain", wall_ns());
+    // What was asked to move and has not yet stays.
+    if (const auto index = state_.snapshot().of_node(node_id)) {
+      index->allocs.each([&](const AllocPtr& alloc) {
+        if (!alloc->migrate || alloc->terminal()) return;
+        auto stays = std::make_shared<Allocation>(*alloc);
+        stays->migrate = false;
+        commit.allocs.push_back(std::move(stays));
+      });
+    }
+    evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
+  }
+  commit.nodes.push_back(std::move(next));
+  if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  check_drains();
+  co_return reply;
+}
+
+Task<Result<void>> Server::Impl::purge_node(std::string node_id) {
+  const NodePtr node = state_.snapshot().node(node_id);
+  if (!node) co_return no_node(node_id);
+  if (node->status == NodeStatus::kReady) {
+    co_return fail(Code::kInvalid, "node \"{}\" is up; only a node that is down can be purged",
+                   node_id);
+  }
+  Commit commit;
+  evaluate_node_jobs(*node, kTriggerNodeUpdate, commit);
+  commit.deletes.push_back({RecordKind::kNode, node_id, {}});
+  heartbeat_deadlines_.erase(node_id);
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  co_return Result<void>();
+}
+
+Task<Result<EvalReply>> Server::Impl::stop_alloc(std::string alloc_id) {
+  const Snapshot now = state_.snapshot();
+  const AllocPtr before = now.alloc(alloc_id);
+  if (!before) co_return fail(Code::kNotFound, "alloc \"{}\" not found", alloc_id);
+  Commit commit;
+  auto next = std::make_shared<Allocation>(*before);
+  next->migrate = true;
+  commit.allocs.push_back(std::move(next));
+  EvalReply reply;
+  auto eval = make_eval(*before->job, kTriggerAllocStop);
+  reply.eval_id = eval->id;
+  commit.evals.push_back(std::move(eval));
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  co_return reply;
+}
+
+// ------------------------------------------------------------------------------------- by time
+
+Task<void> Server::Impl::watch_heartbeats() {
+  while (true) {
+    co_await sleep_for(env.executor, kHeartbeatCheckMs);
+    check_heartbeats();
+    check_drains();
+  }
+}
+
+void Server::Impl::check_heartbeats() {
+  const Snapshot now = state_.snapshot();
+  for (auto at = heartbeat_deadlines_.begin(); at != heartbeat_deadlines_.end();) {
+    if (at->second > now_ms()) {
+      ++at;
+      continue;
+    }
+    const std::string id = at->first;
+    at = heartbeat_deadlines_.erase(at);
+    const NodePtr node = now.node(id);
+    if (!node || node->status != NodeStatus::kReady) continue;
+    log.warn("server: node {} ({}) missed its heartbeat: down, its allocations are lost", id,
+             node->name);
+    auto down = std::make_shared<Node>(*node);
+    down->status = NodeStatus::kDown;
+    down->status_description = "heartbeat missed";
+    down->status_updated_at_s = wall_ns() / 1'000'000'000;
+    add_event(*down, "Node heartbeat missed", "Cluster", wall_ns());
+    Commit commit;
+    evaluate_node_jobs(*down, kTriggerNodeUpdate, commit);
+    commit.nodes.push_back(std::move(down));
+    commit_unwatched(std::move(commit));
+  }
+}
+
+namespace {
+
+/// The allocations of a node that a drain may ask to move now: max_parallel a group at a time,
+/// system jobs last, batch jobs not before the deadline.
+struct DrainStep {
+  std::vector<AllocPtr> move;
+  bool done = true;
+};
+
+DrainStep drain_step(const Node& node, const Snapshot& now, int64_t wall_ns) {
+  DrainStep step;
+  const auto index = now.of_node(node.id);
+  if (!index) return step;
+  const DrainStrategy& drain = *node.drain;
+  const bool force =
+      drain.deadline_ns < 0 || (drain.force_deadline.ns != 0 && drain.force_deadline.ns <= wall_ns);
+  std::vector<AllocPtr> system;
+  bool others_left = false;
+  std::map<std::pair<std::string, std::string>, std::vector<AllocPtr>> services;
+  index->allocs.each([&](const AllocPtr& alloc) {
+    if (alloc->client_terminal()) return;
+    if (alloc->job->is_system()) {
+      if (!drain.ignore_system_jobs) system.push_back(alloc);
+      return;
+    }
+    others_left = true;
+    if (alloc->terminal() || alloc->migrate) return;
+    if (force) {
+      step.move.push_back(alloc);
+    } else if (!alloc->job->is_batch()) {
+      services[{alloc->namespace_name() + '\n' + alloc->job_id(), alloc->group}].push_back(alloc);
+    }
+  });
+  for (const auto& [key, allocs] : services) {
+    const Allocation& first = *allocs.front();
+    const TaskGroup& group = first.task_group();
+    const int64_t parallel = group.migrate ? group.migrate->max_parallel : 1;
+    // At most `parallel` of the group's instances are away at a time, on whichever nodes.
+    int64_t healthy = 0;
+    if (const auto of_job = now.of_job(first.namespace_name(), first.job_id())) {
+      of_job->allocs.each([&](const AllocPtr& alloc) {
+        if (alloc->group != first.group || alloc->terminal() || alloc->migrate) return;
+        const bool settled =
+            alloc->client_status == ClientStatus::kRunning &&
+            (alloc->deployment_id.empty() || alloc->is_healthy() || !alloc->deployment_status);
+        if (settled) ++healthy;
+      });
+    }
+    const JobPtr job = now.job(first.namespace_name(), first.job_id());
+    const TaskGroup* current = job ? job->group(first.group) : nullptr;
+    const int64_t wanted = current ? current->count : 0;
+    int64_t may_move = healthy - (wanted - parallel);
+    for (const AllocPtr& alloc : allocs) {
+      if (may_move-- <= 0) break;
+      step.move.push_back(alloc);
+    }
+  }
+  if (!others_left || force) {
+    for (const AllocPtr& alloc : system) {
+      if (!alloc->terminal() && !alloc->migrate) step.move.push_back(alloc);
+    }
+  }
+  step.done = !others_left && system.empty();
+  return step;
+}
+
+}  // namespace
+
+void Server::Impl::check_drains() {
+  const Snapshot now = state_.snapshot();
+  now.tables().nodes.each([&](const NodePtr& node) {
+    if (!node->drain) return;
+    const DrainStep step = drain_step(*node, now, wall_ns());
+    Commit commit;
+    if (step.done) {
+      auto drained = std::make_shared<Node>(*node);
+      drained->drain.reset();
+      add_event(*drained, "Node drain complete", "Drain", wall_ns());
+      commit.nodes.push_back(std::move(drained));
+    }
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
+    const bool deadline_now = node->drain->force_deadline.ns != 0 &&
+                              node->drain->force_deadline.ns <= wall_ns() &&
+                              node->drain->force_deadline.ns > wall_ns() - 2 * kSecondNs;
+    const auto evaluate = [&](const Allocation& alloc) {
+      auto& eval = evals[{alloc.namespace_name(), alloc.job_id()}];
+      if (!eval) eval = make_eval(*alloc.job, kTriggerNodeDrain);
+      eval->node_id = node->id;
+    };
+    for (const AllocPtr& alloc : step.move) {
+      auto moving = std::make_shared<Allocation>(*alloc);
+      moving->migrate = true;
+      evaluate(*alloc);
+      commit.allocs.push_back(std::move(moving));
+    }
+    if (deadline_now) {  // those that waited for a stand-in in vain go now
+      if (const auto index = now.of_node(node->id)) {
+        index->allocs.each([&](const AllocPtr& alloc) {
+          if (!alloc->terminal() && alloc->migrate) evaluate(*alloc);
+        });
+      }
+    }
+    for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
+    commit_unwatched(std::move(commit));
+  });
+}
+
+}  // namespace sluice::orchestrator
