@@ -1,3 +1,4 @@
+// long: the job language as one table of structs, in the order of the reference.
 // Job: what the user asks for, in the shape of Nomad's API (reference: its JSON names and
 // defaults).
 //

@@ -1,3 +1,4 @@
+// long: the rules of one update in the order in which they apply; cut up, they would hide each other.
 #include "orchestrator/reconcile.h"
 
 #include <fmt/format.h>

@@ -1,10 +1,11 @@
 // Reconcile for system and sysbatch jobs: an instance of each group on every node that may run it.
+#include "orchestrator/reconcile_system.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "orchestrator/feasible.h"
-#include "orchestrator/reconcile_system.h"
 
 namespace sluice::orchestrator {
 

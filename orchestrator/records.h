@@ -1,3 +1,4 @@
+// long: the records and their field tables side by side, read as a reference.
 // Records: what the cluster's state is made of (orchestrator/state.h holds them).
 //
 // Owner: the control loop's State. A record in a snapshot is shared_ptr<const ...>: it never

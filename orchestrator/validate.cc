@@ -1,3 +1,4 @@
+// long: one class with a check a block of the job language, read as a list.
 // validate(): everything that is wrong with a canonical job, each message naming its place.
 #include <fmt/format.h>
 
