@@ -1,0 +1,35 @@
+#include "orchestrator/api/api.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "orchestrator/api/call.h"
+#include "orchestrator/api/routes.h"
+#include "orchestrator/api/wire.h"
+
+namespace sluice::orchestrator {
+Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& writer) {
+  constexpr std::string_view kText = "text/plain; charset=utf-8";
+  const std::array<std::span<const api::Route>, 5> tables{api::job_routes(), api::record_routes(),
+                                                          api::node_routes(), api::client_routes(),
+                                                          api::agent_routes()};
+  if (const std::string why = api::refuse_origin(request, parts_.options.hosts); !why.empty()) {
+    (void)co_await writer.respond(403, kText, why);
+    co_return;
+  }
+  api::RouteMatch match = api::find_route(tables, request.method, request.path);
+  if (!match.route && match.path_known) {
+    (void)co_await writer.respond(405, kText, "Invalid method");
+    co_return;
+  }
+  if (!match.route) {
+    (void)co_await writer.respond(
+        404, kText, fmt::format("no call {} {} in this API", request.method, request.path));
+    co_return;
+  }
+  api::Call call(parts_, request, writer, std::move(match.params));
+  co_await match.route->run(call);
+}
+
+}  // namespace sluice::orchestrator

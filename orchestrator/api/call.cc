@@ -1,0 +1,109 @@
+#include "orchestrator/api/call.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/scope.h"
+
+namespace sluice::orchestrator::api {
+namespace {
+
+constexpr int64_t kJitterFraction = 16;  // a wait grows by up to this part of it
+
+uint64_t parse_index(std::string_view text) {
+  uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+uint64_t newest_change(const Snapshot& snapshot, const std::vector<Topic>& topics) {
+  uint64_t newest = 0;
+  for (const Topic& topic : topics) newest = std::max(newest, snapshot.last_change(topic));
+  return newest;
+}
+
+Task<void> wait_one(Server& server, Topic topic, uint64_t after, int64_t wait_ms, Event& changed) {
+  co_await server.wait(std::move(topic), after, wait_ms);
+  changed.set();
+}
+
+}  // namespace
+
+std::string Call::query(std::string_view name, std::string_view fallback) const {
+  const std::string* value = request_.find_query(name);
+  return value != nullptr && !value->empty() ? *value : std::string(fallback);
+}
+
+bool Call::query_on(std::string_view name) const {
+  const std::string* value = request_.find_query(name);
+  return value != nullptr && *value != "false" && *value != "0";
+}
+
+Result<Json> Call::body() const {
+  if (request_.body.empty()) return Json::object();
+  Result<Json> json = parse_json(request_.body);
+  if (!json) return pass(json, "request body");
+  if (json->is_null()) return Json::object();
+  if (!json->is_object()) return fail(Code::kInvalid, "request body: expected a JSON object");
+  return json;
+}
+
+Task<Snapshot> Call::snapshot(std::vector<Topic> topics) {
+  const uint64_t after = parse_index(query("index"));
+  Snapshot now = server().snapshot();
+  if (after > 0 && newest_change(now, topics) <= after) {
+    writer_.cancel_on_close();
+    int64_t wait_ms = parse_wait_ms(query("wait")).value_or(kDefaultWaitMs);
+    const auto jitter = static_cast<uint64_t>(wait_ms / kJitterFraction);
+    if (jitter > 0) wait_ms += static_cast<int64_t>(parts_.env.random.below(jitter));
+    if (topics.size() == 1) {
+      now = co_await server().wait(topics[0], after, wait_ms);
+    } else {
+      Event changed(executor());
+      Scope waits(executor());
+      for (const Topic& topic : topics) {
+        waits.spawn(wait_one(server(), topic, after, wait_ms, changed));
+      }
+      co_await changed.wait();
+      waits.cancel_all();
+      now = server().snapshot();
+    }
+  }
+  index_ = newest_change(now, topics);
+  co_return now;
+}
+
+void Call::add_common_headers() {
+  // Over 0 always: a client that got 0 would ask again in a tight loop.
+  writer_.add_header("X-Nomad-Index", std::to_string(std::max<uint64_t>(index_, 1)));
+  writer_.add_header("X-Nomad-LastContact", "0");
+  writer_.add_header("X-Nomad-KnownLeader", "true");
+  writer_.add_header("Cache-Control", "no-store");
+}
+
+Task<void> Call::reply(std::string json) {
+  add_common_headers();
+  if (query_on("pretty")) {
+    Result<Json> parsed = parse_json(json);
+    if (parsed) json = to_json(*parsed, 4);
+  }
+  (void)co_await writer_.respond(200, "application/json", json);
+}
+
+Task<void> Call::refuse(int status, std::string text) {
+  (void)co_await writer_.respond(status, "text/plain; charset=utf-8", text);
+}
+
+Task<void> Call::reply_eval(const EvalReply& reply) {
+  set_index(reply.index);
+  return reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("EvalID", reply.eval_id);
+    out.member("EvalCreateIndex", reply.eval_id.empty() ? 0 : reply.index);
+    out.member("JobModifyIndex", reply.index);
+    out.member("Index", reply.index);
+    out.end_object();
+  });
+}
+
+}  // namespace sluice::orchestrator::api

@@ -1,0 +1,81 @@
+// Call: one request to the API on its way: what was asked, and how it is answered on Nomad's wire
+// rules.
+//
+// Owner: Api::handle, for one request. Thread: the control loop. Answers are given once; whoever
+// got an error from an answer returns (the client is gone).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/http_server.h"
+#include "core/json.h"
+#include "core/result.h"
+#include "orchestrator/api/api.h"
+#include "orchestrator/api/wire.h"
+#include "orchestrator/server.h"
+
+namespace sluice::orchestrator::api {
+
+inline constexpr std::string_view kAnyNamespace = "*";
+
+class Call {
+ public:
+  Call(ApiParts& parts, const HttpServerRequest& request, HttpResponseWriter& writer,
+       std::vector<std::string> params)
+      : parts_(parts), request_(request), writer_(writer), params_(std::move(params)) {}
+  Call(const Call&) = delete;
+
+  [[nodiscard]] Server& server() { return parts_.server; }
+  [[nodiscard]] ApiParts& parts() { return parts_; }
+  [[nodiscard]] const HttpServerRequest& request() const { return request_; }
+  [[nodiscard]] HttpResponseWriter& writer() { return writer_; }
+  [[nodiscard]] Executor& executor() { return parts_.env.executor; }
+
+  // What was asked.
+  [[nodiscard]] const std::string& param(size_t i) const { return params_[i]; }
+  [[nodiscard]] std::string query(std::string_view name, std::string_view fallback = {}) const;
+  /// `?x`, `?x=true`, `?x=1`.
+  [[nodiscard]] bool query_on(std::string_view name) const;
+  [[nodiscard]] std::string space() const { return query("namespace", "default"); }
+  /// The body as JSON; an empty one is an empty object.
+  [[nodiscard]] Result<Json> body() const;
+
+  /// The newest state, or for a blocking query (`index`, `wait`) the first one in which any of the
+  /// topics has changed since. Sets the index of the answer.
+  Task<Snapshot> snapshot(std::vector<Topic> topics);
+
+  // Answers.
+  void set_index(uint64_t index) { index_ = index; }
+  /// JSON text with status 200.
+  Task<void> reply(std::string json);
+  /// What `write` puts into a JsonWriter.
+  template <class Write>
+  Task<void> reply_with(Write write) {
+    std::string text;
+    {
+      JsonWriter out(text);
+      write(out);
+    }
+    return reply(std::move(text));
+  }
+  Task<void> reply_empty() { return reply("{}"); }
+  /// Plain text, as Nomad's errors are.
+  Task<void> refuse(int status, std::string text);
+  Task<void> refuse(const Error& error) { return refuse(status_of(error.code), error.message); }
+  /// Of a write that made an evaluation.
+  Task<void> reply_eval(const EvalReply& reply);
+  void add_common_headers();
+
+ private:
+  ApiParts& parts_;
+  const HttpServerRequest& request_;
+  HttpResponseWriter& writer_;
+  std::vector<std::string> params_;
+  uint64_t index_ = 0;
+};
+
+}  // namespace sluice::orchestrator::api

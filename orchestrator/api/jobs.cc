@@ -1,0 +1,442 @@
+// The calls on jobs.
+#include <fmt/format.h>
+
+#include "orchestrator/api/call.h"
+#include "orchestrator/api/list.h"
+#include "orchestrator/api/routes.h"
+#include "orchestrator/diff.h"
+#include "orchestrator/job_hcl.h"
+
+namespace sluice::orchestrator::api {
+namespace {
+
+using TopicKind = Topic::Kind;
+
+JobPtr find_job(Call& call, const Snapshot& snapshot, size_t param = 0) {
+  return snapshot.job(call.space(), call.param(param));
+}
+
+Task<void> no_job(Call& call) {
+  return call.refuse(404, "job not found");
+}
+
+/// The job of a body's "Job" member.
+Result<Job> job_of(const Json& body) {
+  const Json* job = body.find("Job");
+  if (!job || !job->is_object()) return fail(Code::kInvalid, "Job must be specified");
+  return decode_job(*job);
+}
+
+Task<void> list_jobs(Call& call) {
+  Snapshot snapshot = co_await call.snapshot(
+      {{TopicKind::kJobs, {}, {}}, {TopicKind::kAllocs, {}, {}}, {TopicKind::kEvals, {}, {}}});
+  const std::string space = call.space();
+  co_await reply_list(
+      call, snapshot.tables().jobs,
+      [space](const Job& job) { return space == kAnyNamespace || job.namespace_ == space; },
+      [snapshot](JsonWriter& out, const Job& job) {
+        write_job_stub(out, job, snapshot.job_status(job), snapshot.job_summary(job));
+      });
+}
+
+Task<void> register_job(Call& call) {
+  Result<Json> body = call.body();
+  if (!body) {
+    co_await call.refuse(body.error());
+    co_return;
+  }
+  Result<Job> job = job_of(*body);
+  if (!job) {
+    co_await call.refuse(job.error());
+    co_return;
+  }
+  if (const std::string space = call.query("namespace");
+      !space.empty() && job->namespace_.empty()) {
+    job->namespace_ = space;
+  }
+  RegisterRequest request;
+  request.job = std::move(*job);
+  request.enforce_index = body->get_bool("EnforceIndex");
+  request.job_modify_index = static_cast<uint64_t>(body->get_int("JobModifyIndex"));
+  request.preserve_counts = body->get_bool("PreserveCounts");
+  request.eval_priority = body->get_int("EvalPriority");
+  request.plan_hash = body->get_string("PlanHash");
+  Result<RegisterReply> reply = co_await call.server().register_job(std::move(request));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  call.set_index(reply->index);
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("EvalID", reply->eval_id);
+    out.member("EvalCreateIndex", reply->eval_create_index);
+    out.member("JobModifyIndex", reply->job_modify_index);
+    out.member("Warnings", reply->warnings);
+    out.member("Index", reply->index);
+    out.member("LastContact", 0).member("KnownLeader", true);
+    out.end_object();
+  });
+}
+
+/// PUT /v1/job/:id: as /v1/jobs, with the id said twice.
+Task<void> update_job(Call& call) {
+  Result<Json> body = call.body();
+  const Json* job = body ? body->find("Job") : nullptr;
+  if (job && job->get_string("ID") != call.param(0)) {
+    co_await call.refuse(400, "Job ID does not match name");
+    co_return;
+  }
+  co_await register_job(call);
+}
+
+Task<void> plan_job(Call& call) {
+  Result<Json> body = call.body();
+  Result<Job> job = body ? job_of(*body) : Result<Job>(pass(body));
+  if (!job) {
+    co_await call.refuse(job.error());
+    co_return;
+  }
+  if (job->id != call.param(0)) {
+    co_await call.refuse(400, "Job ID does not match");
+    co_return;
+  }
+  if (job->namespace_.empty()) job->namespace_ = call.query("namespace");
+  Result<PlanReply> reply =
+      co_await call.server().plan_job(std::move(*job), body->get_bool("Diff"));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  call.set_index(reply->index);
+  co_await call.reply_with([&](JsonWriter& out) { write_plan_reply(out, *reply); });
+}
+
+Task<void> validate_job(Call& call) {
+  Result<Json> body = call.body();
+  Result<Job> job = body ? job_of(*body) : Result<Job>(pass(body));
+  Result<std::string> said =
+      job ? call.server().validate_job(std::move(*job)) : Result<std::string>(pass(job));
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("DriverConfigValidated", true);
+    out.key("ValidationErrors");
+    if (said) {
+      out.null();
+    } else {
+      out.begin_array();
+      std::string_view rest = said.error().message;
+      while (!rest.empty()) {
+        const size_t end = std::min(rest.find('\n'), rest.size());
+        out.value(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+      }
+      out.end_array();
+    }
+    out.member("Error", said ? std::string() : said.error().message);
+    out.member("Warnings", said ? *said : std::string());
+    out.end_object();
+  });
+}
+
+Task<void> parse_job(Call& call) {
+  Result<Json> body = call.body();
+  if (!body) {
+    co_await call.refuse(body.error());
+    co_return;
+  }
+  const std::string_view text = body->get_string("JobHCL");
+  if (text.empty()) {
+    co_await call.refuse(400, "Job spec is empty");
+    co_return;
+  }
+  JobHclOptions options;
+  if (const std::string_view vars = body->get_string("Variables"); !vars.empty()) {
+    options.var_files.push_back({"variables", std::string(vars)});
+  }
+  auto parse = [source = std::string(text), options = std::move(options)] {
+    return parse_job_hcl("job.nomad", source, options);
+  };
+  Result<Json> parsed = co_await on_pool(call.executor(), std::move(parse));
+  if (!parsed) {
+    co_await call.refuse(parsed.error());
+    co_return;
+  }
+  const Json* job = parsed->find("Job");
+  if (!body->get_bool("Canonicalize")) {
+    co_await call.reply(to_json(job ? *job : *parsed));
+    co_return;
+  }
+  Result<Job> decoded = decode_job(job ? *job : *parsed);
+  if (!decoded) {
+    co_await call.refuse(decoded.error());
+    co_return;
+  }
+  canonicalize(*decoded);
+  co_await call.reply_with([&](JsonWriter& out) { write_job(out, *decoded); });
+}
+
+Task<void> read_job(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, call.param(0), call.space()},
+                                              {TopicKind::kOfJob, call.param(0), call.space()}});
+  const JobPtr job = find_job(call, snapshot);
+  if (!job) {
+    co_await no_job(call);
+    co_return;
+  }
+  co_await call.reply_with(
+      [&](JsonWriter& out) { write_job(out, *job, snapshot.job_status(*job), ""); });
+}
+
+Task<void> delete_job(Call& call) {
+  Result<EvalReply> reply =
+      co_await call.server().deregister_job(call.space(), call.param(0), call.query_on("purge"));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  co_await call.reply_eval(*reply);
+}
+
+Task<void> evaluate_job(Call& call) {
+  Result<Json> body = call.body();
+  const Json* options = body ? body->find("EvalOptions") : nullptr;
+  Result<EvalReply> reply = co_await call.server().evaluate_job(
+      call.space(), call.param(0), options && options->get_bool("ForceReschedule"));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  co_await call.reply_eval(*reply);
+}
+
+/// What belongs to a job: an empty list where nothing does, also for a job that is not there.
+template <class T, class Write>
+Task<void> list_of_job(Call& call, Table<T> JobIndex::* member, Write write) {
+  const Topic topic{TopicKind::kOfJob, call.param(0), call.space()};
+  Snapshot snapshot = co_await call.snapshot({topic});
+  const auto index = snapshot.of_job(topic.space, topic.id);
+  co_await reply_list(
+      call, index ? (*index).*member : Table<T>(), [](const T&) { return true; }, write, true);
+}
+
+Task<void> allocations(Call& call) {
+  return list_of_job(call, &JobIndex::allocs, [](JsonWriter& out, const Allocation& alloc) {
+    write_allocation_stub(out, alloc);
+  });
+}
+
+Task<void> evaluations(Call& call) {
+  return list_of_job(call, &JobIndex::evals,
+                     [](JsonWriter& out, const Evaluation& eval) { write_evaluation(out, eval); });
+}
+
+Task<void> deployments(Call& call) {
+  return list_of_job(
+      call, &JobIndex::deployments,
+      [](JsonWriter& out, const Deployment& deployment) { write_deployment(out, deployment); });
+}
+
+Task<void> latest_deployment(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kOfJob, call.param(0), call.space()}});
+  const DeploymentPtr deployment = snapshot.latest_deployment(call.space(), call.param(0));
+  if (!deployment) {
+    co_await call.reply("null");
+    co_return;
+  }
+  co_await call.reply_with([&](JsonWriter& out) { write_deployment(out, *deployment); });
+}
+
+Task<void> summary(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, call.param(0), call.space()},
+                                              {TopicKind::kOfJob, call.param(0), call.space()}});
+  const JobPtr job = find_job(call, snapshot);
+  if (!job) {
+    co_await no_job(call);
+    co_return;
+  }
+  co_await call.reply_with(
+      [&](JsonWriter& out) { write_job_summary(out, *job, snapshot.job_summary(*job)); });
+}
+
+Task<void> versions(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, call.param(0), call.space()}});
+  const std::vector<JobPtr> kept = snapshot.job_versions(call.space(), call.param(0));
+  if (kept.empty()) {
+    co_await no_job(call);
+    co_return;
+  }
+  const bool diffs = call.query_on("diffs");
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object().key("Versions").begin_array();
+    for (const JobPtr& job : kept) write_job(out, *job, snapshot.job_status(*job), "");
+    out.end_array().key("Diffs");
+    if (diffs) {
+      out.begin_array();
+      for (size_t i = 0; i + 1 < kept.size(); ++i) {
+        out.value(diff_jobs(kept[i + 1].get(), kept[i].get()));
+      }
+      out.end_array();
+    } else {
+      out.null();
+    }
+    out.member("Index", snapshot.index());
+    out.end_object();
+  });
+}
+
+Task<void> revert(Call& call) {
+  Result<Json> body = call.body();
+  if (!body) {
+    co_await call.refuse(body.error());
+    co_return;
+  }
+  const Json* version = body->find("JobVersion");
+  if (!version || !version->is_int()) {
+    co_await call.refuse(400, "JobVersion must be specified");
+    co_return;
+  }
+  std::optional<int64_t> prior;
+  if (const Json* given = body->find("EnforcePriorVersion"); given && given->is_int()) {
+    prior = given->as_int();
+  }
+  Result<EvalReply> reply =
+      co_await call.server().revert_job(call.space(), call.param(0), version->as_int(), prior);
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  co_await call.reply_eval(*reply);
+}
+
+Task<void> dispatch(Call& call) {
+  Result<Json> body = call.body();
+  if (!body) {
+    co_await call.refuse(body.error());
+    co_return;
+  }
+  StringMap meta;
+  if (const Json* given = body->find("Meta"); given && given->is_object()) {
+    for (const auto& [key, value] : given->as_object()) {
+      if (value.is_string()) meta[key] = value.as_string();
+    }
+  }
+  Result<Server::DispatchReply> reply = co_await call.server().dispatch_job(
+      call.space(), call.param(0), std::move(meta), std::string(body->get_string("Payload")));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  call.set_index(reply->index);
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("DispatchedJobID", reply->child_id);
+    out.member("EvalID", reply->eval_id);
+    out.member("EvalCreateIndex", reply->eval_create_index);
+    out.member("JobCreateIndex", reply->job_create_index);
+    out.member("Index", reply->index);
+    out.end_object();
+  });
+}
+
+Task<void> force_periodic(Call& call) {
+  Result<EvalReply> reply = co_await call.server().force_periodic(call.space(), call.param(0));
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  co_await call.reply_eval(*reply);
+}
+
+Task<void> scale(Call& call) {
+  Result<Json> body = call.body();
+  if (!body) {
+    co_await call.refuse(body.error());
+    co_return;
+  }
+  const Json* target = body->find("Target");
+  const Json* count = body->find("Count");
+  if (!target || target->get_string("Group").empty()) {
+    co_await call.refuse(400, "Target must name a Group");
+    co_return;
+  }
+  if (!count || !count->is_int() || count->as_int() < 0) {
+    co_await call.refuse(400, "Count must be a whole number, 0 or more");
+    co_return;
+  }
+  Result<EvalReply> reply = co_await call.server().scale_job(
+      call.space(), call.param(0), std::string(target->get_string("Group")), count->as_int());
+  if (!reply) {
+    co_await call.refuse(reply.error());
+    co_return;
+  }
+  co_await call.reply_eval(*reply);
+}
+
+Task<void> scale_status(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kOfJob, call.param(0), call.space()}});
+  const JobPtr job = find_job(call, snapshot);
+  if (!job) {
+    co_await no_job(call);
+    co_return;
+  }
+  const JobSummary counts = snapshot.job_summary(*job);
+  const DeploymentPtr deployment = snapshot.latest_deployment(job->namespace_, job->id);
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("JobID", job->id).member("Namespace", job->namespace_);
+    out.member("JobCreateIndex", job->create_index).member("JobModifyIndex", job->job_modify_index);
+    out.member("JobStopped", job->stop);
+    out.key("TaskGroups").begin_object();
+    for (const TaskGroup& group : job->groups) {
+      const auto found = counts.find(group.name);
+      const GroupSummary sums = found == counts.end() ? GroupSummary{} : found->second;
+      out.key(group.name).begin_object();
+      out.member("Desired", group.count);
+      out.member("Placed", sums.starting + sums.running).member("Running", sums.running);
+      int64_t healthy = 0, unhealthy = 0;
+      if (deployment) {
+        const auto state = deployment->groups.find(group.name);
+        if (state != deployment->groups.end()) {
+          healthy = state->second.healthy_allocs;
+          unhealthy = state->second.unhealthy_allocs;
+        }
+      }
+      out.member("Healthy", healthy).member("Unhealthy", unhealthy);
+      out.key("Events").null();
+      out.end_object();
+    }
+    out.end_object().end_object();
+  });
+}
+
+constexpr Route kRoutes[] = {
+    {"GET", "/v1/jobs", list_jobs},
+    {"PUT", "/v1/jobs", register_job},
+    {"PUT", "/v1/jobs/parse", parse_job},
+    {"PUT", "/v1/validate/job", validate_job},
+    {"PUT", "/v1/job/*id/plan", plan_job},
+    {"PUT", "/v1/job/*id/evaluate", evaluate_job},
+    {"GET", "/v1/job/*id/allocations", allocations},
+    {"GET", "/v1/job/*id/evaluations", evaluations},
+    {"GET", "/v1/job/*id/deployments", deployments},
+    {"GET", "/v1/job/*id/deployment", latest_deployment},
+    {"GET", "/v1/job/*id/summary", summary},
+    {"GET", "/v1/job/*id/versions", versions},
+    {"PUT", "/v1/job/*id/revert", revert},
+    {"PUT", "/v1/job/*id/dispatch", dispatch},
+    {"PUT", "/v1/job/*id/periodic/force", force_periodic},
+    {"GET", "/v1/job/*id/scale", scale_status},
+    {"PUT", "/v1/job/*id/scale", scale},
+    {"GET", "/v1/job/*id", read_job},
+    {"PUT", "/v1/job/*id", update_job},
+    {"DELETE", "/v1/job/*id", delete_job},
+};
+
+}  // namespace
+
+std::span<const Route> job_routes() {
+  return kRoutes;
+}
+
+}  // namespace sluice::orchestrator::api

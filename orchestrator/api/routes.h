@@ -1,0 +1,16 @@
+// The tables of calls, one a file. Constant.
+#pragma once
+
+#include <span>
+
+#include "orchestrator/api/router.h"
+
+namespace sluice::orchestrator::api {
+
+std::span<const Route> job_routes();
+std::span<const Route> record_routes();  // evaluations, allocations, deployments
+std::span<const Route> node_routes();
+std::span<const Route> client_routes();  // what lives on a node: logs, stats, restart, signal
+std::span<const Route> agent_routes();   // the agent, status, operator, search
+
+}  // namespace sluice::orchestrator::api

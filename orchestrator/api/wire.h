@@ -1,0 +1,29 @@
+// Rules of the wire that need no state: who may call, how long a query waits, what an error is in
+// HTTP.
+//
+// Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/http_server.h"
+#include "core/result.h"
+
+namespace sluice::orchestrator::api {
+
+inline constexpr int64_t kDefaultWaitMs = 300'000;  // also the longest
+
+/// Why a request with these headers may not be served, or "".
+std::string refuse_origin(const HttpServerRequest& request, const std::vector<std::string>& hosts);
+
+/// "2000ms", "5m": at most kDefaultWaitMs, which an empty text means too. nullopt: no duration.
+std::optional<int64_t> parse_wait_ms(std::string_view text);
+
+/// The HTTP status of an error of the server component.
+int status_of(Code code);
+
+}  // namespace sluice::orchestrator::api
