@@ -182,6 +182,15 @@ Task<void> read_namespace(Call& call) {
                       R"("Capabilities":null,"Meta":null,"CreateIndex":1,"ModifyIndex":1})");
 }
 
+/// The scheduler has no switches yet: what it does, in Nomad's words.
+Task<void> scheduler_configuration(Call& call) {
+  co_await call.reply(R"({"SchedulerConfig":{"SchedulerAlgorithm":"binpack","PreemptionConfig":)"
+                      R"({"SystemSchedulerEnabled":true,"SysBatchSchedulerEnabled":false,)"
+                      R"("BatchSchedulerEnabled":false,"ServiceSchedulerEnabled":false},)"
+                      R"("MemoryOversubscriptionEnabled":true,"RejectJobRegistration":false,)"
+                      R"("PauseEvalBroker":false,"CreateIndex":1,"ModifyIndex":1},"Index":1})");
+}
+
 /// What this build has none of: CSI volumes, plugins, scaling policies.
 Task<void> empty_list(Call& call) {
   return call.reply("[]");
@@ -352,6 +361,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/status/leader", leader},
     {"GET", "/v1/status/peers", peers},
     {"GET", "/v1/operator/raft/configuration", raft_configuration},
+    {"GET", "/v1/operator/scheduler/configuration", scheduler_configuration},
     {"GET", "/v1/regions", regions},
     {"GET", "/v1/namespaces", namespaces},
     {"GET", "/v1/namespace/:name", read_namespace},

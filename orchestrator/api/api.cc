@@ -11,9 +11,9 @@
 namespace sluice::orchestrator {
 Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& writer) {
   constexpr std::string_view kText = "text/plain; charset=utf-8";
-  const std::array<std::span<const api::Route>, 5> tables{api::job_routes(), api::record_routes(),
-                                                          api::node_routes(), api::client_routes(),
-                                                          api::agent_routes()};
+  const std::array<std::span<const api::Route>, 7> tables{
+      api::job_routes(),   api::record_routes(), api::node_routes(), api::client_routes(),
+      api::agent_routes(), api::file_routes(),   api::event_routes()};
   if (const std::string why = api::refuse_origin(request, parts_.options.hosts); !why.empty()) {
     (void)co_await writer.respond(403, kText, why);
     co_return;

@@ -1,5 +1,5 @@
-// The calls on what lives on a node: logs, stats, restart, signal. The node is the one of this
-// process; allocations of other nodes are refused by name.
+#include "orchestrator/api/client.h"
+
 #include <fmt/format.h>
 
 #include <charconv>
@@ -13,18 +13,6 @@
 #include "orchestrator/node/node_agent.h"
 
 namespace sluice::orchestrator::api {
-namespace {
-
-constexpr size_t kFrameBytes = 64 * 1024;
-constexpr int64_t kFollowPollMs = 100;
-constexpr int64_t kHeartbeatMs = 1'000;
-
-struct LocalAllocation {
-  AllocPtr alloc;
-  AllocRunner* runner = nullptr;  // nullptr: ended and forgotten, or not fetched yet
-};
-
-/// The allocation, which must be of this process's node.
 Result<LocalAllocation> local_alloc(Call& call, const std::string& id) {
   LocalAllocation found;
   found.alloc = call.server().snapshot().alloc(id);
@@ -47,6 +35,16 @@ Result<AllocRunner*> running_alloc(Call& call, const std::string& id) {
   }
   return local->runner;
 }
+
+std::string alloc_folder(Call& call, const std::string& id) {
+  return call.parts().node->context().options.data_folder + "/alloc/" + id;
+}
+
+namespace {
+
+constexpr size_t kFrameBytes = 64 * 1024;
+constexpr int64_t kFollowPollMs = 100;
+constexpr int64_t kHeartbeatMs = 1'000;
 
 // ----------------------------------------------------------------------------------- logs
 
@@ -157,8 +155,7 @@ Task<void> logs(Call& call) {
     co_await call.refuse(query.error());
     co_return;
   }
-  const std::string folder =
-      call.parts().node->context().options.data_folder + "/alloc/" + id + "/alloc/logs";
+  const std::string folder = alloc_folder(call, id) + "/alloc/logs";
   auto files = std::make_shared<LogFiles>(folder, query->task + "." + query->type);
   auto seek = [files, from_end = query->from_end, offset = query->offset] {
     return from_end ? files->seek_from_end(offset) : files->seek_from_start(offset);

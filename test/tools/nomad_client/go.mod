@@ -1,0 +1,14 @@
+module sluice/test/tools/nomad_client
+
+go 1.19
+
+require github.com/hashicorp/nomad/api v0.0.0-20221006174558-2aa7e66bdb52
+
+require (
+	github.com/gorilla/websocket v1.5.0 // indirect
+	github.com/hashicorp/cronexpr v1.1.1 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-rootcerts v1.0.2 // indirect
+	github.com/mitchellh/go-homedir v1.1.0 // indirect
+	github.com/mitchellh/mapstructure v1.5.0 // indirect
+)
