@@ -12,7 +12,9 @@
 // kKeeperSignal and a value (pidfd_send_signal), and because the task is not reaped before its end
 // was recorded, a signal sent from here never meets a reused number.
 //
-// argv: the program, the run's name, the task's pid. Descriptors: see keeper.h.
+// argv: the program, the run's name, the task's pid, and "init" where the keeper is process 1 of a
+// pid namespace: then /proc shows other numbers than ours, and whom we may signal is below us
+// anyway. Descriptors: see keeper.h.
 #include "drivers/exec/keeper.h"
 
 #include <asm/unistd.h>
@@ -123,6 +125,19 @@ bool kill_children(int spared) {
   return any;
 }
 
+/// All of our pid namespace: its process 1 reaps everybody, and the kernel lets it signal nobody
+/// else.
+void end_namespace() {
+  for (int round = 0; round < kTreeRounds; ++round) {
+    call(__NR_kill, -1, kKill);
+    Word reaped;
+    do reaped = call(__NR_wait4, -1, 0, kNoHang, 0);
+    while (reaped > 0);
+    if (reaped < 0) return;  // ECHILD: all gone
+    if (round > 0) sleep_ms(10);
+  }
+}
+
 /// Reaps the children but the task. True once the task has ended (it is left as a zombie).
 bool reap(int task, siginfo_t& ended) {
   for (;;) {
@@ -163,8 +178,22 @@ void reap_others(int task) {
   }
 }
 
-void handle(int task, int request) {
+/// The task's group, and whoever is our child: as a subreaper we get what the task orphans.
+void end_tree(int task) {
+  call(__NR_kill, -task, kKill);
+  for (int round = 0; round < kTreeRounds && kill_children(task); ++round) {
+    reap_others(task);
+    if (round > 0) sleep_ms(10);
+  }
+  call(__NR_wait4, task, 0, 0, 0);
+}
+
+void handle(int task, bool init, int request) {
   int number = request & 0xff;
+  if ((request & kKeeperTreeFlag) != 0 && init) {
+    call(__NR_kill, -1, kKill);
+    return;
+  }
   if ((request & kKeeperTreeFlag) != 0) {
     call(__NR_kill, -task, kKill);
     call(__NR_kill, task, kKill);
@@ -176,13 +205,13 @@ void handle(int task, int request) {
   if (!group || call(__NR_kill, -task, number) != 0) call(__NR_kill, task, number);
 }
 
-void wait_for_end(int task, siginfo_t& ended) {
+void wait_for_end(int task, bool init, siginfo_t& ended) {
   unsigned long mask = 1UL << (kKeeperSignal - 1) | 1UL << (kChild - 1);
   for (;;) {
     if (reap(task, ended)) return;
     siginfo_t info;
     Word got = call(__NR_rt_sigtimedwait, address_of(&mask), address_of(&info), 0, sizeof mask);
-    if (got == kKeeperSignal && info.si_code == kQueued) handle(task, info.si_int);
+    if (got == kKeeperSignal && info.si_code == kQueued) handle(task, init, info.si_int);
   }
 }
 
@@ -254,14 +283,14 @@ extern "C" [[noreturn]] void keeper_main(long argc, char** argv) {
     // The task waits for this byte: it runs only once its status is sure to be kept.
     call(__NR_write, sluice::drivers::exec::kKeeperReleaseFd, address_of("g"), 1);
     call(__NR_close, sluice::drivers::exec::kKeeperReleaseFd);
+    bool init = argc >= 4;
     siginfo_t ended;
-    wait_for_end(task, ended);
-    call(__NR_kill, -task, kKill);
-    for (int round = 0; round < kTreeRounds && kill_children(task); ++round) {
-      reap_others(task);
-      if (round > 0) sleep_ms(10);
+    wait_for_end(task, init, ended);
+    if (init) {
+      end_namespace();
+    } else {
+      end_tree(task);
     }
-    call(__NR_wait4, task, 0, 0, 0);
     write_record(ended);
     notify(argv[1]);
     for (long pause_ms = 10; !logs_are_read(); pause_ms = pause_ms < 500 ? pause_ms * 2 : 500) {

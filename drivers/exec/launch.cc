@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -82,6 +84,34 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   return out;
 }
 
+/// Limits, namespaces, root and working folder of the task, as far as it has them.
+void surround(const LaunchSpec& spec, int outcome_fd) {
+  const Isolation& isolation = spec.isolation;
+  if (int error_number = join_cgroups(isolation); error_number != 0) {
+    fail_child(outcome_fd, "join the cgroup", error_number);
+  }
+  for (const std::string& name : spec.own_folders) {
+    if (!spec.change_user) break;
+    Fd folder(
+        open((spec.folder + "/" + name).c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (folder && fchown(folder.get(), spec.uid, spec.gid) != 0) {
+      fail_child(outcome_fd, "chown the task's folder", errno);
+    }
+  }
+  std::string stage;
+  if (int error_number = enter_root(isolation, spec.folder, stage); error_number != 0) {
+    fail_child(outcome_fd, stage.c_str(), error_number);
+  }
+  if (!isolation.own_root && chdir(spec.folder.c_str()) != 0) {
+    fail_child(outcome_fd, "chdir", errno);
+  }
+  if (~isolation.capabilities != 0) {
+    if (int error_number = limit_capabilities(isolation.capabilities); error_number != 0) {
+      fail_child(outcome_fd, "limit the capabilities", error_number);
+    }
+  }
+}
+
 /// In the task's process, until it has become the task.
 [[noreturn]] void become_task(const LaunchSpec& spec, const LaunchParts& parts, int release_fd,
                               int outcome_fd) {
@@ -114,13 +144,14 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   }
   int kept = outcome_fd;
   place_descriptors({}, kept);
+  surround(spec, kept);
   if (spec.change_user) {
-    if (setgroups(spec.groups.size(), spec.groups.data()) != 0)
+    if (setgroups(spec.groups.size(), spec.groups.data()) != 0) {
       fail_child(kept, "setgroups", errno);
+    }
     if (setgid(spec.gid) != 0) fail_child(kept, "setgid", errno);
     if (setuid(spec.uid) != 0) fail_child(kept, "setuid", errno);
   }
-  if (chdir(spec.folder.c_str()) != 0) fail_child(kept, "chdir", errno);
   std::vector<std::string> argv{spec.command};
   argv.insert(argv.end(), spec.args.begin(), spec.args.end());
   std::vector<char*> arguments = pointers(argv);
@@ -141,18 +172,26 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);  // kept over execve: what the task orphans becomes ours
   int release[2];
   if (pipe2(release, O_CLOEXEC) != 0) fail_child(outcome_fd, "pipe", errno);
-  pid_t supervisor_child = getpid();
   pid_t task = fork();
   if (task < 0) fail_child(outcome_fd, "fork", errno);
   if (task == 0) {
     close(release[1]);
     become_task(spec, parts, release[0], outcome_fd);
   }
-  auto keeper_stat = read_proc_stat(supervisor_child);
-  auto task_stat = read_proc_stat(task);
-  if (!keeper_stat || !task_stat) fail_child(outcome_fd, "read /proc", errno);
-  PidRecord record{read_boot_id(), supervisor_child, keeper_stat->start_ticks, task,
-                   task_stat->start_ticks};
+  // Numbers as the machine sees them: in a pid namespace of our own, ours and the task's are
+  // others.
+  std::string self = read_small_file(AT_FDCWD, "/proc/thread-self/stat").value_or("");
+  std::string children = read_small_file(AT_FDCWD, "/proc/thread-self/children").value_or("");
+  PidRecord record;
+  record.boot_id = read_boot_id();
+  record.keeper = atoi(self.c_str());
+  record.pid = atoi(children.c_str());
+  if (!spec.isolation.own_processes) record.pid = task;  // also where the kernel lists no children
+  auto keeper_stat = read_proc_stat(record.keeper);
+  auto task_stat = read_proc_stat(record.pid);
+  if (!keeper_stat || !task_stat) fail_child(outcome_fd, "read /proc", ESRCH);
+  record.keeper_start = keeper_stat->start_ticks;
+  record.start = task_stat->start_ticks;
   if (!replace_file(parts.folder_fd, "pid", format_pid_record(record), 0600)) {
     fail_child(outcome_fd, "write the pid record", errno);
   }
@@ -168,6 +207,7 @@ std::vector<char*> pointers(const std::vector<std::string>& texts) {
   static_assert(kKeeperFolderFd == 3 && kKeeperLockFd == 7);
   if (chdir("/") != 0) fail_child(kept, "chdir /", errno);
   std::vector<std::string> argv{"sluice-keeper", spec.run, std::to_string(task)};
+  if (spec.isolation.own_processes) argv.emplace_back("init");
   std::vector<char*> arguments = pointers(argv);
   char* no_environment[] = {nullptr};
   execve(parts.keeper_image.c_str(), arguments.data(), no_environment);
@@ -181,7 +221,9 @@ Result<Launched> launch(const LaunchSpec& spec, const LaunchParts& parts) {
   if (pipe2(outcome, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
   Fd read_end(outcome[0]);
   Fd write_end(outcome[1]);
-  pid_t keeper = fork();
+  // As fork(2) with flags; the process has one thread, so that nothing of the C library minds.
+  unsigned long flags = SIGCHLD | (spec.isolation.own_processes ? CLONE_NEWPID : 0u);
+  auto keeper = static_cast<pid_t>(syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr));
   if (keeper < 0) return fail_errno(errno, "fork");
   if (keeper == 0) become_keeper(spec, parts, write_end.get());
   fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
@@ -190,8 +232,8 @@ Result<Launched> launch(const LaunchSpec& spec, const LaunchParts& parts) {
 
 std::vector<std::string> command_candidates(const LaunchSpec& spec) {
   if (spec.command.find('/') != std::string::npos) return {spec.command};
-  std::vector<std::string> out{spec.folder + "/local/" + spec.command,
-                               spec.folder + "/" + spec.command};
+  std::string folder = spec.isolation.own_root ? std::string() : spec.folder;
+  std::vector<std::string> out{folder + "/local/" + spec.command, folder + "/" + spec.command};
   std::string_view path = kDefaultPath;
   for (const std::string& variable : spec.env) {
     if (variable.starts_with("PATH=")) path = std::string_view(variable).substr(5);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "drivers/exec/isolate.h"
 #include "drivers/exec/proc.h"
 
 namespace sluice::drivers::exec {
@@ -28,6 +29,8 @@ struct LaunchSpec {
   uid_t uid = 0;
   gid_t gid = 0;
   std::vector<gid_t> groups;
+  std::vector<std::string> own_folders;  // below `folder`; given to the user, if it is changed
+  Isolation isolation;
 };
 
 struct LaunchParts {

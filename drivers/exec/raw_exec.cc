@@ -87,54 +87,66 @@ Task<DriverHealth> RawExecDriver::fingerprint() {
   co_return health;
 }
 
-Result<void> RawExecDriver::validate(const Json& config) const {
-  if (!config.is_object())
-    return fail(Code::kInvalid, "raw_exec: config is {}", kind_name(config.kind()));
-  for (const JsonMember& member : config.as_object()) {
-    if (member.key == "command") {
-      if (!member.value.is_string() && !member.value.is_null()) {
-        return fail(Code::kInvalid, "raw_exec: command is {}, not a string",
-                    kind_name(member.value.kind()));
-      }
-    } else if (member.key == "args") {
-      if (member.value.is_null()) continue;
-      if (!member.value.is_array()) {
-        return fail(Code::kInvalid, "raw_exec: args is {}, not a list",
-                    kind_name(member.value.kind()));
-      }
-      for (const Json& arg : member.value.as_array()) {
-        if (arg.is_string()) continue;
-        return fail(Code::kInvalid, "raw_exec: args holds {}, not a string", kind_name(arg.kind()));
-      }
-    } else {
-      return fail(Code::kInvalid, "raw_exec: unknown option \"{}\" (known: command, args)",
-                  member.key);
-    }
+Result<void> check_command(std::string_view driver, std::string_view key, const Json& value) {
+  if (value.is_null()) return {};
+  if (key == "command") {
+    if (value.is_string()) return {};
+    return fail(Code::kInvalid, "{}: command is {}, not a string", driver, kind_name(value.kind()));
   }
-  if (config.get_string("command").empty())
-    return fail(Code::kInvalid, "raw_exec: command is missing");
+  if (!value.is_array()) {
+    return fail(Code::kInvalid, "{}: {} is {}, not a list", driver, key, kind_name(value.kind()));
+  }
+  for (const Json& item : value.as_array()) {
+    if (item.is_string()) continue;
+    return fail(Code::kInvalid, "{}: {} holds {}, not a string", driver, key,
+                kind_name(item.kind()));
+  }
   return {};
 }
 
-Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& spec, orchestrator::TaskEvents) {
-  Result<void> valid = validate(spec.config);
+Result<void> RawExecDriver::validate(const Json& config) const {
+  if (!config.is_object()) {
+    return fail(Code::kInvalid, "raw_exec: config is {}", kind_name(config.kind()));
+  }
+  for (const JsonMember& member : config.as_object()) {
+    if (member.key != "command" && member.key != "args") {
+      return fail(Code::kInvalid, "raw_exec: unknown option \"{}\" (known: command, args)",
+                  member.key);
+    }
+    Result<void> checked = check_command("raw_exec", member.key, member.value);
+    if (!checked) return checked;
+  }
+  if (config.get_string("command").empty()) {
+    return fail(Code::kInvalid, "raw_exec: command is missing");
+  }
+  return {};
+}
+
+void RawExecDriver::surround(const TaskSpec&, Message&) const {}
+
+Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& given,
+                                              orchestrator::TaskEvents on_event) {
+  Result<void> valid = validate(given.config);
   if (!valid) co_return pass(valid);
+  const TaskSpec spec = adapt(given);
   if (spec.key.task.find('/') != std::string::npos) {
-    co_return fail(Code::kInvalid, "raw_exec: task name {} holds a slash", spec.key.task);
+    co_return fail(Code::kInvalid, "{}: task name {} holds a slash", name(), spec.key.task);
   }
   for (const std::string& folder : {spec.task_folder, spec.log_folder}) {
     Result<void> made = env_.disk.make_folders(folder, 0755);
     if (!made) co_return pass(made);
   }
   Message request = request_for("start", spec.key);
-  request.add("cluster", cluster_id_).add("node", node_id_).add("driver", name());
-  request.add("command", spec.config.get_string("command"));
+  request.add("cluster", spec.cluster_id.empty() ? cluster_id_ : spec.cluster_id);
+  request.add("node", spec.node_id.empty() ? node_id_ : spec.node_id);
+  request.add("driver", name()).add("command", spec.config.get_string("command"));
   if (const Json* args = spec.config.find("args"); args != nullptr && args->is_array()) {
     for (const Json& arg : args->as_array()) request.add("arg", std::string_view(arg.as_string()));
   }
   for (const auto& [key, value] : spec.env) request.add("env", std::string_view(key + "=" + value));
   request.add("folder", spec.task_folder).add("log_prefix", spec.log_folder + "/" + spec.key.task);
   request.add("log_max_files", spec.log_max_files).add("log_max_bytes", spec.log_max_file_bytes);
+  surround(spec, request);
   if (!spec.user.empty()) {
     auto look = [user = spec.user] { return find_user(user); };
     Result<User> user = co_await on_pool(env_.executor, look);
@@ -143,29 +155,39 @@ Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& spec, orchestrator
     for (gid_t group : user->groups) request.add("group", int64_t{group});
   }
   Result<Message> reply = co_await supervisor_.call(std::move(request), kStartTimeoutMs);
-  if (!reply) co_return pass(reply, "raw_exec");
+  if (!reply) co_return pass(reply, "{}", name());
+  if (std::string missing = lacks(); !missing.empty()) {
+    on_event("The machine does not allow: " + missing);
+  }
+  for (std::string_view missing : reply->all("missing")) {
+    on_event(fmt::format("The machine does not allow: {}", missing));
+  }
   co_return handle_of(*reply);
 }
 
-Task<Result<void>> RawExecDriver::recover(const TaskHandle& handle, const TaskSpec&) {
-  if (!supervisor_.has_runs()) co_return fail(Code::kNotFound, "raw_exec: no run is there");
+Task<Result<void>> RawExecDriver::recover(const TaskHandle& handle, const TaskSpec& spec) {
+  if (!supervisor_.has_runs()) co_return fail(Code::kNotFound, "{}: no run is there", name());
   Result<Message> reply =
       co_await supervisor_.call(request_for("status", handle.key), kCallTimeoutMs);
-  if (!reply) co_return pass(reply, "raw_exec");
-  bool same = reply->get("cluster") == cluster_id_ && reply->get("node") == node_id_ &&
+  if (!reply) co_return pass(reply, "{}", name());
+  const std::string& cluster = spec.cluster_id.empty() ? cluster_id_ : spec.cluster_id;
+  const std::string& node = spec.node_id.empty() ? node_id_ : spec.node_id;
+  bool same = reply->get("cluster") == cluster && reply->get("node") == node &&
               handle_of(*reply).state == handle.state;
-  if (!same) co_return fail(Code::kNotFound, "raw_exec: the run there is not the handle's process");
+  if (!same)
+    co_return fail(Code::kNotFound, "{}: the run there is not the handle's process", name());
   co_return Result<void>();
 }
 
 Task<Result<TaskExit>> RawExecDriver::wait(const TaskHandle& handle) {
   Result<Message> reply =
       co_await supervisor_.call(request_for("wait", handle.key), SupervisorClient::kNoTimeout);
-  if (!reply) co_return pass(reply, "raw_exec");
+  if (!reply) co_return pass(reply, "{}", name());
   TaskExit exit;
   exit.exit_code = reply->get_int("code");
   exit.signal = reply->get_int("signal");
   exit.error = reply->get("lost");
+  exit.oom_killed = reply->get_int("oom") == 1;
   exit.finished_at_ns = reply->get_int("at_ns");
   co_return exit;
 }
@@ -173,23 +195,23 @@ Task<Result<TaskExit>> RawExecDriver::wait(const TaskHandle& handle) {
 Task<Result<void>> RawExecDriver::stop(const TaskHandle& handle, const std::string& kill_signal,
                                        int64_t kill_timeout_ms) {
   std::optional<int> number = signal_number(kill_signal.empty() ? kDefaultKillSignal : kill_signal);
-  if (!number) co_return fail(Code::kInvalid, "raw_exec: unknown kill_signal {}", kill_signal);
+  if (!number) co_return fail(Code::kInvalid, "{}: unknown kill_signal {}", name(), kill_signal);
   if (!supervisor_.has_runs()) co_return Result<void>();
   Message request = request_for("stop", handle.key);
   request.add("signal", int64_t{*number}).add("timeout_ms", std::max<int64_t>(0, kill_timeout_ms));
   Result<Message> reply =
       co_await supervisor_.call(std::move(request), SupervisorClient::kNoTimeout);
-  if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "raw_exec");
+  if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "{}", name());
   co_return Result<void>();
 }
 
 Task<Result<void>> RawExecDriver::signal(const TaskHandle& handle, const std::string& signal_name) {
   std::optional<int> number = signal_number(signal_name);
-  if (!number) co_return fail(Code::kInvalid, "raw_exec: unknown signal {}", signal_name);
+  if (!number) co_return fail(Code::kInvalid, "{}: unknown signal {}", name(), signal_name);
   Message request = request_for("signal", handle.key);
   request.add("signal", int64_t{*number});
   Result<Message> reply = co_await supervisor_.call(std::move(request), kCallTimeoutMs);
-  if (!reply) co_return pass(reply, "raw_exec");
+  if (!reply) co_return pass(reply, "{}", name());
   co_return Result<void>();
 }
 
@@ -198,7 +220,7 @@ Task<Result<void>> RawExecDriver::remove(const TaskHandle& handle) {
   if (!supervisor_.has_runs()) co_return Result<void>();
   Result<Message> reply =
       co_await supervisor_.call(request_for("remove", handle.key), kCallTimeoutMs);
-  if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "raw_exec");
+  if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "{}", name());
   co_return Result<void>();
 }
 
@@ -206,12 +228,12 @@ Task<Result<std::vector<FoundTask>>> RawExecDriver::list() {
   std::vector<FoundTask> found;
   if (!supervisor_.has_runs()) co_return found;
   Result<Message> reply = co_await supervisor_.call(Message().add("op", "list"), kCallTimeoutMs);
-  if (!reply) co_return pass(reply, "raw_exec");
+  if (!reply) co_return pass(reply, "{}", name());
   for (std::string_view body : reply->all("entry")) {
     Result<Message> entry = Message::parse(body);
-    if (!entry) co_return pass(entry, "raw_exec");
-    if (entry->get("driver") != name() || entry->get("cluster") != cluster_id_ ||
-        entry->get("node") != node_id_) {
+    if (!entry) co_return pass(entry, "{}", name());
+    if (entry->get("driver") != name() || entry->get("node") != node_id_ ||
+        (!cluster_id_.empty() && entry->get("cluster") != cluster_id_)) {
       continue;
     }
     found.push_back({handle_of(*entry), entry->get_int("running") == 1});
@@ -222,7 +244,7 @@ Task<Result<std::vector<FoundTask>>> RawExecDriver::list() {
 Task<Result<TaskStats>> RawExecDriver::stats(const TaskHandle& handle) {
   Result<Message> reply =
       co_await supervisor_.call(request_for("stats", handle.key), kCallTimeoutMs);
-  if (!reply) co_return pass(reply, "raw_exec");
+  if (!reply) co_return pass(reply, "{}", name());
   TaskStats stats;
   stats.memory_rss_bytes = static_cast<uint64_t>(reply->get_int("rss_bytes"));
   Usage now{reply->get_int("cpu_ms"), env_.executor.now_ms()};

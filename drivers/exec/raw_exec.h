@@ -14,7 +14,10 @@
 
 namespace sluice::drivers::exec {
 
-class RawExecDriver final : public orchestrator::TaskDriver {
+/// Refuses a `command` that is no string and any other key's value that is no list of strings.
+Result<void> check_command(std::string_view driver, std::string_view key, const Json& value);
+
+class RawExecDriver : public orchestrator::TaskDriver {
  public:
   RawExecDriver(Env& env, SupervisorClient& supervisor, std::string cluster_id, std::string node_id)
       : env_(env),
@@ -39,14 +42,23 @@ class RawExecDriver final : public orchestrator::TaskDriver {
   Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
   Task<Result<std::string>> address(const orchestrator::TaskHandle& handle) override;
 
+ protected:
+  /// The specification as this driver's tasks see it, and the request's fields for what surrounds
+  /// them. Overridden by ExecDriver.
+  virtual orchestrator::TaskSpec adapt(const orchestrator::TaskSpec& spec) const { return spec; }
+  virtual void surround(const orchestrator::TaskSpec& spec, Message& request) const;
+  /// What this agent cannot give to any task; empty: nothing.
+  virtual std::string lacks() const { return {}; }
+
+  Env& env_;
+  SupervisorClient& supervisor_;
+
  private:
   struct Usage {
     int64_t cpu_ms = 0;
     int64_t at_ms = 0;
   };
 
-  Env& env_;
-  SupervisorClient& supervisor_;
   std::string cluster_id_;
   std::string node_id_;
   std::map<orchestrator::TaskKey, Usage> usage_;  // of the last stats(), until remove()

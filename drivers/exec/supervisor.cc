@@ -206,20 +206,22 @@ void Supervisor::close_connection(uint64_t number) {
 }
 
 void Supervisor::set_timer(int64_t delay_ms, Timer::What what, uint64_t run) {
-  timers_.emplace(monotonic_ms() + delay_ms, Timer{what, run});
+  timers_.emplace(monotonic_ms() + delay_ms, Timer{what, run, {}, 0});
 }
 
 void Supervisor::run_timers() {
   int64_t now_ms = monotonic_ms();
   while (!timers_.empty() && timers_.begin()->first <= now_ms) {
-    Timer timer = timers_.begin()->second;
+    Timer timer = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
+    if (timer.what == Timer::What::kRemoveCgroups) {
+      remove_cgroups_of(std::move(timer.cgroups), timer.tries);
+      continue;
+    }
     auto at = runs_.find(timer.run);
     if (at == runs_.end() || at->second->state == State::kEnded) continue;
-    switch (timer.what) {
-      case Timer::What::kKill: send(*at->second, kKeeperTreeRequest); break;
-      case Timer::What::kLook: look(*at->second); break;
-    }
+    if (timer.what == Timer::What::kKill) send(*at->second, kKeeperTreeRequest);
+    if (timer.what == Timer::What::kLook) look(*at->second);
   }
 }
 

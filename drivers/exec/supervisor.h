@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "drivers/exec/cgroup.h"
 #include "drivers/exec/launch.h"
 #include "drivers/exec/log_files.h"
 #include "drivers/exec/proc.h"
@@ -93,7 +94,9 @@ class Supervisor {
     Output out, err;
     ExitRecord exit;
     std::string exit_error;
-    int64_t known_by_ms = 0;  // an orphan's status is waited for until then
+    std::vector<std::string> cgroups;  // folders
+    std::vector<std::string> missing;  // what the machine did not allow at the start
+    int64_t known_by_ms = 0;           // an orphan's status is waited for until then
     std::vector<Waiter> waiters;
   };
   struct Connection {
@@ -105,8 +108,10 @@ class Supervisor {
     bool writing = false;  // EPOLLOUT is asked for
   };
   struct Timer {
-    enum class What : uint8_t { kKill, kLook } what;
+    enum class What : uint8_t { kKill, kLook, kRemoveCgroups } what;
     uint64_t run;
+    std::vector<std::string> cgroups;  // of a run that is gone
+    int tries = 0;
   };
 
   // supervisor.cc: the loop and the connections
@@ -135,11 +140,22 @@ class Supervisor {
   Message stats(const Run& run) const;
   Message list() const;
 
+  // supervisor_outputs.cc
+  void copy_output(Run& run, Output& output, int64_t budget_bytes);
+  void open_outputs(Run& run);
+  void close_outputs(Run& run);
+
   // supervisor_runs.cc: the life of a run
   void load();
   void load_run(const std::string& name);
+  struct Place {
+    Fd folder;
+    Fd lock;
+  };
+  Result<Place> make_place(const std::string& name);
   Result<Run*> start(const Message& request, std::string name, LaunchSpec spec);
   void outcome_ready(Run& run);
+  void remove_cgroups_of(std::vector<std::string> folders, int tries);
   void start_failed(Run& run, const Error& error);
   void look(Run& run);
   bool adopt(Run& run);
@@ -147,9 +163,6 @@ class Supervisor {
   void orphan_ended(Run& run);
   bool read_exit(Run& run);
   void ended(Run& run, bool recorded);
-  void copy_output(Run& run, Output& output, int64_t budget_bytes);
-  void open_outputs(Run& run);
-  void close_outputs(Run& run);
   void send(Run& run, int request);
   void forget(Run& run);
   void reap();

@@ -88,6 +88,19 @@ Result<LaunchSpec> launch_spec(const Message& request) {
       spec.groups.push_back(value);
     }
   }
+  for (std::string_view name : request.all("own_folder")) spec.own_folders.emplace_back(name);
+  Isolation& isolation = spec.isolation;
+  isolation.own_root = request.get_int("own_root") == 1;
+  isolation.own_processes = request.get_int("own_processes") == 1;
+  isolation.own_ipc = request.get_int("own_ipc") == 1;
+  isolation.alloc_folder = request.get("alloc_folder");
+  for (std::string_view folder : request.all("host_folder")) {
+    if (!folder.starts_with('/')) return fail(Code::kInvalid, "start: host_folder is not absolute");
+    isolation.host_folders.emplace_back(folder);
+  }
+  if (request.has("drop_capabilities")) {
+    isolation.capabilities = ~static_cast<uint64_t>(request.get_int("drop_capabilities"));
+  }
   return spec;
 }
 
@@ -239,6 +252,7 @@ Message Supervisor::describe(const Run& run) const {
   out.add("boot", run.pids.boot_id).add("pid", run.pids.pid);
   out.add("start", static_cast<int64_t>(run.pids.start));
   out.add("running", run.state == State::kEnded ? 0 : 1);
+  for (const std::string& missing : run.missing) out.add("missing", std::string_view(missing));
   return out;
 }
 
@@ -246,6 +260,7 @@ Message Supervisor::describe_end(const Run& run) const {
   Message out = describe(run);
   out.add("code", run.exit.code).add("signal", run.exit.signal).add("at_ns", run.exit.at_ns);
   if (!run.exit_error.empty()) out.add("lost", run.exit_error);
+  if (cgroups_saw_oom(run.cgroups)) out.add("oom", 1);
   return out;
 }
 

@@ -25,6 +25,7 @@ namespace {
 constexpr int64_t kLookMs = 20;          // between looks at what has no event of its own
 constexpr int64_t kLastBytes = 4 << 20;  // of output that are copied before the end is reported
 constexpr int64_t kOrphanStatusMs = 2'000;
+constexpr int kCgroupTries = 250;                  // of kLookMs
 constexpr size_t kNotifyTrustedBytes = 32 * 1024;  // half a pipe
 
 int64_t wall_ns() {
@@ -92,6 +93,7 @@ void Supervisor::load_run(const std::string& name) {
   run->number = ++last_number_;
   run->name = name;
   run->record = std::move(*record);
+  for (std::string_view cgroup : run->record.all("cgroup")) run->cgroups.emplace_back(cgroup);
   Run& found = *run;
   runs_by_name_[name] = run.get();
   runs_.emplace(found.number, std::move(run));
@@ -138,42 +140,61 @@ bool Supervisor::adopt(Run& run) {
   return true;
 }
 
-Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string name,
-                                           LaunchSpec spec) {
-  if (runs_.size() >= kMaxRuns) return fail(Code::kLimit, "{} runs are there already", kMaxRuns);
+/// The run's folder with its FIFOs, locked for the keeper to be.
+Result<Supervisor::Place> Supervisor::make_place(const std::string& name) {
   std::string path = run_folder(name);
   // What a failed start left: a run that is there was found by load().
   if (try_lock(path)) remove_run_folder(path);
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno(errno, "mkdir " + path);
-  Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  Fd lock = try_lock(path);
-  if (!folder || !lock)
+  Place place{Fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), try_lock(path)};
+  if (!place.folder || !place.lock) {
     return fail(Code::kUnavailable, "{}: an earlier keeper is still there", name);
-  for (const char* fifo : {"stdout", "stderr"}) {
-    if (mkfifoat(folder.get(), fifo, 0600) != 0 && errno != EEXIST)
-      return fail_errno(errno, "mkfifo");
   }
+  for (const char* fifo : {"stdout", "stderr"}) {
+    if (mkfifoat(place.folder.get(), fifo, 0600) != 0 && errno != EEXIST) {
+      return fail_errno(errno, "mkfifo");
+    }
+  }
+  return place;
+}
+
+Result<Supervisor::Run*> Supervisor::start(const Message& request, std::string name,
+                                           LaunchSpec spec) {
+  if (runs_.size() >= kMaxRuns) return fail(Code::kLimit, "{} runs are there already", kMaxRuns);
+  Result<Place> place = make_place(name);
+  if (!place) return pass(place);
   auto run = std::make_unique<Run>();
+  run->number = ++last_number_;
+  run->name = name;
   for (const char* key : {"alloc", "task", "run", "cluster", "node", "driver", "log_prefix",
                           "log_max_files", "log_max_bytes"}) {
     run->record.add(key, request.get(key));
   }
-  Result<void> written = replace_file(folder.get(), "task", run->record.body(), 0600);
+  std::vector<CgroupMount> mounts;
+  std::string owner(request.get("cgroup_owner"));
+  if (!owner.empty()) mounts = find_cgroup_mounts();
+  run->cgroups = cgroup_folders(mounts, owner, name);
+  for (const std::string& cgroup : run->cgroups) {
+    run->record.add("cgroup", std::string_view(cgroup));
+  }
+  Result<void> written = replace_file(place->folder.get(), "task", run->record.body(), 0600);
   if (!written) return pass(written);
-  run->number = ++last_number_;
-  run->name = name;
+  if (!owner.empty()) {
+    CgroupLimits limits{request.get_int("memory_bytes"), request.get_int("memory_max_bytes"),
+                        request.get_int("cpu_shares")};
+    Cgroups made = make_cgroups(mounts, owner, name, limits);
+    spec.isolation.cgroups = std::move(made.folders);
+    run->missing = std::move(made.missing);
+  }
   open_outputs(*run);
   spec.run = name;
-  LaunchParts parts{folder.get(),
-                    lock.get(),
-                    keeper_image_,
-                    options_.open_files_soft,
-                    options_.open_files_hard,
-                    options_.oom_score};
+  LaunchParts parts{place->folder.get(),      place->lock.get(),        keeper_image_,
+                    options_.open_files_soft, options_.open_files_hard, options_.oom_score};
   Result<Launched> launched = launch(spec, parts);
   if (!launched) {
     close_outputs(*run);
-    remove_run_folder(path);
+    remove_run_folder(run_folder(name));
+    remove_cgroups_of(std::move(run->cgroups), 0);
     return pass(launched);
   }
   spec.env.clear();  // only the error's text needs the rest
@@ -281,44 +302,6 @@ void Supervisor::ended(Run& run, bool recorded) {
   wake(run, Wait::kStop, Message().add("ok", 1));
 }
 
-void Supervisor::open_outputs(Run& run) {
-  for (Output* output : {&run.out, &run.err}) {
-    bool is_out = output == &run.out;
-    const char* stream = is_out ? "stdout" : "stderr";
-    output->fifo =
-        Fd(open((run_folder(run.name) + "/" + stream).c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    std::string prefix = std::string(run.record.get("log_prefix")) + "." + stream;
-    std::weak_ptr<LogFiles>& shared = files_[prefix];
-    output->files = shared.lock();
-    if (!output->files) {
-      output->files = std::make_shared<LogFiles>(prefix, run.record.get_int("log_max_files", 10),
-                                                 run.record.get_int("log_max_bytes", 10 << 20));
-      shared = output->files;
-    }
-    if (output->fifo) {
-      watch(output->fifo.get(), is_out ? Kind::kStdout : Kind::kStderr, run.number, EPOLLIN);
-    }
-  }
-}
-
-void Supervisor::copy_output(Run&, Output& output, int64_t budget_bytes) {
-  if (!output.fifo) return;
-  int64_t dropped = output.files->dropped_bytes();
-  output.files->take(output.fifo.get(), peek_, budget_bytes);
-  if (dropped == 0 && output.files->dropped_bytes() > 0) {
-    log("output is dropped: " + output.files->trouble());
-  }
-}
-
-void Supervisor::close_outputs(Run& run) {
-  for (Output* output : {&run.out, &run.err}) {
-    copy_output(run, *output, kLastBytes);
-    unwatch(output->fifo);
-    output->files.reset();
-  }
-  std::erase_if(files_, [](auto& entry) { return entry.second.expired(); });
-}
-
 void Supervisor::send(Run& run, int request) {
   int number = request & 0xff;
   if (run.keeper && run.state == State::kRunning) {
@@ -349,8 +332,18 @@ void Supervisor::forget(Run& run) {
   unwatch(run.outcome);
   unwatch(run.task);
   remove_run_folder(run_folder(run.name));
+  remove_cgroups_of(std::move(run.cgroups), 0);
   runs_by_name_.erase(run.name);
   runs_.erase(run.number);
+}
+
+/// A group stays while a process of it is ending: tried again for a while.
+void Supervisor::remove_cgroups_of(std::vector<std::string> folders, int tries) {
+  if (folders.empty() || remove_cgroups(folders)) return;
+  if (tries == kCgroupTries) return log("cgroup is still in use: " + folders.front());
+  kill_cgroups(folders);
+  timers_.emplace(monotonic_ms() + kLookMs,
+                  Timer{Timer::What::kRemoveCgroups, 0, std::move(folders), tries + 1});
 }
 
 void Supervisor::reap() {

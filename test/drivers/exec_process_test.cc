@@ -1,138 +1,15 @@
 // raw_exec with its real supervisor and real processes: what is killed when, and what is known
 // after.
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <optional>
-#include <string>
-
-#include "core/loop.h"
-#include "core/uv_network.h"
 #include "drivers/exec/launch.h"
-#include "drivers/exec/raw_exec.h"
-#include "test/test.h"
+#include "test/drivers/exec_node.h"
 
 using namespace sluice;
 using namespace sluice::drivers::exec;
-using orchestrator::TaskExit;
-using orchestrator::TaskHandle;
-using orchestrator::TaskSpec;
+using namespace sluice::drivers::exec::test;
 
 namespace {
-
-/// One node's folder, as an agent sees it; a second one over the same folder is the agent
-/// restarted.
-struct Agent {
-  explicit Agent(const std::string& folder)
-      : env{loop, network, disk, random},
-        log(2, Log::Options{.level = LogLevel::kError}),
-        client(env, log, folder + "/supervisor"),
-        driver(env, client, "cluster", "node") {}
-
-  template <class T>
-  T get(Task<T> task) {
-    std::optional<T> result;
-    auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& on) -> Task<void> {
-      out.emplace(co_await inner);
-      on.stop();
-    };
-    Scope scope(loop);
-    scope.spawn(body(std::move(task), result, loop));
-    loop.run();
-    return std::move(*result);
-  }
-  template <class T>
-  T must(Task<Result<T>> task) {
-    Result<T> result = get(std::move(task));
-    INFO((result ? std::string() : result.error().message));
-    REQUIRE(result.has_value());
-    return std::move(*result);
-  }
-  TaskExit wait(const TaskHandle& handle) { return must(driver.wait(handle)); }
-  Result<TaskHandle> start(const TaskSpec& spec) {
-    return get(driver.start(spec, [](std::string) {}));
-  }
-  pid_t supervisor_pid() {
-    return static_cast<pid_t>(
-        must(client.call(Message().add("op", "hello"), 5'000)).get_int("pid"));
-  }
-
-  UvLoop loop;
-  UvNetwork network{loop};
-  PosixDisk disk;
-  SystemRandom random;
-  Env env;
-  Log log;
-  SupervisorClient client;
-  RawExecDriver driver;
-};
-
-struct Node {
-  Node() {
-    char name[] = "/tmp/sluice-test-XXXXXX";
-    folder = mkdtemp(name);
-    agent.emplace(folder);
-  }
-  ~Node() {
-    for (const orchestrator::FoundTask& found : agent->must(agent->driver.list())) {
-      agent->get(agent->driver.stop(found.handle, "SIGKILL", 0));
-    }
-    // So that no supervisor outlives its test.
-    Result<void> left = agent->get(agent->client.leave());
-    EXPECT(left.has_value());
-    agent.reset();
-    [[maybe_unused]] int ignored = system(("rm -rf " + folder).c_str());
-  }
-  void restart_agent() {
-    agent.reset();
-    agent.emplace(folder);
-  }
-  TaskSpec spec(const std::string& script, uint64_t run = 1, const std::string& alloc = "alloc-1") {
-    TaskSpec spec;
-    spec.key = {alloc, "web", run};
-    spec.config = Json::object({{"command", "/bin/sh"}, {"args", Json::array({"-c", script})}});
-    spec.env = {{"PATH", "/usr/bin:/bin"}, {"SECRET", "hidden value"}};
-    spec.task_folder = folder + "/" + alloc + "/web";
-    spec.log_folder = folder + "/" + alloc + "/logs";
-    return spec;
-  }
-  std::string logs(const std::string& stream, const std::string& alloc = "alloc-1") {
-    std::string all;
-    for (int number = 0; number < 1000; ++number) {
-      std::string path =
-          folder + "/" + alloc + "/logs/web." + stream + "." + std::to_string(number);
-      all += read_small_file(AT_FDCWD, path.c_str(), 1 << 26).value_or("");
-    }
-    return all;
-  }
-
-  std::string folder;
-  std::optional<Agent> agent;
-};
-
-bool gone(pid_t pid, uint64_t start_ticks) {
-  std::optional<ProcStat> stat = read_proc_stat(pid);
-  return !stat || stat->start_ticks != start_ticks || stat->state == 'Z';
-}
-
-/// Polls, because nobody tells: processes of others.
-template <class F>
-bool comes_true(F condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    usleep(10'000);
-  }
-  return false;
-}
-
-std::string numbered(int count) {
-  std::string all;
-  for (int i = 0; i < count; ++i) all += "line " + std::to_string(i) + "\n";
-  return all;
-}
 
 PidRecord pids_of(Node& node, const std::string& run) {
   std::string path = node.folder + "/supervisor/runs/" + run + "/pid";
