@@ -62,6 +62,10 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, Publisher& pub
 
 Result<void> Proxy::listen() {
   for (const ListenSpec& spec : options_.listeners) {
+    if (spec.protocol != ListenProtocol::kHttp && spec.protocol != ListenProtocol::kTcp) {
+      return fail(Code::kUnsupported, "listener {}: proto={} is not built yet", spec.address.text(),
+                  to_string(spec.protocol));
+    }
     SocketAddress at = spec.address;
     if (at.port() != 0) {
       Result<void> free = probe_address(at);

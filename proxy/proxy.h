@@ -14,17 +14,13 @@
 #include "core/reactor.h"
 #include "core/result.h"
 #include "core/socket.h"
+#include "proxy/listen_spec.h"
 #include "proxy/publish.h"
 #include "proxy/router.h"
 #include "proxy/table_router.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
-
-struct ListenSpec {
-  SocketAddress address;
-  ListenProtocol protocol = ListenProtocol::kHttp;
-};
 
 struct ProxyOptions {
   std::vector<ListenSpec> listeners;

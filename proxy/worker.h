@@ -15,6 +15,7 @@
 #include "proxy/access_record.h"
 #include "proxy/http1_client.h"
 #include "proxy/http1_upstream.h"
+#include "proxy/listen_spec.h"
 #include "proxy/pool.h"
 #include "proxy/router.h"
 #include "proxy/splice.h"
@@ -48,8 +49,6 @@ struct WorkerOptions {
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
 };
-
-enum class ListenProtocol : uint8_t { kHttp, kTcp };
 
 /// What a listener's connections share.
 struct ListenerInfo {
