@@ -90,9 +90,9 @@ Ref<Route> RouteSet::build_route(const Place& place, Targets targets, const Rout
   }
   if (parts.strategy == Strategy::kDefault) {
     // A fixed share is a promise that only a weighted draw keeps.
-    parts.strategy = any_fixed && options_.strategy == Strategy::kLeastConnections
+    parts.strategy = any_fixed && settings_.strategy == Strategy::kLeastConnections
                          ? Strategy::kRandom
-                         : options_.strategy;
+                         : settings_.strategy;
   }
   if (any_fixed) {
     parts.extra = std::make_unique<RouteExtra>();

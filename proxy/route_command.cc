@@ -135,24 +135,22 @@ Result<RouteSpec> read_add(Reader& reader) {
   spec.service = *service;
   spec.host = std::move(host_path->host);
   spec.path = std::move(host_path->path);
-  auto options = parse_options(opts, spec.destination.scheme);
+  auto parsed = parse_destination(*destination);
+  if (parsed) spec.destination = *parsed;
+  auto options = parse_options(opts, spec.destination.scheme);  // proto= overrides
   if (!options) return pass(options);
   spec.options = std::move(*options);
   if (weight) spec.options.weight = *weight;
-  if (spec.options.redirect_code != 0) {
-    if (spec.options.redirect_url.empty()) spec.options.redirect_url = *destination;
-    const std::string& url = spec.options.redirect_url;
-    if (!url.starts_with("http://") && !url.starts_with("https://")) {
-      return fail(Code::kInvalid, "a redirect's URL begins with http:// or https://");
-    }
+  if (spec.options.redirect_code == 0) {
+    if (!parsed) return pass(parsed);
     return spec;
   }
-  auto parsed = parse_destination(*destination);
-  if (!parsed) return pass(parsed);
-  const bool from_option = opts.find("proto=") != std::string_view::npos;
-  const Scheme scheme = from_option ? spec.destination.scheme : parsed->scheme;
-  spec.destination = std::move(*parsed);
-  spec.destination.scheme = scheme;
+  if (spec.options.redirect_url.empty()) spec.options.redirect_url = *destination;
+  const std::string& url = spec.options.redirect_url;
+  if (!url.starts_with("http://") && !url.starts_with("https://")) {
+    return fail(Code::kInvalid, "a redirect's URL begins with http:// or https://");
+  }
+  spec.destination = {};
   return spec;
 }
 

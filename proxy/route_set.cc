@@ -9,23 +9,16 @@
 namespace sluice::proxy {
 
 RouteSet::RouteSet(const PublisherOptions& options, EndpointRegistry& endpoints, Log* log)
-    : options_(options), endpoints_(endpoints), log_(log) {}
+    : settings_(options), endpoints_(endpoints), log_(log) {}
 
 // ---- from specs to targets
 
-/// What the specs of one edit can share: a service's instances have the same name, options and
-/// tags.
+/// What the specs of one edit can share: a service's instances have the same name and tags.
 class RouteSet::Reuse {
  public:
   Ref<Label> label(std::string_view text) {
     if (!label_ || label_->text() != text) label_ = Label::make(text);
     return label_;
-  }
-  Ref<SharedOptions> options(RouteOptions options) {
-    if (!options_ || options_->value != options) {
-      options_ = Ref<SharedOptions>::adopt(new SharedOptions(std::move(options)));
-    }
-    return options_;
   }
   Ref<SharedTags> tags(std::vector<std::string> tags) {
     if (tags.empty()) return {};
@@ -36,13 +29,11 @@ class RouteSet::Reuse {
   }
   void remember(const Target& target) {
     label_ = target.parts().service;
-    options_ = target.parts().options;
     if (target.parts().tags) tags_ = target.parts().tags;
   }
 
  private:
   Ref<Label> label_;
-  Ref<SharedOptions> options_;
   Ref<SharedTags> tags_;
 };
 
@@ -85,14 +76,14 @@ void for_each_place(std::string_view places, Visit visit) {
 
 RouteSet::Place RouteSet::place_of(const RouteSpec& spec) const {
   const Matcher matcher =
-      spec.options.matcher == Matcher::kDefault ? options_.matcher : spec.options.matcher;
+      spec.options.matcher == Matcher::kDefault ? settings_.matcher : spec.options.matcher;
   return {spec.host, spec.path, spec.path.empty() ? Matcher::kPrefix : matcher};
 }
 
 Result<void> RouteSet::check(const RouteSpec& spec) const {
   if (spec.service.empty()) return fail(Code::kInvalid, "the service has no name");
-  if (spec.host.size() > options_.host_bytes || spec.path.size() > options_.path_bytes ||
-      spec.destination.host.size() > options_.host_bytes) {
+  if (spec.host.size() > settings_.host_bytes || spec.path.size() > settings_.path_bytes ||
+      spec.destination.host.size() > settings_.host_bytes) {
     return fail(Code::kLimit, "the host or the path is too long");
   }
   if (spec.host.find('\0') != std::string::npos || spec.path.find('\0') != std::string::npos) {
@@ -101,15 +92,15 @@ Result<void> RouteSet::check(const RouteSpec& spec) const {
   if (spec.options.redirect_code == 0 && spec.destination.host.empty()) {
     return fail(Code::kInvalid, "the destination has no host");
   }
-  if (target_count_ >= options_.routes) {
-    return fail(Code::kLimit, "more than {} routes", options_.routes);
+  if (target_count_ >= settings_.routes) {
+    return fail(Code::kLimit, "more than {} routes", settings_.routes);
   }
   const HostPattern pattern = parse_pattern(spec.host);
   if (pattern.kind != HostKind::kGlob) return {};
   auto glob = Glob::compile(pattern.name);
   if (!glob) return pass(glob);
-  if (!glob_hosts_.contains(spec.host) && glob_hosts_.size() >= options_.glob_hosts) {
-    return fail(Code::kLimit, "more than {} hosts hold a general glob", options_.glob_hosts);
+  if (!glob_hosts_.contains(spec.host) && glob_hosts_.size() >= settings_.glob_hosts) {
+    return fail(Code::kLimit, "more than {} hosts hold a general glob", settings_.glob_hosts);
   }
   return {};
 }
@@ -135,6 +126,24 @@ Ref<Instance> RouteSet::get_instance(std::string_view id) {
   return instance;
 }
 
+/// Most routes have the same options: none.
+Ref<SharedOptions> RouteSet::share_options(RouteOptions options) {
+  const size_t hash = std::hash<std::string>()(options.text);
+  const auto [begin, end] = options_pool_.equal_range(hash);
+  for (auto at = begin; at != end; ++at) {
+    if (at->second->value == options) return at->second;
+  }
+  auto shared = Ref<SharedOptions>::adopt(new SharedOptions(std::move(options)));
+  options_pool_.emplace(hash, shared);
+  return shared;
+}
+
+void RouteSet::forget_options() {
+  if (options_pool_.size() < pool_limit_) return;
+  std::erase_if(options_pool_, [](const auto& each) { return each.second->unique(); });
+  pool_limit_ = std::max<size_t>(64, options_pool_.size() * 2);
+}
+
 Ref<Target> RouteSet::make_target(RouteSpec& spec, uint32_t position, Reuse& reuse) {
   Target::Parts parts;
   if (spec.options.redirect_code == 0) {
@@ -143,7 +152,7 @@ Ref<Target> RouteSet::make_target(RouteSpec& spec, uint32_t position, Reuse& reu
   parts.service = reuse.label(spec.service);
   parts.instance = get_instance(spec.instance);
   parts.fixed_weight = spec.options.weight;
-  parts.options = reuse.options(std::move(spec.options));
+  parts.options = share_options(std::move(spec.options));
   parts.tags = reuse.tags(std::move(spec.tags));
   parts.position = position;
   parts.healthy = spec.healthy;
@@ -259,6 +268,11 @@ void RouteSet::diff_key(RouteEdit& edit, std::vector<Change>& changes) {
   }
   old.append_removed(changes);
   set_rejected(edit.key, std::move(edit.rejected));
+  if (now.rules.empty()) {
+    rule_keys_.erase(edit.key);
+  } else {
+    rule_keys_.insert(edit.key);
+  }
   if (now.targets.empty() && now.rules.empty()) {
     keys_.erase(edit.key);
   } else {
@@ -296,8 +310,9 @@ std::vector<RejectedRoute> RouteSet::rejected() const {
 /// True: they are not what they were.
 bool RouteSet::collect_rules() {
   std::vector<RouteRule> rules;
-  for (const auto& [key, routes] : keys_) {
-    rules.insert(rules.end(), routes.rules.begin(), routes.rules.end());
+  for (const std::string& key : rule_keys_) {
+    const std::vector<RouteRule>& some = keys_.at(key).rules;
+    rules.insert(rules.end(), some.begin(), some.end());
   }
   std::sort(rules.begin(), rules.end(),
             [](const RouteRule& a, const RouteRule& b) { return a.line < b.line; });
@@ -325,6 +340,7 @@ RouteSet::Outcome RouteSet::apply(std::vector<RouteEdit> edits, const RouteTable
   old_texts_.reserve(edits.size());  // views look into them: they do not move
   std::vector<Change> changes;
   for (RouteEdit& edit : edits) diff_key(edit, changes);
+  forget_options();
 
   Outcome outcome;
   for (const Change& change : changes) {

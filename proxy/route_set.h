@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -100,6 +101,8 @@ class RouteSet {
   Ref<Target> make_target(RouteSpec& spec, uint32_t position, Reuse& reuse);
   Ref<Instance> get_instance(std::string_view id);
 
+  Ref<SharedOptions> share_options(RouteOptions options);
+  void forget_options();
   bool collect_rules();
   std::vector<Change> everything(std::span<const Change> changes) const;
   void rebuild_host(TableBuilder& builder, std::span<const Change> changes, bool from_nothing);
@@ -108,12 +111,15 @@ class RouteSet {
   void apply_rules(const Place& place, Targets& targets) const;
   Ref<Route> build_route(const Place& place, Targets targets, const Route* before) const;
 
-  const PublisherOptions& options_;
+  const PublisherOptions& settings_;
   EndpointRegistry& endpoints_;
   Log* const log_;
   std::unordered_map<std::string_view, Ref<Instance>> instances_;  // by the instance's own text
   std::unordered_map<std::string, KeyRoutes> keys_;
   std::map<std::string, std::vector<RejectedRoute>> rejected_;
+  std::unordered_multimap<size_t, Ref<SharedOptions>> options_pool_;  // by the hash of their text
+  size_t pool_limit_ = 64;                         // when to look for unused ones
+  std::set<std::string> rule_keys_;                // those that have rules
   std::vector<RouteRule> rules_;                   // of all keys, in the order in which they act
   std::map<OwnPlace, Targets, PlaceLess> places_;  // what the rules act on; empty without rules
   size_t target_count_ = 0;

@@ -89,6 +89,15 @@ TEST_CASE("commands: add with everything, comments, blank lines, odd spaces") {
             "route add r a.com/ https://b.com$path opts \"redirect=301\"");
 }
 
+TEST_CASE("commands: proto= counts as an option of its own only") {
+  const RouteCommands out = parse_commands(
+      "route add w a.com/ https://1.1.1.1:1 opts \"x=proto=http\"\n"
+      "route add w b.com/ https://1.1.1.1:1 opts \"proto=http\"\n");
+  REQUIRE(out.adds.size() == 2);
+  EXPECT(out.adds[0].spec.destination.scheme == Scheme::kHttps);
+  EXPECT(out.adds[1].spec.destination.scheme == Scheme::kHttp);
+}
+
 TEST_CASE("commands: every form of del and weight") {
   const RouteCommands out = parse_commands(
       "route del web\n"
