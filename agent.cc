@@ -1,0 +1,287 @@
+#include "agent.h"
+
+#include <csignal>
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+#include "balancer.h"
+#include "core/http_server.h"
+#include "core/loop.h"
+#include "core/uv_network.h"
+#include "data_folder.h"
+#include "drivers/consul/catalog.h"
+#include "drivers/docker/driver.h"
+#include "drivers/embedded/catalog.h"
+#include "drivers/exec/raw_exec.h"
+#include "orchestrator/api/api.h"
+#include "orchestrator/node/node_agent.h"
+#include "orchestrator/route_source.h"
+#include "orchestrator/server.h"
+
+namespace sluice {
+
+using namespace orchestrator;
+
+namespace {
+
+constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
+
+}  // namespace
+
+/// In the order in which they are made; taken down in the reverse.
+struct Agent::Parts {
+  AgentConfig config;
+  Log& log;
+  std::optional<DataFolder> folder;
+  UvLoop loop;
+  UvNetwork network{loop};
+  PosixDisk disk;
+  SystemRandom random;
+  Env env{loop, network, disk, random};
+
+  std::unique_ptr<Balancer> balancer;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Server> server;
+  std::unique_ptr<Catalog> catalog;
+  std::unique_ptr<RouteSource> routes;
+  std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
+  std::unique_ptr<NodeAgent> node;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<HttpServer> api_server;
+  std::unique_ptr<Scope> scope;
+  int exit_code = 0;
+  bool stopping = false;
+
+  Parts(AgentConfig agent_config, Log& agent_log)
+      : config(std::move(agent_config)), log(agent_log), scope(std::make_unique<Scope>(loop)) {}
+
+  Task<void> start_or_fail();
+  Task<Result<void>> start();
+  Result<void> open_folder();
+  Result<void> start_balancer();
+  Task<Result<void>> start_server();
+  Result<void> make_catalog();
+  Task<Result<void>> start_node();
+  Result<void> start_api();
+  DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
+  std::vector<ReservedPort> own_ports() const;
+  void on_signal(const char* name);
+  Task<void> stop();
+};
+
+Result<void> Agent::Parts::open_folder() {
+  Result<DataFolder> opened =
+      config.data_dir.empty() ? DataFolder::make_temporary() : DataFolder::open(config.data_dir);
+  if (!opened) return pass(opened);
+  folder.emplace(std::move(*opened));
+  return {};
+}
+
+Result<void> Agent::Parts::start_balancer() {
+  if (!config.proxy_enabled) return {};
+  Properties properties;
+  for (const auto& [name, value] : config.proxy_properties) properties.set(name, value);
+  Result<std::unique_ptr<Balancer>> started = Balancer::start(loop, network, log, properties);
+  if (!started) return pass(started);
+  balancer = std::move(*started);
+  return {};
+}
+
+Task<Result<void>> Agent::Parts::start_server() {
+  if (config.dev) {
+    store = std::make_unique<MemoryStore>();
+  } else {
+    co_return fail(Code::kUnsupported, "only -dev for now");
+  }
+  ServerOptions options;
+  options.region = config.region;
+  options.datacenter = config.datacenter;
+  options.drivers = {"docker"};
+  if (config.raw_exec_enabled) options.drivers.push_back("raw_exec");
+  options.validate_config = [this](std::string_view driver, const Json& block) -> Result<void> {
+    TaskDriver* found = node ? node->context().driver(std::string(driver)) : nullptr;
+    return found != nullptr ? found->validate(block) : Result<void>();
+  };
+  server = std::make_unique<Server>(env, log, *store, std::move(options));
+  co_return co_await server->start();
+}
+
+Result<void> Agent::Parts::make_catalog() {
+  if (config.consul) {
+    Result<Address> address = parse_address(config.consul->address);
+    if (!address) return pass(address, "consul");
+    drivers::ConsulOptions options;
+    options.api.address = *address;
+    options.api.token = config.consul->token;
+    options.api.datacenter = config.consul->datacenter;
+    catalog = std::make_unique<drivers::ConsulCatalog>(env, log, std::move(options));
+  } else {
+    catalog = std::make_unique<drivers::EmbeddedCatalog>(env, log);
+  }
+  if (!balancer) return {};
+  routes = std::make_unique<RouteSource>(loop, balancer->routes(), balancer->tag_prefix());
+  catalog->watch(
+      [this](std::vector<ServiceSnapshot> changed) { routes->apply(std::move(changed)); });
+  return {};
+}
+
+DriverMap Agent::Parts::make_drivers(const std::string& cluster_id, const std::string& node_id) {
+  DriverMap drivers;
+  drivers.emplace("docker", std::make_unique<drivers::DockerDriver>(
+                                env, log,
+                                drivers::DockerOptions{
+                                    .socket = {.path = config.docker_socket},
+                                    .owner = {.cluster_id = cluster_id, .node_id = node_id}}));
+  if (config.raw_exec_enabled) {
+    supervisor =
+        std::make_unique<drivers::exec::SupervisorClient>(env, log, folder->path() + "/supervisor");
+    drivers.emplace("raw_exec", std::make_unique<drivers::exec::RawExecDriver>(
+                                    env, *supervisor, cluster_id, node_id));
+  }
+  return drivers;
+}
+
+/// Our own listeners, and what the configuration names: nothing scheduled takes these ports.
+std::vector<ReservedPort> Agent::Parts::own_ports() const {
+  std::vector<ReservedPort> ports;
+  ports.push_back({.address = config.bind_addr, .port = config.http_port, .reason = "jobs API"});
+  if (balancer) {
+    for (const Address& at : balancer->addresses()) {
+      ports.push_back({.address = at.ip, .port = at.port, .reason = "balancer"});
+    }
+  }
+  const std::vector<uint16_t> named = *parse_port_list(config.reserved_ports);  // checked at start
+  for (const uint16_t port : named) {
+    ports.push_back({.address = "", .port = port, .reason = "reserved in the configuration"});
+  }
+  return ports;
+}
+
+Task<Result<void>> Agent::Parts::start_node() {
+  if (!config.client_enabled) co_return Result<void>();
+  LocalState local(env, folder->path() + "/client");
+  Result<std::string> node_id = local.load_node_id();
+  if (!node_id) co_return pass(node_id);
+  NodeContext context{.env = env,
+                      .log = log,
+                      .catalog = *catalog,
+                      .drainer = routes.get(),
+                      .options = {.data_folder = folder->path(),
+                                  .region = config.region,
+                                  .drain_timeout_ms = config.drain_timeout_ms},
+                      .cluster_id = {},
+                      .node = {},
+                      .drivers = make_drivers(server->snapshot().meta().cluster_id, *node_id)};
+  Node& node_facts = context.node;
+  node_facts.name = config.name;
+  node_facts.datacenter = config.datacenter;
+  node_facts.node_class = config.node_class;
+  node_facts.meta = config.meta;
+  node_facts.host_volumes = config.host_volumes;
+  node_facts.ip = config.advertise_ip;
+  node_facts.min_dynamic_port = config.min_dynamic_port;
+  node_facts.max_dynamic_port = config.max_dynamic_port;
+  node_facts.reserved_cpu_mhz = config.reserved_cpu_mhz;
+  node_facts.reserved_memory_mb = config.reserved_memory_mb;
+  node_facts.reserved_disk_mb = config.reserved_disk_mb;
+  node_facts.reserved_ports = own_ports();
+  node = std::make_unique<NodeAgent>(std::move(context), server->node_link());
+  co_return co_await node->start();
+}
+
+Result<void> Agent::Parts::start_api() {
+  Result<std::unique_ptr<Listener>> listener =
+      network.listen(Address{.ip = config.bind_addr, .port = config.http_port});
+  if (!listener) return pass(listener, "jobs API");
+  api = std::make_unique<Api>(env, log, *server, node.get(),
+                              ApiOptions{.name = config.name,
+                                         .address = config.bind_addr,
+                                         .port = config.http_port,
+                                         .hosts = {},
+                                         .dev = config.dev});
+  api_server = std::make_unique<HttpServer>(
+      loop, std::move(*listener),
+      [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
+        return api->handle(request, writer);
+      });
+  return {};
+}
+
+Task<Result<void>> Agent::Parts::start() {
+  Result<void> done = open_folder();
+  if (done) done = start_balancer();
+  if (done) done = co_await start_server();
+  if (!done) co_return done;
+  done = make_catalog();
+  if (done) done = co_await start_node();
+  if (done) done = start_api();
+  if (!done) co_return done;
+
+  if (balancer) scope->spawn(balancer->run());
+  scope->spawn(server->run());
+  scope->spawn(catalog->run());
+  if (node) scope->spawn(node->run());
+  scope->spawn(api_server->run());
+  log.info("jobs API on http://{}:{}", config.bind_addr, config.http_port);
+  if (balancer) balancer->say_addresses(log);
+  log.info("data in {}{}", folder->path(), config.dev ? " (removed when this agent ends)" : "");
+  for (const std::string& warning : config.warnings) log.warn("{}", warning);
+  co_return Result<void>();
+}
+
+Task<void> Agent::Parts::start_or_fail() {
+  Result<void> started = co_await start();
+  if (started) co_return;
+  log.error("{}", started.error().message);
+  exit_code = 1;
+  loop.stop();
+}
+
+void Agent::Parts::on_signal(const char* name) {
+  if (std::exchange(stopping, true)) {
+    log.warn("{} again: ending at once", name);
+    exit_code = 1;
+    loop.stop();
+    return;
+  }
+  log.info("{}: stopping", name);
+  scope->spawn(stop());
+}
+
+/// -dev ends its tasks; otherwise they run on, for the next agent to take over.
+Task<void> Agent::Parts::stop() {
+  if (config.dev && node) {
+    auto all = [](NodeAgent& agent) -> Task<Result<void>> {
+      co_await agent.stop_all_tasks();
+      co_return Result<void>();
+    };
+    Result<void> ended = co_await with_timeout(loop, kStopTimeoutMs, all(*node));
+    if (!ended) log.warn("tasks are still running after {} ms", kStopTimeoutMs);
+    if (supervisor) {
+      Result<void> left = co_await supervisor->leave();
+      if (!left) log.warn("supervisor: {}", left.error().message);
+    }
+  }
+  if (balancer) co_await balancer->drain();
+  loop.stop();
+}
+
+Agent::Agent(AgentConfig config, Log& log)
+    : parts_(std::make_unique<Parts>(std::move(config), log)) {}
+
+Agent::~Agent() {
+  // The tasks of all parts first, then the parts.
+  parts_->scope.reset();
+}
+
+int Agent::run() {
+  Parts& p = *parts_;
+  p.loop.watch_signal(SIGTERM, [&p] { p.on_signal("SIGTERM"); });
+  p.loop.watch_signal(SIGINT, [&p] { p.on_signal("SIGINT"); });
+  p.scope->spawn(p.start_or_fail());
+  p.loop.run();
+  return p.exit_code;
+}
+
+}  // namespace sluice
