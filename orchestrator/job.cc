@@ -204,22 +204,11 @@ void canonicalize(Job& job) {
 
 Problems warnings(const Job& job) {
   Problems out;
-  bool mbits = false;
   for (const TaskGroup& group : job.groups) {
-    for (const Network& network : group.networks) mbits = mbits || network.mbits > 0;
-    for (const TaskConfig& task : group.tasks) {
-      for (const Network& network :
-           task.resources ? task.resources->networks : std::vector<Network>{}) {
-        mbits = mbits || network.mbits > 0;
-      }
-    }
     if (group.update && group.update->max_parallel == 0 && job.type == kTypeService) {
       out.push_back(fmt::format(
           "group \"{}\": update max_parallel 0 turns deployments off for this group", group.name));
     }
-  }
-  if (mbits) {
-    out.emplace_back("network mbits is accepted and not enforced: bandwidth is not reserved");
   }
   return out;
 }
