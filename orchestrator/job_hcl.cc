@@ -73,6 +73,7 @@ Result<Json> parse_job_hcl(std::string file_name, std::string text, const JobHcl
   if (!job) return pass(job);
 
   hcl::Evaluator evaluator({.functions = &hcl::standard_functions(),
+                            .host = options.host,
                             .keeps_unknown_references = true,
                             .limits = options.limits});
   hcl::Scope scope;

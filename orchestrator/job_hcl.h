@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/hcl/eval.h"
 #include "core/hcl/source.h"
 #include "core/json.h"
 #include "core/result.h"
@@ -29,6 +30,9 @@ struct JobHclOptions {
       environment;                   // its NOMAD_VAR_x, by the name x; unknown ones are passed over
   std::vector<NamedText> var_files;  // -var-file: file name and content
   std::vector<NamedText> vars;       // -var x=text
+  // What functions may use of the world: files below the job file's folder, randomness. Null, as on
+  // a server that parses for others: nothing.
+  const hcl::FunctionHost* host = nullptr;
   hcl::HclLimits limits = {};
 };
 

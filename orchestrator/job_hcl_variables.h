@@ -13,4 +13,8 @@ namespace sluice::orchestrator {
 Result<void> declare_variables(const hcl::File& file, const JobHclOptions& options,
                                hcl::Evaluator& evaluator, hcl::Scope& scope);
 
+/// The values of all `locals` blocks, as one object; the scope has `var`.
+Result<hcl::Value> compute_locals(const hcl::File& file, hcl::Evaluator& evaluator,
+                                  const hcl::Scope& scope);
+
 }  // namespace sluice::orchestrator

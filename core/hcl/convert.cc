@@ -43,13 +43,14 @@ std::vector<Type> attribute_types(const Type& object) {
 }
 
 // Whether each of these can become an element of that type; "any" stands for one that all have in
-// common.
-bool elements_convert(const std::vector<Type>& from, const Type& to, Strictness strictness) {
+// common. In a list that must be a real type; in a map the values decide.
+bool elements_convert(const std::vector<Type>& from, const Type& to, Strictness strictness,
+                      bool for_map) {
   Type element = to;
   if (to.kind() == Type::Kind::kDynamic && !from.empty()) {
     std::optional<Type> common = unify(from, strictness);
     if (!common) return false;
-    if (common->kind() == Type::Kind::kDynamic && !all_dynamic(from)) return false;
+    if (!for_map && common->kind() == Type::Kind::kDynamic && !all_dynamic(from)) return false;
     element = *common;
   }
   return std::ranges::all_of(from,
@@ -83,7 +84,7 @@ bool can_convert(const Type& from, const Type& to, Strictness strictness) {
     case Kind::kList:
     case Kind::kSet:
       if (from.kind() == Kind::kTuple) {
-        return elements_convert(from.elements(), to.element(), strictness);
+        return elements_convert(from.elements(), to.element(), strictness, false);
       }
       if (from.kind() != Kind::kList && from.kind() != Kind::kSet) return false;
       // A set has no order and nothing twice, so a list may lose something.
@@ -91,7 +92,7 @@ bool can_convert(const Type& from, const Type& to, Strictness strictness) {
       return can_convert(from.element(), to.element(), strictness);
     case Kind::kMap:
       if (from.kind() == Kind::kObject) {
-        return elements_convert(attribute_types(from), to.element(), strictness);
+        return elements_convert(attribute_types(from), to.element(), strictness, true);
       }
       return from.kind() == Kind::kMap && can_convert(from.element(), to.element(), strictness);
     case Kind::kTuple:
@@ -158,6 +159,20 @@ Result<Type> agree(const Type& element, Value::Items& items) {
   return items.front().type();
 }
 
+// All of one type, which bare nulls take over.
+Result<Type> agree_but_for_nulls(Value::Items& items) {
+  Type element;
+  for (const Value& item : items) {
+    if (item.kind() == Type::Kind::kDynamic) continue;
+    if (element.kind() == Type::Kind::kDynamic) element = item.type();
+    if (item.type() != element) return fail(Code::kInvalid, "all elements must be of one type");
+  }
+  for (Value& item : items) {
+    if (item.kind() == Type::Kind::kDynamic) item = Value::null(element);
+  }
+  return element;
+}
+
 Result<Value> to_sequence(const Value& value, const Type& type) {
   Type wanted = type.element();
   if (value.kind() == Type::Kind::kTuple) {
@@ -191,7 +206,8 @@ Result<Value> to_map(const Value& value, const Type& type) {
     if (!converted) return pass(converted, "element \"{}\"", member.name);
     items.push_back(std::move(*converted));
   }
-  Result<Type> element = agree(wanted, items);
+  Result<Type> element =
+      wanted.kind() == Type::Kind::kDynamic ? agree_but_for_nulls(items) : agree(wanted, items);
   if (!element) return pass(element);
   Value::Members members;
   for (size_t i = 0; i < items.size(); ++i) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "core/hcl/type_expr.h"
 
 namespace sluice::hcl {
 
@@ -62,7 +63,16 @@ std::unexpected<Error> Evaluator::exhausted(const Expr& expr) const {
 
 Result<Value> Evaluator::evaluate(const Expr& expr, const Scope& scope) {
   if (!budget_.spend_steps(1)) return exhausted(expr);
-  return dispatch(expr, scope);
+  Result<Value> value = dispatch(expr, scope);
+  // Values grow deeper than any expression where one refers to another.
+  if (value && value->depth() > options_.limits.max_depth) {
+    return limit_at(expr.span, "the value is nested deeper than {}", options_.limits.max_depth);
+  }
+  // And larger than memory where it holds another many times.
+  if (value && value->footprint() > options_.limits.max_made_bytes) {
+    return limit_at(expr.span, "the value is larger than {} bytes", options_.limits.max_made_bytes);
+  }
+  return value;
 }
 
 Result<Value> Evaluator::evaluate_as(const Expr& expr, const Scope& scope, const Type& type,
@@ -269,6 +279,20 @@ Result<std::vector<Value>> Evaluator::evaluate_arguments(const Expr& expr, const
   return out;
 }
 
+// convert(value, type): the type is no value.
+Result<Value> Evaluator::evaluate_convert(const Expr& expr, const Scope& scope) {
+  if (expr.children.size() != 2) return fail_at(expr.span, "convert: takes 2 arguments");
+  Result<Value> value = evaluate(*expr.children[0], scope);
+  if (!value) return value;
+  Result<Type> type = parse_type(*expr.children[1]);
+  if (!type) return pass(type);
+  Result<Value> converted = convert(*value, *type);
+  if (!converted) {
+    return fail_at(expr.children[0]->span, "convert: {}", converted.error().message);
+  }
+  return converted;
+}
+
 // try takes the first argument without an error; can tells whether there is none.
 Result<Value> Evaluator::evaluate_try(const Expr& expr, const Scope& scope) {
   if (expr.name == "can") {
@@ -293,6 +317,7 @@ Result<Value> Evaluator::evaluate_call(const Expr& expr, const Scope& scope) {
   if (options_.functions && (expr.name == "try" || expr.name == "can")) {
     return evaluate_try(expr, scope);
   }
+  if (options_.functions && expr.name == "convert") return evaluate_convert(expr, scope);
   Span name{expr.span.source, expr.span.begin,
             static_cast<uint32_t>(expr.span.begin + expr.name.size())};
   if (!function) {
@@ -325,9 +350,16 @@ Result<Value> Evaluator::evaluate_call(const Expr& expr, const Scope& scope) {
     }
     argument = std::move(*converted);
   }
-  CallContext context{.budget = budget_};
+  static const FunctionHost kNothing;
+  CallContext context{.budget = budget_, .host = options_.host ? *options_.host : kNothing};
   Result<Value> result = function->call(*arguments, context);
-  if (result) return result;
+  if (result) {
+    bool text = result->kind() == Type::Kind::kString && !result->is_null();
+    bool paid = text ? budget_.spend_bytes(result->as_string().size())
+                     : budget_.spend_steps(result->size());
+    if (!paid) return exhausted(expr);
+    return result;
+  }
   if (result.error().code == Code::kLimit) {
     return limit_at(name, "{}: {}", expr.name, result.error().message);
   }

@@ -16,6 +16,11 @@
 #include "core/hcl/value.h"
 #include "core/result.h"
 
+namespace sluice {
+class Disk;
+class Random;
+}  // namespace sluice
+
 namespace sluice::hcl {
 
 class Budget {
@@ -41,9 +46,19 @@ class Budget {
   uint64_t bytes_left_;
 };
 
-/// What a function may use beside its arguments.
+/// What functions may use of the world. What is missing makes the functions that need it fail.
+struct FunctionHost {
+  Disk* disk = nullptr;
+  std::string base_folder = ".";  // of the job file; the file functions stay in it
+  std::string working_folder;     // for abspath
+  std::string home_folder;        // for pathexpand
+  Random* random = nullptr;
+};
+
+/// What a function is given beside its arguments.
 struct CallContext {
   Budget& budget;
+  const FunctionHost& host;
 };
 
 struct Parameter {
@@ -88,6 +103,7 @@ class Scope {
 
 struct EvalOptions {
   const FunctionTable* functions = nullptr;
+  const FunctionHost* host = nullptr;  // null: nothing of the world
   // A reference to a variable that no scope has stays text, "${attr.kernel.name}", for whoever
   // knows it later. False: it is an error.
   bool keeps_unknown_references = false;
@@ -122,6 +138,7 @@ class Evaluator {
   Result<Value> evaluate_index(const Expr& expr, const Scope& scope);
   Result<Value> evaluate_splat(const Expr& expr, const Scope& scope);
   Result<Value> evaluate_call(const Expr& expr, const Scope& scope);
+  Result<Value> evaluate_convert(const Expr& expr, const Scope& scope);
   Result<Value> evaluate_try(const Expr& expr, const Scope& scope);
   Result<std::vector<Value>> evaluate_arguments(const Expr& expr, const Scope& scope);
   Result<Value> evaluate_unary(const Expr& expr, const Scope& scope);

@@ -129,31 +129,23 @@ Result<ExprPtr> Parser::parse_dot_step(ExprPtr base) {
     return finish(std::move(*expr));
   }
   if (next.kind != TokenKind::kNumber) return expected("a name, a number or \"*\" after \".\"");
-  // The old way to index: a.0, and a.0.1, whose end looks like one number.
-  lexer_.take();
-  std::string_view text = lexer_.text(next);
-  uint32_t at = next.begin;
-  while (true) {
-    size_t dot = text.find('.');
-    std::string_view digits = text.substr(0, dot);
-    auto index = Number::parse(digits);
-    auto end = static_cast<uint32_t>(at + digits.size());
-    if (!index || !index->is_int64() || digits.find_first_not_of("0123456789") != digits.npos) {
-      return fail_at(lexer_.span(at, end), "expected a whole number as an index");
-    }
-    Result<ExprPtr> key = make(Expr::Kind::kLiteral, lexer_.span(at, end));
-    if (!key) return key;
-    (*key)->literal = Value::number(*index);
-    Result<ExprPtr> expr = make(Expr::Kind::kIndex, join(base->span, (*key)->span));
-    if (!expr) return expr;
-    (*expr)->children.push_back(std::move(base));
-    (*expr)->children.push_back(std::move(*key));
-    expr = finish(std::move(*expr));
-    if (!expr || dot == std::string_view::npos) return expr;
-    base = std::move(*expr);
-    text.remove_prefix(dot + 1);
-    at = end + 1;
+  // The old way to index. The end of a.0.1 looks like one number; it is not allowed.
+  std::optional<Number> index = Number::parse(lexer_.text(next));
+  bool digits = lexer_.text(next).find_first_not_of("0123456789") == std::string_view::npos;
+  if (!digits || !index || !index->is_int64()) {
+    return fail_at(lexer_.span(next),
+                   "expected a whole number as an index (for several write "
+                   "[0][1])");
   }
+  lexer_.take();
+  Result<ExprPtr> key = make(Expr::Kind::kLiteral, lexer_.span(next));
+  if (!key) return key;
+  (*key)->literal = Value::number(*index);
+  Result<ExprPtr> expr = make(Expr::Kind::kIndex, join(base->span, (*key)->span));
+  if (!expr) return expr;
+  (*expr)->children.push_back(std::move(base));
+  (*expr)->children.push_back(std::move(*key));
+  return finish(std::move(*expr));
 }
 
 // `.*` takes the names and numbers that follow along into each element; brackets apply to the

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/check.h"
+#include "core/hcl/decimal.h"
 #include "core/hcl/natural.h"
 
 namespace sluice::hcl {
@@ -157,119 +158,50 @@ int Number::sign() const {
   return (whole_ > 0) - (whole_ < 0);
 }
 
-namespace {
+// ---- decimal digits ----
 
-// A decimal fraction: digits, with `point` of them before the point (it may lie outside).
-struct Decimal {
-  std::string digits;
-  int64_t point = 0;
-};
+static void trim_zeros(Decimal& decimal) {
+  while (!decimal.digits.empty() && decimal.digits.back() == '0') decimal.digits.pop_back();
+}
 
-Decimal to_decimal(const Natural& mantissa, int64_t exponent) {
+static Decimal to_decimal(const Natural& mantissa, int64_t exponent) {
   Decimal out;
   if (exponent >= 0) {
     out.digits = (mantissa << static_cast<size_t>(exponent)).decimal();
     out.point = static_cast<int64_t>(out.digits.size());
-    return out;
+  } else {
+    // m / 2^n = m * 5^n / 10^n
+    out.digits = (mantissa * Natural::power(5, static_cast<uint32_t>(-exponent))).decimal();
+    out.point = static_cast<int64_t>(out.digits.size()) + exponent;
   }
-  // m / 2^n = m * 5^n / 10^n
-  out.digits = (mantissa * Natural::power(5, static_cast<uint32_t>(-exponent))).decimal();
-  out.point = static_cast<int64_t>(out.digits.size()) + exponent;
+  trim_zeros(out);
   return out;
 }
 
-// The digit with weight 10^-(index+1) relative to `point`.
-char digit_at(const Decimal& decimal, int64_t point, int64_t index) {
-  int64_t at = index - (point - decimal.point);
-  if (at < 0 || at >= static_cast<int64_t>(decimal.digits.size())) return '0';
-  return decimal.digits[static_cast<size_t>(at)];
+Decimal Number::exact() const {
+  if (sign() == 0) return {};
+  Big big = widen(*this);
+  Decimal out = to_decimal(big.mantissa, big.exponent);
+  out.negative = big.negative;
+  return out;
 }
 
-void round_up(Decimal& decimal, size_t keep) {
-  decimal.digits.resize(keep);
-  while (!decimal.digits.empty() && decimal.digits.back() == '9') decimal.digits.pop_back();
-  if (decimal.digits.empty()) {
-    decimal.digits = "1";
-    ++decimal.point;
-    return;
-  }
-  ++decimal.digits.back();
-}
-
-bool rounds_up(const Decimal& decimal, size_t keep) {
-  if (keep >= decimal.digits.size()) return false;
-  bool exactly_half = decimal.digits[keep] == '5' && keep + 1 == decimal.digits.size();
-  if (exactly_half) return keep > 0 && (decimal.digits[keep - 1] - '0') % 2 == 1;
-  return decimal.digits[keep] >= '5';
-}
-
-// Cut to the fewest digits that lie between the two neighbours' midpoints; a midpoint itself counts
-// if rounding half to even would come back here.
-void shorten(Decimal& value, const Decimal& lower, const Decimal& upper, bool inclusive) {
-  int64_t point = std::max({value.point, lower.point, upper.point});
-  int64_t leading = point - value.point;
-  for (size_t i = 0; i < value.digits.size(); ++i) {
-    int64_t at = leading + static_cast<int64_t>(i);
-    char middle = value.digits[i];
-    char low = digit_at(lower, point, at);
-    char high = digit_at(upper, point, at);
-    auto past = [&](const Decimal& d) {
-      int64_t next = at + 1 - (point - d.point);
-      return next < static_cast<int64_t>(d.digits.size());
-    };
-    bool may_round_down = low != middle || (inclusive && !past(lower));
-    bool may_round_up = middle != high && (inclusive || middle + 1 < high || past(upper));
-    if (may_round_down && may_round_up) {
-      if (rounds_up(value, i + 1)) {
-        round_up(value, i + 1);
-      } else {
-        value.digits.resize(i + 1);
-      }
-      return;
-    }
-    if (may_round_down) {
-      value.digits.resize(i + 1);
-      return;
-    }
-    if (may_round_up) {
-      round_up(value, i + 1);
-      return;
-    }
-  }
-}
-
-}  // namespace
-
-std::string Number::text() const {
-  if (!big_) return std::to_string(whole_);
+Decimal Number::shortest() const {
+  if (!big_) return exact();
   size_t length = big_->mantissa.bit_length();
   // At its full precision, and two bits more for the midpoints to the neighbours.
   size_t shift = precision_ > length ? precision_ - length : 0;
   Natural full = big_->mantissa << shift;
   int64_t exponent = big_->exponent - static_cast<int64_t>(shift);
   Decimal value = to_decimal(full, exponent);
-  Natural twice = full << 1;
+  value.negative = big_->negative;
   // Below a power of two the neighbour is twice as near.
   bool power = big_->mantissa == Natural(1);
   Decimal lower = power ? to_decimal((full << 2) - Natural(1), exponent - 2)
-                        : to_decimal(twice - Natural(1), exponent - 1);
-  Decimal upper = to_decimal(twice + Natural(1), exponent - 1);
-  bool inclusive = !full.is_odd();
-  while (value.digits.size() > 1 && value.digits.back() == '0') value.digits.pop_back();
-  shorten(value, lower, upper, inclusive);
-
-  std::string out = big_->negative ? "-" : "";
-  int64_t digits = static_cast<int64_t>(value.digits.size());
-  for (int64_t i = 0; i < value.point; ++i) {
-    out += i < digits ? value.digits[static_cast<size_t>(i)] : '0';
-  }
-  if (value.point <= 0) out += '0';
-  if (digits > value.point) {
-    out += '.';
-    out.append(static_cast<size_t>(std::max<int64_t>(0, -value.point)), '0');
-    out += value.digits.substr(static_cast<size_t>(std::max<int64_t>(0, value.point)));
-  }
-  return out;
+                        : to_decimal((full << 1) - Natural(1), exponent - 1);
+  Decimal upper = to_decimal((full << 1) + Natural(1), exponent - 1);
+  shorten(value, lower, upper, !full.is_odd());
+  return value;
 }
 
 // ---- arithmetic ----

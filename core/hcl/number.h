@@ -16,6 +16,14 @@
 
 namespace sluice::hcl {
 
+/// A decimal fraction: 0.DIGITS * 10^point. Digits have no zero at either end; zero has none at
+/// all.
+struct Decimal {
+  bool negative = false;
+  std::string digits;
+  int64_t point = 0;
+};
+
 class Number {
  public:
   static constexpr uint16_t kTextPrecision = 512;
@@ -37,8 +45,15 @@ class Number {
   [[nodiscard]] int64_t to_int64() const;
   /// The nearest; infinite if there is none.
   [[nodiscard]] double to_double() const;
-  /// The fewest digits that tell it from its neighbours, without an exponent.
+  /// All its digits.
+  [[nodiscard]] Decimal exact() const;
+  /// The fewest digits that tell it from its neighbours.
+  [[nodiscard]] Decimal shortest() const;
+  /// The shortest form without an exponent.
   [[nodiscard]] std::string text() const;
+  /// As Go formats it: 'f', 'e' or 'g', upper case for an upper case exponent, that many digits
+  /// (after the point, for 'g' in all), half to even; -1: the shortest.
+  [[nodiscard]] std::string format(char form, int precision) const;
   [[nodiscard]] int sign() const;  // -1, 0, 1
 
   friend std::optional<Number> add(const Number& a, const Number& b);

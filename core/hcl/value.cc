@@ -122,8 +122,29 @@ Value Value::number(Number value) {
 Value Value::string(std::string value) {
   Value out;
   out.type_ = Type::string();
+  out.footprint_ += value.size();
   out.data_ = std::make_shared<const std::string>(std::move(value));
   return out;
+}
+
+namespace {
+constexpr uint64_t kLargest = uint64_t{1} << 60;  // sums of it do not overflow
+}  // namespace
+
+void Value::set_items(Items items) {
+  for (const Value& item : items) {
+    depth_ = std::max(depth_, item.depth_ + 1);
+    footprint_ = std::min(footprint_ + item.footprint_, kLargest);
+  }
+  data_ = std::make_shared<const Items>(std::move(items));
+}
+
+void Value::set_members(Members members) {
+  for (const NamedValue& member : members) {
+    depth_ = std::max(depth_, member.value.depth_ + 1);
+    footprint_ = std::min(footprint_ + member.name.size() + member.value.footprint_, kLargest);
+  }
+  data_ = std::make_shared<const Members>(std::move(members));
 }
 
 Value Value::tuple(Items items) {
@@ -132,7 +153,7 @@ Value Value::tuple(Items items) {
   for (const Value& item : items) types.push_back(item.type());
   Value out;
   out.type_ = Type::tuple(std::move(types));
-  out.data_ = std::make_shared<const Items>(std::move(items));
+  out.set_items(std::move(items));
   return out;
 }
 
@@ -159,14 +180,14 @@ Value Value::object(Members members) {
   for (const NamedValue& member : members) types.push_back({member.name, member.value.type()});
   Value out;
   out.type_ = Type::object(std::move(types));
-  out.data_ = std::make_shared<const Members>(std::move(members));
+  out.set_members(std::move(members));
   return out;
 }
 
 Value Value::list(Type element, Items items) {
   Value out;
   out.type_ = Type::list(std::move(element));
-  out.data_ = std::make_shared<const Items>(std::move(items));
+  out.set_items(std::move(items));
   return out;
 }
 
@@ -176,7 +197,7 @@ Value Value::set(Type element, Items items) {
   items.erase(again.begin(), again.end());
   Value out;
   out.type_ = Type::set(std::move(element));
-  out.data_ = std::make_shared<const Items>(std::move(items));
+  out.set_items(std::move(items));
   return out;
 }
 
@@ -184,7 +205,7 @@ Value Value::map(Type element, Members members) {
   sort_members(members);
   Value out;
   out.type_ = Type::map(std::move(element));
-  out.data_ = std::make_shared<const Members>(std::move(members));
+  out.set_members(std::move(members));
   return out;
 }
 

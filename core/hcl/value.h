@@ -122,6 +122,10 @@ class Value {
   [[nodiscard]] const Value* member(std::string_view name) const;
   /// Items or members; 0 for every other kind and for null.
   [[nodiscard]] size_t size() const;
+  /// Of nesting: 1 for what holds no others.
+  [[nodiscard]] uint32_t depth() const { return depth_; }
+  /// About the bytes that it takes written out: what is shared counts each time.
+  [[nodiscard]] uint64_t footprint() const { return footprint_; }
 
   /// Same type and same content, as `==` in HCL sees it.
   friend bool operator==(const Value& a, const Value& b);
@@ -130,6 +134,13 @@ class Value {
   using ItemsPointer = std::shared_ptr<const Items>;
   using MembersPointer = std::shared_ptr<const Members>;
 
+  void set_items(Items items);
+  void set_members(Members members);
+
+  static constexpr uint64_t kNodeFootprint = 8;
+
+  uint32_t depth_ = 1;
+  uint64_t footprint_ = kNodeFootprint;
   Type type_;
   std::variant<std::monostate, bool, Number, std::shared_ptr<const std::string>, ItemsPointer,
                MembersPointer>

@@ -43,8 +43,11 @@ def test_the_rule_catches():
 DOORS = [  # header, files that may include it
     (r"uv\.h$", r"core/|test/core/"),
     (r"llhttp\.h$", r"core/http1|test/core/http1"),
-    (r"openssl/", r"core/tls|proxy/client_hello|test/core/tls|test/proxy/client_hello|"
-                  r"bench/backend\.cc$"),
+    (r"openssl/", r"core/tls|core/digest|proxy/client_hello|test/core/tls|"
+                  r"test/proxy/client_hello|bench/backend\.cc$"),
+    (r"crypt\.h$", r"core/digest"),
+    (r"re2/", r"core/hcl/functions_regex"),
+    (r"yaml\.h$", r"core/hcl/functions_yaml"),
     (r"simdjson", r"core/json|test/core/json"),
     (r"sqlite3\.h$", r"drivers/sqlite/|test/drivers/"),
 ]
