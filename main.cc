@@ -1,5 +1,5 @@
-// sluice: what the first word asks for, and the process's own set-up. The parts are wired in agent.cc and
-// balancer.cc; the verbs are orchestrator/cli.
+// sluice: what the first word asks for, and the process's own set-up. The parts are wired in
+// agent.cc and balancer.cc; the verbs are orchestrator/cli.
 #include <unistd.h>
 
 #include <cstdio>

@@ -1,3 +1,4 @@
+// long: the four sources of a variable and their checks, one step after the other.
 #include "orchestrator/job_hcl_variables.h"
 
 #include <algorithm>

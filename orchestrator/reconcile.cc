@@ -1,4 +1,5 @@
-// long: the rules of one update in the order in which they apply; cut up, they would hide each other.
+// long: the rules of one update in the order in which they apply; cut up, they would hide each
+// other.
 #include "orchestrator/reconcile.h"
 
 #include <fmt/format.h>

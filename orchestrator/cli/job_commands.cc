@@ -1,3 +1,4 @@
+// long: one table of the job verbs beside their functions; to be cut by verb.
 // The verbs on jobs that the agent knows: status, stop, inspect, history, revert, eval, dispatch,
 // ...
 #include <fmt/format.h>

@@ -1,5 +1,5 @@
-// The pages, whole: HTML with its style and script, embedded at build time (embed.py). They read the same
-// API as everyone else and hold no data of their own.
+// The pages, whole: HTML with its style and script, embedded at build time (embed.py). They read
+// the same API as everyone else and hold no data of their own.
 #pragma once
 
 #include <string_view>

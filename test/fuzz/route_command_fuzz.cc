@@ -1,4 +1,5 @@
-// Route commands: every line is a command, nothing, or left out with a reason; what is listed reads back.
+// Route commands: every line is a command, nothing, or left out with a reason; what is listed reads
+// back.
 #include "proxy/route_command.h"
 
 #include "test/fuzz/fuzz.h"
