@@ -6,6 +6,13 @@
 
 namespace sluice::proxy {
 
+namespace {
+
+// Payload that is still to come, from which on two splices cost less than a read and a write.
+constexpr uint64_t kSpliceBytes = 32 * 1024;
+
+}  // namespace
+
 Forward::~Forward() {
   CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr);
 }
@@ -124,12 +131,53 @@ void Forward::connect() {
   if (opened.ready) feed({.kind = EventKind::kUpstreamReady});
 }
 
+Forward::Spliced Forward::splice(BodyStream& source, BodyStream& sink, Splicer& splicer,
+                                 uint64_t& written) {
+  Channel* from = nullptr;
+  Channel* to = nullptr;
+  uint64_t left = 0;
+  // Bytes in the pipe go first whatever else is; the source is asked only once it is empty.
+  if (splicer.held() == 0) {
+    switch (source.splice_from(kSpliceBytes, from, left)) {
+      case BodyStream::Splice::kYes: break;
+      case BodyStream::Splice::kNo: return Spliced::kCopy;
+      case BodyStream::Splice::kLater: return Spliced::kWait;
+    }
+  }
+  switch (sink.splice_to(to)) {
+    case BodyStream::Splice::kYes: break;
+    case BodyStream::Splice::kNo: return splicer.held() == 0 ? Spliced::kCopy : Spliced::kSinkLost;
+    case BodyStream::Splice::kLater: return Spliced::kWait;
+  }
+  const Splicer::Result moved = splicer.move(worker_.pipes(), from, *to, left);
+  written += moved.written;
+  source.spliced(moved.read, moved.outcome == Splicer::Outcome::kEnd);
+  switch (moved.outcome) {
+    case Splicer::Outcome::kMoved: return Spliced::kGoOn;
+    case Splicer::Outcome::kWaitFrom: return Spliced::kWait;
+    case Splicer::Outcome::kWaitTo: sink.splice_blocked(); return Spliced::kWait;
+    case Splicer::Outcome::kEnd: return Spliced::kCopy;  // where pull() says what the end means
+    case Splicer::Outcome::kNoPipe: return Spliced::kCopy;
+    case Splicer::Outcome::kFromFailed: return Spliced::kSourceLost;
+    case Splicer::Outcome::kToFailed: return Spliced::kSinkLost;
+  }
+  return Spliced::kCopy;
+}
+
 void Forward::pump_request() {
+  uint64_t written = 0;
   for (;;) {
+    switch (splice(client_, *upstream_, up_, written)) {
+      case Spliced::kGoOn: continue;
+      case Spliced::kWait: return;
+      case Spliced::kCopy: break;
+      case Spliced::kSourceLost: return on_client_gone();
+      // An answer may still wait behind the refusal to take more; reading finds it, or the end.
+      case Spliced::kSinkLost: return on_upstream_gone(502);
+    }
     switch (client_.pull()) {
       case BodyStream::Source::kData: {
-        const std::string_view run = client_.peek();
-        const size_t taken = upstream_->write_body(run);
+        const size_t taken = upstream_->write_body(client_.peek());
         client_.pass(taken);
         if (taken == 0) return;
         break;
@@ -144,10 +192,16 @@ void Forward::pump_request() {
 
 void Forward::pump_response() {
   for (;;) {
+    switch (splice(*upstream_, client_, down_, response_bytes_)) {
+      case Spliced::kGoOn: continue;
+      case Spliced::kWait: return;
+      case Spliced::kCopy: break;
+      case Spliced::kSourceLost: return on_upstream_gone(502);
+      case Spliced::kSinkLost: return on_client_gone();
+    }
     switch (upstream_->pull()) {
       case BodyStream::Source::kData: {
-        const std::string_view run = upstream_->peek();
-        const size_t taken = client_.write_body(run);
+        const size_t taken = client_.write_body(upstream_->peek());
         response_bytes_ += taken;
         upstream_->pass(taken);
         if (taken == 0) return;
@@ -196,6 +250,8 @@ void Forward::leave_upstream(bool reusable) {
 }
 
 void Forward::finish() {
+  up_.drop(worker_.pipes());
+  down_.drop(worker_.pipes());
   worker_.access().close(record_, client_.facts(), status_, response_bytes_);
   record_ = nullptr;
   leave_upstream(false);

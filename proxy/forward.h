@@ -9,6 +9,7 @@
 
 #include "core/http1.h"
 #include "proxy/exchange.h"
+#include "proxy/splice.h"
 #include "proxy/stream.h"
 
 namespace sluice::proxy {
@@ -56,6 +57,8 @@ class Forward {
   void connect();
   void pump_request();
   void pump_response();
+  enum class Spliced : uint8_t { kGoOn, kWait, kCopy, kSourceLost, kSinkLost };
+  Spliced splice(BodyStream& source, BodyStream& sink, Splicer& splicer, uint64_t& written);
   void tunnel();
   void leave_upstream(bool reusable);
   void finish();
@@ -70,6 +73,8 @@ class Forward {
   std::string_view location_;  // of a redirect, while it is answered
   AccessRecord* record_ = nullptr;
   uint64_t response_bytes_ = 0;
+  Splicer up_;
+  Splicer down_;
   uint16_t status_ = 0;  // answered
   uint8_t tried_count_ = 0;
   uint8_t depth_ = 0;

@@ -144,6 +144,13 @@ BodyStream::Source Http1Client::pull() {
   }
 }
 
+void Http1Client::spliced(uint64_t n, bool end) {
+  // What never was in memory cannot be sent again.
+  if (n > 0) forward_.not_replayable();
+  arm(worker_.options().timeouts.client_ms);
+  Http1Io::spliced(n, end);
+}
+
 void Http1Client::pass(size_t n) {
   source_.pass(n);
   run_.remove_prefix(n);

@@ -46,6 +46,12 @@ class Http1Client final : public Http1Io, public ClientStream {
   size_t write_body(std::string_view run) override { return Http1Io::write_body(run); }
   void end_body(std::string_view trailers) override { Http1Io::end_body(trailers); }
   void flush() override;
+  Splice splice_from(uint64_t least, Channel*& channel, uint64_t& left) override {
+    return Http1Io::splice_from(least, channel, left);
+  }
+  void spliced(uint64_t n, bool end) override;
+  Splice splice_to(Channel*& channel) override { return Http1Io::splice_to(channel); }
+  void splice_blocked() override { Http1Io::splice_blocked(); }
 
   // Http1Io
   void on_ready(Ready ready) override;

@@ -139,6 +139,34 @@ void Http1Io::end_body(std::string_view trailers) {
   CHECK(fits);  // 8 KiB of trailers at most, behind 32 KiB of a chunk
 }
 
+BodyStream::Splice Http1Io::splice_from(uint64_t least, Channel*& channel, uint64_t& left) {
+  // Bytes that were read go first, and a body's framing must have been looked at up to here.
+  if (source_.has_run() || source_.scanned() != in_.size() || source_.bad())
+    return BodyStream::Splice::kNo;
+  left = source_.reader().payload_left();
+  if (left < least || source_.ended()) return BodyStream::Splice::kNo;
+  if (!channel_.readable()) return BodyStream::Splice::kNo;
+  if (reads_ >= kReadsATurn) {
+    reactor_.resume_later(*this);
+    return BodyStream::Splice::kLater;
+  }
+  ++reads_;
+  channel = &channel_;
+  return BodyStream::Splice::kYes;
+}
+
+void Http1Io::spliced(uint64_t n, bool end) {
+  source_.reader().skip(n);
+  if (end && source_.reader().ends_at_close()) source_.end_at_close();
+}
+
+BodyStream::Splice Http1Io::splice_to(Channel*& channel) {
+  if (chunked_out_ || write_failed_) return BodyStream::Splice::kNo;
+  if (blocked_ || !flush()) return BodyStream::Splice::kLater;
+  channel = &channel_;
+  return BodyStream::Splice::kYes;
+}
+
 void Http1Io::close_channel(bool reset) {
   reactor_.cancel_resume(*this);
   reactor_.timers().remove(*this);

@@ -10,6 +10,7 @@
 
 #include "core/channel.h"
 #include "core/http1_body.h"
+#include "proxy/stream.h"
 
 namespace sluice::proxy {
 
@@ -21,7 +22,7 @@ class BodySource {
     reader_.start(framing, length);
     scanned_ = run_at_ = at;
     run_size_ = 0;
-    bad_ = false;
+    bad_ = closed_ = false;
   }
   /// The run of payload that is next, or "" if more bytes are wanted, or the body has ended, or is
   /// bad.
@@ -29,15 +30,17 @@ class BodySource {
   void pass(size_t n) {
     run_at_ += static_cast<uint32_t>(n);
     run_size_ -= static_cast<uint32_t>(n);
-    passed_any_ = true;
   }
   /// The buffer's first n bytes were dropped.
   void dropped(size_t n) {
     scanned_ -= static_cast<uint32_t>(n);
     run_at_ -= static_cast<uint32_t>(n);
   }
-  /// From the start of the body again, for another try.
-  bool ended() const { return run_size_ == 0 && reader_.done(); }
+  bool ended() const { return run_size_ == 0 && (reader_.done() || closed_); }
+  bool has_run() const { return run_size_ != 0; }
+  uint32_t scanned() const { return scanned_; }
+  /// The peer's end of stream is the body's.
+  void end_at_close() { closed_ = true; }
   bool bad() const { return bad_; }
   /// Everything before this was passed on or is framing.
   uint32_t used() const { return run_size_ != 0 ? run_at_ : scanned_; }
@@ -50,7 +53,7 @@ class BodySource {
   uint32_t run_at_ = 0;
   uint32_t run_size_ = 0;
   bool bad_ = false;
-  bool passed_any_ = false;
+  bool closed_ = false;
 };
 
 class Http1Io : public EventHandler, public Timer, public Resumable, public Reapable {
@@ -82,6 +85,11 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
   /// Sends what was built. True if nothing is left.
   bool flush();
   bool blocked() const { return blocked_; }
+
+  BodyStream::Splice splice_from(uint64_t least, Channel*& channel, uint64_t& left);
+  void spliced(uint64_t n, bool end);
+  BodyStream::Splice splice_to(Channel*& channel);
+  void splice_blocked() { blocked_ = true; }
 
  protected:
   Fill fill(size_t want);

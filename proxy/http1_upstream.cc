@@ -175,6 +175,11 @@ BodyStream::Source Http1Upstream::pull() {
   }
 }
 
+void Http1Upstream::spliced(uint64_t n, bool end) {
+  arm(worker_.options().timeouts.response_ms);
+  Http1Io::spliced(n, end);
+}
+
 void Http1Upstream::pass(size_t n) {
   source_.pass(n);
   run_.remove_prefix(n);

@@ -92,14 +92,14 @@ Splicer::Result Splicer::drain(PipePool& pool, Channel& to) {
   return result;
 }
 
-Splicer::Result Splicer::move(PipePool& pool, Channel& from, Channel& to, uint64_t max) {
+Splicer::Result Splicer::move(PipePool& pool, Channel* from, Channel& to, uint64_t max) {
   Result total{Outcome::kMoved, 0, 0};
   if (held_ > 0) {
     total = drain(pool, to);
     if (total.outcome != Outcome::kMoved) return total;
   }
-  if (max == 0) return total;
-  if (!from.readable()) {
+  if (from == nullptr) return total;
+  if (!from->readable()) {
     total.outcome = Outcome::kWaitFrom;
     return total;
   }
@@ -111,7 +111,7 @@ Splicer::Result Splicer::move(PipePool& pool, Channel& from, Channel& to, uint64
   const size_t want = max < PipePool::kPipeBytes ? static_cast<size_t>(max) : PipePool::kPipeBytes;
   ssize_t n;
   do {
-    n = ::splice(from.socket().fd(), nullptr, pipe_.write_fd, nullptr, want,
+    n = ::splice(from->socket().fd(), nullptr, pipe_.write_fd, nullptr, want,
                  SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
   } while (n < 0 && errno == EINTR);
   if (n <= 0) {
@@ -121,7 +121,7 @@ Splicer::Result Splicer::move(PipePool& pool, Channel& from, Channel& to, uint64
       total.outcome = Outcome::kEnd;
     } else if (error == EAGAIN) {
       // The pipe is empty, so it is the source that has nothing.
-      from.set_unreadable();
+      from->set_unreadable();
       total.outcome = Outcome::kWaitFrom;
     } else {
       total.outcome = Outcome::kFromFailed;

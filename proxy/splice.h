@@ -65,8 +65,8 @@ class Splicer {
   Splicer& operator=(const Splicer&) = delete;
   ~Splicer() { CHECK(!pipe_.open()); }
 
-  /// At most `max` bytes from the source; what is in the pipe goes first.
-  Result move(PipePool& pool, Channel& from, Channel& to, uint64_t max);
+  /// What is in the pipe goes first; then at most `max` bytes from the source (nullptr: none).
+  Result move(PipePool& pool, Channel* from, Channel& to, uint64_t max);
   uint32_t held() const { return held_; }
   /// Bytes still held are lost.
   void drop(PipePool& pool);

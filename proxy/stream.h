@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/channel.h"
 #include "core/http1.h"
 #include "proxy/headers.h"
 
@@ -38,6 +39,19 @@ class BodyStream {
   virtual void end_body(std::string_view trailers) = 0;
   /// Sends what is built.
   virtual void flush() = 0;
+
+  /// Whether payload can go from socket to socket without passing through memory is asked of each
+  /// pair.
+  enum class Splice : uint8_t { kYes, kNo, kLater };
+  /// The source's side: nothing of the payload is buffered, and at least `least` bytes follow,
+  /// `left` in all.
+  virtual Splice splice_from(uint64_t least, Channel*& channel, uint64_t& left) = 0;
+  /// `n` bytes were taken from the socket; `end`: it has ended.
+  virtual void spliced(uint64_t n, bool end) = 0;
+  /// The sink's side: the payload goes out as it is, and nothing built waits in front of it.
+  virtual Splice splice_to(Channel*& channel) = 0;
+  /// The socket took less than there was: credit is used up.
+  virtual void splice_blocked() = 0;
 
  protected:
   ~BodyStream() = default;

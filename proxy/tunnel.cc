@@ -181,8 +181,8 @@ bool Tunnel::copy_step(Way way) {
 
 bool Tunnel::splice_step(Way way) {
   Direction& d = direction(way);
-  const Splicer::Result moved = d.splicer.move(worker_.pipes(), source(way).channel,
-                                               sink(way).channel, d.ended ? 0 : UINT64_MAX);
+  const Splicer::Result moved = d.splicer.move(
+      worker_.pipes(), d.ended ? nullptr : &source(way).channel, sink(way).channel, UINT64_MAX);
   d.bytes += moved.written;
   if (moved.written > 0) arm();
   switch (moved.outcome) {
