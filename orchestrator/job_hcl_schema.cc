@@ -13,8 +13,48 @@ using hcl::BlockSchema;
 using hcl::BlockUse;
 using hcl::BodySchema;
 using hcl::DecodedBody;
+using hcl::one_of;
 using enum hcl::ArgumentType;
 using enum hcl::BlockUse;
+
+// ---- words that some arguments are one of ----
+
+constexpr std::string_view kOperators[] = {"=",
+                                           "==",
+                                           "is",
+                                           "!=",
+                                           "not",
+                                           ">",
+                                           ">=",
+                                           "<",
+                                           "<=",
+                                           "regexp",
+                                           "version",
+                                           "semver",
+                                           "set_contains",
+                                           "set_contains_all",
+                                           "set_contains_any",
+                                           "distinct_hosts",
+                                           "distinct_property",
+                                           "is_set",
+                                           "is_not_set"};
+constexpr std::string_view kHealthChecks[] = {"checks", "task_states", "manual"};
+constexpr std::string_view kRestartModes[] = {"fail", "delay"};
+constexpr std::string_view kDelayFunctions[] = {"constant", "exponential", "fibonacci"};
+constexpr std::string_view kChangeModes[] = {"noop", "restart", "signal", "script"};
+constexpr std::string_view kAddressModes[] = {"auto", "alloc", "driver", "host"};
+constexpr std::string_view kCheckTypes[] = {"http", "tcp", "script", "grpc"};
+constexpr std::string_view kCheckStates[] = {"passing", "warning", "critical"};
+constexpr std::string_view kOnUpdates[] = {"require_healthy", "ignore_warnings", "ignore"};
+constexpr std::string_view kProviders[] = {"consul", "nomad"};
+constexpr std::string_view kHooks[] = {"prestart", "poststart", "poststop"};
+constexpr std::string_view kArtifactModes[] = {"any", "file", "dir"};
+constexpr std::string_view kPropagationModes[] = {"private", "host-to-task", "bidirectional"};
+constexpr std::string_view kVolumeTypes[] = {"host", "csi"};
+constexpr std::string_view kReconciles[] = {"keep_original", "keep_replacement", "best_score",
+                                            "longest_running"};
+constexpr std::string_view kPayloads[] = {"optional", "required", "forbidden"};
+constexpr std::string_view kJobTypes[] = {"service", "batch", "system", "sysbatch"};
 
 // ---- what every level shares ----
 
@@ -47,7 +87,7 @@ Result<void> finish_comparison(DecodedBody& decoded) {
 constexpr ArgumentSchema kConstraintArguments[] = {
     {"attribute", "LTarget"},
     {"value", "RTarget"},
-    {"operator", "Operand"},
+    one_of("operator", "Operand", kOperators),
     {"version", "version"},
     {"semver", "semver"},
     {"regexp", "regexp"},
@@ -64,7 +104,7 @@ constexpr BodySchema kConstraint = {kConstraintArguments, {}, finish_comparison}
 constexpr ArgumentSchema kAffinityArguments[] = {
     {"attribute", "LTarget"},
     {"value", "RTarget"},
-    {"operator", "Operand"},
+    one_of("operator", "Operand", kOperators),
     {"weight", "Weight", kWhole, -100, 100},
     {"version", "version"},
     {"semver", "semver"},
@@ -87,7 +127,7 @@ constexpr BodySchema kSpread = {kSpreadArguments, kSpreadBlocks};
 constexpr ArgumentSchema kUpdateArguments[] = {
     {"stagger", "Stagger", kDuration},
     {"max_parallel", "MaxParallel", kWhole, 0},
-    {"health_check", "HealthCheck"},
+    one_of("health_check", "HealthCheck", kHealthChecks),
     {"min_healthy_time", "MinHealthyTime", kDuration},
     {"healthy_deadline", "HealthyDeadline", kDuration},
     {"progress_deadline", "ProgressDeadline", kDuration},
@@ -99,7 +139,7 @@ constexpr BodySchema kUpdate = {kUpdateArguments, {}};
 
 constexpr ArgumentSchema kMigrateArguments[] = {
     {"max_parallel", "MaxParallel", kWhole, 0},
-    {"health_check", "HealthCheck"},
+    one_of("health_check", "HealthCheck", kHealthChecks),
     {"min_healthy_time", "MinHealthyTime", kDuration},
     {"healthy_deadline", "HealthyDeadline", kDuration},
 };
@@ -109,15 +149,18 @@ constexpr ArgumentSchema kRestartArguments[] = {
     {"attempts", "Attempts", kWhole, 0},
     {"interval", "Interval", kDuration},
     {"delay", "Delay", kDuration},
-    {"mode", "Mode"},
+    one_of("mode", "Mode", kRestartModes),
     {"render_templates", "RenderTemplates", kBool},
 };
 constexpr BodySchema kRestart = {kRestartArguments, {}};
 
 constexpr ArgumentSchema kRescheduleArguments[] = {
-    {"attempts", "Attempts", kWhole, 0},  {"interval", "Interval", kDuration},
-    {"delay", "Delay", kDuration},        {"delay_function", "DelayFunction"},
-    {"max_delay", "MaxDelay", kDuration}, {"unlimited", "Unlimited", kBool},
+    {"attempts", "Attempts", kWhole, 0},
+    {"interval", "Interval", kDuration},
+    {"delay", "Delay", kDuration},
+    one_of("delay_function", "DelayFunction", kDelayFunctions),
+    {"max_delay", "MaxDelay", kDuration},
+    {"unlimited", "Unlimited", kBool},
 };
 constexpr BodySchema kReschedule = {kRescheduleArguments, {}};
 
@@ -134,7 +177,7 @@ constexpr ArgumentSchema kVaultArguments[] = {
     {"cluster", "Cluster"},
     {"env", "Env", kBool},
     {"disable_file", "DisableFile", kBool},
-    {"change_mode", "ChangeMode"},
+    one_of("change_mode", "ChangeMode", kChangeModes),
     {"change_signal", "ChangeSignal"},
     {"allow_token_expiration", "AllowTokenExpiration", kBool},
 };
@@ -229,18 +272,18 @@ constexpr BodySchema kCheckRestart = {kCheckRestartArguments, {}};
 
 constexpr ArgumentSchema kCheckArguments[] = {
     {"name", "Name"},
-    {"type", "Type"},
+    one_of("type", "Type", kCheckTypes),
     {"command", "Command"},
     {"args", "Args", kStrings},
     {"path", "Path"},
     {"protocol", "Protocol"},
     {"port", "PortLabel"},
     {"expose", "Expose", kBool},
-    {"address_mode", "AddressMode"},
+    one_of("address_mode", "AddressMode", kAddressModes),
     {"advertise", "Advertise"},
     {"interval", "Interval", kDuration},
     {"timeout", "Timeout", kDuration},
-    {"initial_status", "InitialStatus"},
+    one_of("initial_status", "InitialStatus", kCheckStates),
     {"notes", "Notes"},
     {"tls_server_name", "TLSServerName"},
     {"tls_skip_verify", "TLSSkipVerify", kBool},
@@ -253,7 +296,7 @@ constexpr ArgumentSchema kCheckArguments[] = {
     {"success_before_passing", "SuccessBeforePassing", kWhole, 0},
     {"failures_before_critical", "FailuresBeforeCritical", kWhole, 0},
     {"failures_before_warning", "FailuresBeforeWarning", kWhole, 0},
-    {"on_update", "OnUpdate"},
+    one_of("on_update", "OnUpdate", kOnUpdates),
 };
 constexpr BlockSchema kCheckBlocks[] = {
     {"check_restart", "CheckRestart", kOnce, &kCheckRestart},
@@ -270,14 +313,14 @@ constexpr ArgumentSchema kServiceArguments[] = {
     {"canary_tags", "CanaryTags", kStrings},
     {"enable_tag_override", "EnableTagOverride", kBool},
     {"port", "PortLabel"},
-    {"address_mode", "AddressMode"},
+    one_of("address_mode", "AddressMode", kAddressModes),
     {"address", "Address"},
     {"meta", "Meta", kStringMap},
     {"canary_meta", "CanaryMeta", kStringMap},
     {"tagged_addresses", "TaggedAddresses", kStringMap},
     {"task", "TaskName"},
-    {"on_update", "OnUpdate"},
-    {"provider", "Provider"},
+    one_of("on_update", "OnUpdate", kOnUpdates),
+    one_of("provider", "Provider", kProviders),
     {"cluster", "Cluster"},
     {"kind", "Kind"},
 };
@@ -292,7 +335,8 @@ constexpr BodySchema kService = {kServiceArguments, kServiceBlocks};
 
 // ---- tasks ----
 
-constexpr ArgumentSchema kLifecycleArguments[] = {{"hook", "Hook"}, {"sidecar", "Sidecar", kBool}};
+constexpr ArgumentSchema kLifecycleArguments[] = {one_of("hook", "Hook", kHooks),
+                                                  {"sidecar", "Sidecar", kBool}};
 constexpr BodySchema kLifecycle = {kLifecycleArguments, {}};
 
 Result<void> finish_logs(DecodedBody& decoded) {
@@ -316,7 +360,7 @@ constexpr BodySchema kLogs = {kLogsArguments, {}, finish_logs};
 constexpr ArgumentSchema kArtifactArguments[] = {
     {"source", "GetterSource"},
     {"destination", "RelativeDest"},
-    {"mode", "GetterMode"},
+    one_of("mode", "GetterMode", kArtifactModes),
     {"insecure", "GetterInsecure", kBool},
     {"options", "GetterOptions", kStringMap},
     {"headers", "GetterHeaders", kStringMap},
@@ -338,7 +382,7 @@ constexpr ArgumentSchema kTemplateArguments[] = {
     {"source", "SourcePath"},
     {"destination", "DestPath"},
     {"data", "EmbeddedTmpl"},
-    {"change_mode", "ChangeMode"},
+    one_of("change_mode", "ChangeMode", kChangeModes),
     {"change_signal", "ChangeSignal"},
     {"splay", "Splay", kDuration},
     {"perms", "Perms"},
@@ -361,7 +405,7 @@ constexpr ArgumentSchema kVolumeMountArguments[] = {
     {"volume", "Volume"},
     {"destination", "Destination"},
     {"read_only", "ReadOnly", kBool},
-    {"propagation_mode", "PropagationMode"},
+    one_of("propagation_mode", "PropagationMode", kPropagationModes),
     {"selinux_label", "SELinuxLabel"},
 };
 constexpr BodySchema kVolumeMount = {kVolumeMountArguments, {}};
@@ -449,12 +493,9 @@ constexpr ArgumentSchema kMountOptionsArguments[] = {{"fs_type", "FSType"},
                                                      {"mount_flags", "MountFlags", kStrings}};
 constexpr BodySchema kMountOptions = {kMountOptionsArguments, {}};
 constexpr ArgumentSchema kVolumeArguments[] = {
-    {"type", "Type"},
-    {"source", "Source"},
-    {"read_only", "ReadOnly", kBool},
-    {"sticky", "Sticky", kBool},
-    {"access_mode", "AccessMode"},
-    {"attachment_mode", "AttachmentMode"},
+    one_of("type", "Type", kVolumeTypes), {"source", "Source"},
+    {"read_only", "ReadOnly", kBool},     {"sticky", "Sticky", kBool},
+    {"access_mode", "AccessMode"},        {"attachment_mode", "AttachmentMode"},
     {"per_alloc", "PerAlloc", kBool},
 };
 constexpr BlockSchema kVolumeBlocks[] = {
@@ -473,7 +514,7 @@ constexpr ArgumentSchema kDisconnectArguments[] = {
     {"lost_after", "LostAfter", kDuration},
     {"stop_on_client_after", "StopOnClientAfter", kDuration},
     {"replace", "Replace", kBool},
-    {"reconcile", "Reconcile"},
+    one_of("reconcile", "Reconcile", kReconciles),
 };
 constexpr BodySchema kDisconnect = {kDisconnectArguments, {}};
 
@@ -536,7 +577,7 @@ constexpr ArgumentSchema kPeriodicArguments[] = {
 constexpr BodySchema kPeriodic = {kPeriodicArguments, {}, finish_periodic};
 
 constexpr ArgumentSchema kParameterizedArguments[] = {
-    {"payload", "Payload"},
+    one_of("payload", "Payload", kPayloads),
     {"meta_required", "MetaRequired", kStrings},
     {"meta_optional", "MetaOptional", kStrings},
 };
@@ -582,7 +623,7 @@ constexpr ArgumentSchema kJobArguments[] = {
     {"namespace", "Namespace"},
     {"id", "ID"},
     {"name", "Name"},
-    {"type", "Type"},
+    one_of("type", "Type", kJobTypes),
     {"priority", "Priority", kWhole, 1, 100},
     {"all_at_once", "AllAtOnce", kBool},
     {"datacenters", "Datacenters", kStrings},

@@ -19,7 +19,7 @@ std::string required_type(const Type& type) {
     case Type::Kind::kMap: {
       std::string name = type.name();
       if (type.element().kind() == Type::Kind::kDynamic) name.resize(name.find(' '));
-      return "a " + name + " is required";
+      return "a " + name + (type.element().is_primitive() ? "s" : "") + " is required";
     }
     case Type::Kind::kTuple: return "a list is required";
     case Type::Kind::kObject: return "an object is required";

@@ -158,6 +158,10 @@ Result<Value> Evaluator::evaluate_member(const Expr& expr, const Scope& scope) {
     return fail_at(place, "there is no variable \"{}\" declared{}", expr.name,
                    member_suggestion(expr.name, *of));
   }
+  if (root.kind == Expr::Kind::kVariable && root.name == "local") {
+    return fail_at(place, "there is no local value \"{}\"{}", expr.name,
+                   member_suggestion(expr.name, *of));
+  }
   return fail_at(place, "the {} has no element \"{}\"{}", of->type().name(), expr.name,
                  member_suggestion(expr.name, *of));
 }

@@ -1,133 +1,16 @@
 #include "core/hcl/schema.h"
 
 #include <algorithm>
-#include <deque>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/check.h"
 #include "core/duration.h"
+#include "core/hcl/placed_blocks.h"
 
 namespace sluice::hcl {
 
 namespace {
-
-// A block that stands in the file, or one that a `dynamic` block made.
-struct PlacedBlock {
-  std::string_view type;
-  Span place;
-  Span header;
-  std::vector<Label> labels;
-  const Body* body = nullptr;
-  const Scope* scope = nullptr;
-};
-
-class Blocks {
- public:
-  Result<void> collect(const Body& body, Evaluator& evaluator, const Scope& scope);
-  [[nodiscard]] const std::deque<PlacedBlock>& all() const { return blocks_; }
-
- private:
-  Result<void> expand(const Block& dynamic, Evaluator& evaluator, const Scope& scope);
-  Result<void> expand_element(const Block& dynamic, const Block& content, Value key, Value value,
-                              Evaluator& evaluator, const Scope& scope);
-
-  std::deque<PlacedBlock> blocks_;
-  std::deque<Scope> scopes_;
-};
-
-Result<void> Blocks::collect(const Body& body, Evaluator& evaluator, const Scope& scope) {
-  for (const Block& block : body.blocks) {
-    if (block.type == "dynamic") {
-      Result<void> expanded = expand(block, evaluator, scope);
-      if (!expanded) return expanded;
-      continue;
-    }
-    blocks_.push_back(
-        {block.type, block.type_span, block.header, block.labels, &block.body, &scope});
-  }
-  return {};
-}
-
-Result<void> Blocks::expand(const Block& dynamic, Evaluator& evaluator, const Scope& scope) {
-  if (dynamic.labels.size() != 1) {
-    return fail_at(dynamic.type_span,
-                   "dynamic: expected one label, the type of the blocks to make");
-  }
-  for (const Attribute& attribute : dynamic.body.attributes) {
-    if (attribute.name != "for_each" && attribute.name != "iterator" &&
-        attribute.name != "labels") {
-      return fail_at(attribute.name_span,
-                     "dynamic: expected for_each, iterator or labels, found "
-                     "\"{}\"",
-                     attribute.name);
-    }
-  }
-  const Attribute* for_each = dynamic.body.attribute("for_each");
-  if (!for_each) return fail_at(dynamic.type_span, "dynamic: expected for_each = ... in it");
-  const Block* content = nullptr;
-  for (const Block& block : dynamic.body.blocks) {
-    if (block.type != "content" || !block.labels.empty() || content) {
-      return fail_at(block.type_span, "dynamic: expected one block content {{ }}");
-    }
-    content = &block;
-  }
-  if (!content) return fail_at(dynamic.type_span, "dynamic: expected a block content {{ }} in it");
-
-  Result<Value> over = evaluator.evaluate(*for_each->value, scope);
-  if (!over) return pass(over);
-  if (over->is_null() || (!over->type().is_sequence() && !over->type().is_mapping())) {
-    return fail_at(for_each->value->span, "for_each: a list, set, map or object is required");
-  }
-  if (over->type().is_mapping()) {
-    for (const NamedValue& member : over->members()) {
-      Result<void> made = expand_element(dynamic, *content, Value::string(member.name),
-                                         member.value, evaluator, scope);
-      if (!made) return made;
-    }
-    return {};
-  }
-  bool set = over->kind() == Type::Kind::kSet;
-  int64_t index = 0;
-  for (const Value& item : over->items()) {
-    Value key = set ? item : Value::number(index);
-    ++index;
-    Result<void> made = expand_element(dynamic, *content, std::move(key), item, evaluator, scope);
-    if (!made) return made;
-  }
-  return {};
-}
-
-Result<void> Blocks::expand_element(const Block& dynamic, const Block& content, Value key,
-                                    Value value, Evaluator& evaluator, const Scope& outer) {
-  if (!evaluator.budget().spend_steps(1) || blocks_.size() >= evaluator.limits().max_items) {
-    return limit_at(dynamic.type_span, "dynamic: this makes too many blocks");
-  }
-  const std::string& type = dynamic.labels[0].text;
-  std::string name = type;
-  if (const Attribute* iterator = dynamic.body.attribute("iterator")) {
-    if (iterator->value->kind != Expr::Kind::kVariable) {
-      return fail_at(iterator->value->span, "iterator: expected a name without quotes");
-    }
-    name = iterator->value->name;
-  }
-  Scope& scope = scopes_.emplace_back(&outer);
-  scope.set(name, Value::object({{"key", std::move(key)}, {"value", std::move(value)}}));
-  PlacedBlock block{type, dynamic.labels[0].span, dynamic.header, {}, &content.body, &scope};
-  if (const Attribute* labels = dynamic.body.attribute("labels")) {
-    Result<Value> texts =
-        evaluator.evaluate_as(*labels->value, scope, Type::list(Type::string()), "labels");
-    if (!texts) return pass(texts);
-    if (texts->is_null()) return fail_at(labels->value->span, "labels: must not be null");
-    for (const Value& text : texts->items()) {
-      if (text.is_null()) return fail_at(labels->value->span, "labels: must not be null");
-      block.labels.push_back({text.as_string(), labels->value->span});
-    }
-  }
-  blocks_.push_back(std::move(block));
-  return {};
-}
 
 // ---- arguments ----
 
@@ -166,6 +49,25 @@ Result<Json> duration(const ArgumentSchema& schema, const Expr& expr, const Valu
   return *ns;
 }
 
+// "a, b or c", and what may be meant.
+Result<void> check_word(const ArgumentSchema& schema, const Expr& expr, const std::string& text) {
+  if (schema.words.empty() || text.empty() ||
+      std::ranges::find(schema.words, text) != schema.words.end())
+    return {};
+  std::string choices;
+  for (size_t i = 0; i < schema.words.size(); ++i) {
+    if (i > 0) choices += i + 1 == schema.words.size() ? " or " : ", ";
+    choices += schema.words[i];
+  }
+  if (expr.kind == Expr::Kind::kVariable) {
+    return fail_at(expr.span, "{}: expected {}, found the name {} (text stands in quotes)",
+                   schema.name, choices, expr.name);
+  }
+  std::string_view close = closest_name(text, schema.words.data(), schema.words.size());
+  return fail_at(expr.span, "{}: expected {}, found \"{}\"{}", schema.name, choices, text,
+                 close.empty() ? "" : fmt::format("; did you mean \"{}\"?", close));
+}
+
 Type type_of(ArgumentType type) {
   switch (type) {
     case ArgumentType::kString: return Type::string();
@@ -187,6 +89,10 @@ Result<Json> argument_json(const ArgumentSchema& schema, const Expr& expr, Evalu
   Result<Value> value = evaluator.evaluate_as(expr, scope, type_of(schema.type), schema.name);
   if (!value) return pass(value);
   if (value->is_null()) return Json();  // as if it were not there
+  if (schema.type == ArgumentType::kString) {
+    Result<void> known = check_word(schema, expr, value->as_string());
+    if (!known) return pass(known);
+  }
   if (schema.type == ArgumentType::kWhole) return whole_number(schema, expr, *value);
   if (schema.type == ArgumentType::kDuration) return duration(schema, expr, *value);
   return to_json_value(*value);
@@ -385,7 +291,7 @@ Result<Json> BodyDecoder::decode(Span place, const Scope& scope) {
     Result<void> decoded = decode_argument(attribute, scope);
     if (!decoded) return pass(decoded);
   }
-  Blocks blocks;
+  PlacedBlocks blocks;
   Result<void> collected = blocks.collect(body_, evaluator_, scope);
   if (!collected) return pass(collected);
   for (const PlacedBlock& placed : blocks.all()) {
@@ -416,7 +322,7 @@ Result<Json> free_form_json(const Body& body, Evaluator& evaluator, const Scope&
     bool literal = attribute.value->kind == Expr::Kind::kObject;
     out.set(attribute.name, literal ? Json::array({std::move(json)}) : std::move(json));
   }
-  Blocks blocks;
+  PlacedBlocks blocks;
   Result<void> collected = blocks.collect(body, evaluator, scope);
   if (!collected) return pass(collected);
   for (const PlacedBlock& block : blocks.all()) {

@@ -36,7 +36,14 @@ struct ArgumentSchema {
   ArgumentType type = ArgumentType::kString;
   int64_t min = INT64_MIN;
   int64_t max = INT64_MAX;
+  std::span<const std::string_view> words = {};  // of a kString: what it may be, beside ""
 };
+
+/// A string that is one of those words.
+constexpr ArgumentSchema one_of(std::string_view name, std::string_view json,
+                                std::span<const std::string_view> words) {
+  return {.name = name, .json = json, .words = words};
+}
 
 enum class BlockUse : uint8_t {
   kOnce,      // an object

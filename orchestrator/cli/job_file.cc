@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
+#include "core/random.h"
 #include "orchestrator/job_hcl.h"
 
 extern char** environ;
@@ -44,6 +47,11 @@ Result<JobHclOptions> hcl_options(Session& session) {
   return options;
 }
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
 bool looks_like_json(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t\r\n");
   return first != std::string_view::npos && text[first] == '{';
@@ -74,6 +82,15 @@ Result<Json> read_job_file(Session& session, const std::string& path) {
   } else {
     Result<JobHclOptions> options = hcl_options(session);
     if (!options) return pass(options);
+    SystemRandom random;
+    const size_t slash = path.rfind('/');
+    const hcl::FunctionHost host{
+        .disk = &session.env().disk,
+        .base_folder = slash == std::string::npos ? "." : path.substr(0, slash + 1),
+        .working_folder = environment("PWD"),
+        .home_folder = environment("HOME"),
+        .random = &random};
+    options->host = &host;
     Result<Json> parsed = parse_job_hcl(path == "-" ? "<stdin>" : path, *text, *options);
     if (!parsed) return pass(parsed);
     whole = std::move(*parsed);
