@@ -135,7 +135,7 @@ void put(JsonWriter& out, const std::optional<T>& value, EncodeOptions options) 
 }
 template <class T>
 void put(JsonWriter& out, const std::vector<T>& value, EncodeOptions options) {
-  if (value.empty()) {
+  if (value.empty() && !options.compact) {
     out.null();  // as Go writes a nil slice
     return;
   }
@@ -145,7 +145,7 @@ void put(JsonWriter& out, const std::vector<T>& value, EncodeOptions options) {
 }
 template <class T>
 void put(JsonWriter& out, const std::map<std::string, T>& value, EncodeOptions options) {
-  if (value.empty()) {
+  if (value.empty() && !options.compact) {
     out.null();
     return;
   }

@@ -496,6 +496,40 @@ struct Allocation {
   int64_t create_time_ns = 0;
   int64_t modify_time_ns = 0;
 
+  /// Flat, for the store, which says job and metric beside it. The API's form is write_allocation.
+  template <class V, class S>
+  static void fields(V& v, S& s) {
+    v("ID", s.id);
+    v("Name", s.name);
+    v("Group", s.group);
+    v("NodeID", s.node_id);
+    v("NodeName", s.node_name);
+    v("EvalID", s.eval_id);
+    v("CpuMHz", s.cpu_mhz);
+    v("MemoryMB", s.memory_mb);
+    v("DiskMB", s.disk_mb);
+    v("Ports", s.ports);
+    v("DesiredStatus", s.desired_status);
+    v("DesiredDescription", s.desired_description);
+    v("Migrate", s.migrate);
+    v("ForceReschedule", s.force_reschedule);
+    v("ClientStatus", s.client_status);
+    v("ClientDescription", s.client_description);
+    v("TaskStates", s.task_states);
+    v("DeploymentStatus", s.deployment_status);
+    v("DeploymentID", s.deployment_id);
+    v("FollowupEvalID", s.followup_eval_id);
+    v("PreviousAlloc", s.previous_alloc);
+    v("NextAlloc", s.next_alloc);
+    v("Reschedules", s.reschedules);
+    v("PreemptedBy", s.preempted_by);
+    v("CreateIndex", s.create_index);
+    v("ModifyIndex", s.modify_index);
+    v("AllocModifyIndex", s.alloc_modify_index);
+    v("CreateTime", s.create_time_ns);
+    v("ModifyTime", s.modify_time_ns);
+  }
+
   const std::string& job_id() const { return job->id; }
   const std::string& namespace_name() const { return job->namespace_; }
   const TaskGroup& task_group() const;

@@ -58,10 +58,9 @@ std::shared_ptr<Job> Server::Impl::next_version(Job job, const JobPtr& existing,
   if (existing) {
     next->version = existing->version + 1;
     next->create_index = existing->create_index;
-  } else if (const auto old = state_.snapshot().job_versions(next->namespace_, next->id);
-             !old.empty()) {
+  } else {
     // Purged, and some of its allocations are still there: their versions keep their numbers.
-    next->version = old.front()->version + 1;
+    next->version = state_.snapshot().last_job_version(next->namespace_, next->id) + 1;
   }
   next->submit_time_ns = wall_ns();
   next->modify_index = 0;

@@ -1,3 +1,4 @@
+// The writing half of orchestrator/state.h: State.
 #include "orchestrator/state.h"
 
 #include <algorithm>
@@ -6,163 +7,6 @@
 #include "core/check.h"
 
 namespace sluice::orchestrator {
-
-// ---------------------------------------------------------------------------------------------
-// Usage
-
-uint32_t port_address(std::string_view address) {
-  if (address.empty() || address == "0.0.0.0" || address == "::" || address == "[::]") return 0;
-  uint32_t hash = 2166136261u;  // FNV-1a
-  for (const char c : address) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash == 0 ? 1 : hash;
-}
-
-bool port_taken(const std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
-  auto at = std::lower_bound(ports.begin(), ports.end(), UsedPort{port, 0});
-  for (; at != ports.end() && at->port == port; ++at) {
-    if (at->address == 0 || address == 0 || at->address == address) return true;
-  }
-  return false;
-}
-
-void take_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
-  const UsedPort used{port, address};
-  ports.insert(std::lower_bound(ports.begin(), ports.end(), used), used);
-}
-
-void free_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
-  const UsedPort used{port, address};
-  const auto at = std::lower_bound(ports.begin(), ports.end(), used);
-  if (at != ports.end() && *at == used) ports.erase(at);
-}
-
-void Usage::add(const Allocation& alloc) {
-  if (!alloc.occupies()) return;
-  if (!alloc.terminal()) {
-    cpu_mhz += alloc.cpu_mhz;
-    memory_mb += alloc.memory_mb;
-    disk_mb += alloc.disk_mb;
-  }
-  auto& into = alloc.terminal() ? stopping : ports;
-  for (const AssignedPort& port : alloc.ports) {
-    take_port(into, port_address(port.host_ip), port.value);
-  }
-}
-
-void Usage::remove(const Allocation& alloc) {
-  if (!alloc.occupies()) return;
-  if (!alloc.terminal()) {
-    cpu_mhz -= alloc.cpu_mhz;
-    memory_mb -= alloc.memory_mb;
-    disk_mb -= alloc.disk_mb;
-  }
-  auto& from = alloc.terminal() ? stopping : ports;
-  for (const AssignedPort& port : alloc.ports) {
-    free_port(from, port_address(port.host_ip), port.value);
-  }
-}
-
-// ------------------------------------------------------------------------------------------
-// Snapshot
-
-JobPtr Snapshot::job_version(std::string_view space, std::string_view id, int64_t version) const {
-  const auto found = tables_->versions.get({id, space, static_cast<uint64_t>(version)});
-  return found ? found->job : nullptr;
-}
-
-std::vector<JobPtr> Snapshot::job_versions(std::string_view space, std::string_view id) const {
-  std::vector<JobPtr> out;
-  tables_->versions.visit_from({id, space, 0}, [&](const std::shared_ptr<const JobVersion>& item) {
-    if (item->job->id != id || item->job->namespace_ != space) return false;
-    out.push_back(item->job);
-    return true;
-  });
-  std::reverse(out.begin(), out.end());
-  return out;
-}
-
-DeploymentPtr Snapshot::latest_deployment(std::string_view space, std::string_view id) const {
-  DeploymentPtr latest;
-  if (const auto index = of_job(space, id)) {
-    index->deployments.each([&](const DeploymentPtr& deployment) {
-      if (!latest || deployment->create_index > latest->create_index) latest = deployment;
-    });
-  }
-  return latest;
-}
-
-std::string_view Snapshot::job_status(const Job& job) const {
-  const auto index = of_job(job.namespace_, job.id);
-  if (index && index->live_allocs > 0) return "running";
-  if (index && index->live_evals > 0) return "pending";
-  if (job.is_template() && !job.stop) return "running";
-  // Before its first evaluation is committed there is nothing of it; they come in one commit.
-  return "dead";
-}
-
-JobSummary Snapshot::job_summary(const Job& job) const {
-  JobSummary summary;
-  const auto index = of_job(job.namespace_, job.id);
-  if (index) summary = index->summary;
-  for (const TaskGroup& group : job.groups) summary[group.name];
-  if (!index) return summary;
-  EvalPtr newest;
-  index->evals.each([&](const EvalPtr& eval) {
-    if (eval->status == EvalStatus::kPending || eval->status == EvalStatus::kCancelled) return;
-    if (!newest || eval->modify_index > newest->modify_index ||
-        (eval->modify_index == newest->modify_index && eval->status == EvalStatus::kBlocked)) {
-      newest = eval;
-    }
-  });
-  if (newest) {
-    for (const auto& [group, count] : newest->queued_allocs) {
-      if (const auto at = summary.find(group); at != summary.end()) at->second.queued = count;
-    }
-  }
-  return summary;
-}
-
-uint64_t Snapshot::last_change(const Topic& topic) const {
-  const Tables& t = *tables_;
-  const auto kind = [&](RecordKind of) { return t.last_change[static_cast<size_t>(of)]; };
-  const auto record = [&](const auto& table, const RecordKey& key, RecordKind of) {
-    const auto* found = table.find(key);
-    return found ? (*found)->modify_index : kind(of);
-  };
-  switch (topic.kind) {
-    case Topic::Kind::kNodes:
-      return topic.id.empty() ? kind(RecordKind::kNode)
-                              : record(t.nodes, {topic.id, {}}, RecordKind::kNode);
-    case Topic::Kind::kJobs:
-      return topic.id.empty() ? kind(RecordKind::kJob)
-                              : record(t.jobs, {topic.id, topic.space}, RecordKind::kJob);
-    case Topic::Kind::kEvals:
-      return topic.id.empty() ? kind(RecordKind::kEval)
-                              : record(t.evals, {topic.id, {}}, RecordKind::kEval);
-    case Topic::Kind::kAllocs:
-      return topic.id.empty() ? kind(RecordKind::kAlloc)
-                              : record(t.allocs, {topic.id, {}}, RecordKind::kAlloc);
-    case Topic::Kind::kDeployments:
-      return topic.id.empty() ? kind(RecordKind::kDeployment)
-                              : record(t.deployments, {topic.id, {}}, RecordKind::kDeployment);
-    case Topic::Kind::kAllocsOfNode: {
-      const auto* found = t.by_node.find({topic.id, {}});
-      return found ? (*found)->last_change : 0;
-    }
-    case Topic::Kind::kOrdersOfNode: {
-      const auto* found = t.by_node.find({topic.id, {}});
-      return found ? (*found)->last_order : 0;
-    }
-    case Topic::Kind::kOfJob: {
-      const auto* found = t.by_job.find({topic.id, topic.space});
-      return found ? (*found)->last_change : 0;
-    }
-  }
-  return t.index;
-}
-
-// ---------------------------------------------------------------------------------------------
-// State
 
 bool Commit::touches(RecordKind kind) const {
   switch (kind) {
@@ -248,10 +92,23 @@ void State::fill_indexes(Commit& commit) {
   }
 }
 
+/// So that an allocation's version can be read back by its number, whatever happened to its job
+/// between the plan and this commit.
+void State::keep_named_versions(Commit& commit) {
+  std::set<RecordKey> named;
+  for (const auto& job : commit.jobs) named.insert(record_key(JobVersion{job}));
+  for (const auto& alloc : commit.allocs) {
+    const RecordKey key = record_key(JobVersion{alloc->job});
+    if (tables_->versions.find(key) || !named.insert(key).second) continue;
+    commit.versions.push_back(alloc->job);
+  }
+}
+
 void State::apply(Commit& commit) {
   commit.index = index() + 1;
   writable();
   fill_indexes(commit);
+  keep_named_versions(commit);
   install(commit);
 }
 
@@ -268,12 +125,31 @@ void State::install(const Commit& commit) {
   if (commit.meta) t.meta = *commit.meta;
   for (const auto& node : commit.nodes) put_node(node);
   for (const auto& job : commit.jobs) put_job(job);
+  for (const auto& job : commit.versions) {
+    t.versions.put(std::make_shared<JobVersion>(JobVersion{job}));
+  }
   for (const auto& eval : commit.evals) put_eval(eval);
   for (const auto& deployment : commit.deployments) put_deployment(deployment);
   for (const auto& alloc : commit.allocs) put_alloc(alloc);
   for (const auto& what : commit.deletes) remove(what);
   for (size_t kind = 0; kind < kRecordKinds; ++kind) {
     if (commit.touches(static_cast<RecordKind>(kind))) t.last_change[kind] = commit.index;
+  }
+  if (commit.marks) restore_marks(*commit.marks);
+}
+
+void State::restore_marks(const ChangeMarks& marks) {
+  Tables& t = *tables_;
+  for (size_t kind = 0; kind < std::min(marks.kinds.size(), kRecordKinds); ++kind) {
+    t.last_change[kind] = marks.kinds[kind];
+  }
+  for (const ChangeMarks::OfNode& mark : marks.nodes) {
+    NodeIndex& index = node_index(mark.id);
+    index.last_change = mark.last_change;
+    index.last_order = mark.last_order;
+  }
+  for (const ChangeMarks::OfJob& mark : marks.jobs) {
+    job_index(mark.space, mark.id).last_change = mark.last_change;
   }
 }
 
@@ -287,31 +163,27 @@ void State::put_job(const std::shared_ptr<Job>& job) {
   const JobPtr* current = t.jobs.find(record_key(*job));
   // An older version may be written again (it became stable); the newest stays the job.
   if (!current || (*current)->version <= job->version) t.jobs.put(job);
-  trim_versions(*job);
+  trim_versions(job->namespace_, job->id);
 }
 
-void State::trim_versions(const Job& job) {
+/// Keeps the newest few of a job that is there, and what an allocation or a deployment is of.
+void State::trim_versions(const std::string& space, const std::string& id) {
   Tables& t = *tables_;
   std::vector<uint64_t> versions;
-  t.versions.visit_from({job.id, job.namespace_, 0},
-                        [&](const std::shared_ptr<const JobVersion>& item) {
-                          if (item->job->id != job.id || item->job->namespace_ != job.namespace_) {
-                            return false;
-                          }
-                          versions.push_back(static_cast<uint64_t>(item->job->version));
-                          return true;
-                        });
-  if (versions.size() <= kMaxJobVersions) return;
+  each_version(t, space, id,
+               [&](const JobPtr& job) { versions.push_back(static_cast<uint64_t>(job->version)); });
+  const size_t newest = t.jobs.find({id, space}) ? kMaxJobVersions : 0;
+  if (versions.size() <= newest) return;
   std::set<uint64_t> needed;
-  if (const auto index = t.by_job.get({job.id, job.namespace_})) {
+  if (const auto index = t.by_job.get({id, space})) {
     index->allocs.each(
         [&](const AllocPtr& alloc) { needed.insert(static_cast<uint64_t>(alloc->job->version)); });
     index->deployments.each([&](const DeploymentPtr& deployment) {
       if (deployment->active()) needed.insert(static_cast<uint64_t>(deployment->job_version));
     });
   }
-  for (size_t i = 0; i + kMaxJobVersions < versions.size(); ++i) {
-    if (!needed.contains(versions[i])) t.versions.remove({job.id, job.namespace_, versions[i]});
+  for (size_t i = 0; i + newest < versions.size(); ++i) {
+    if (!needed.contains(versions[i])) t.versions.remove({id, space, versions[i]});
   }
 }
 
@@ -382,10 +254,11 @@ void State::put_deployment(const std::shared_ptr<Deployment>& deployment) {
 void State::remove(const Commit::Delete& what) {
   Tables& t = *tables_;
   const auto forget_job_index = [&](const JobIndex& index) {
-    if (index.allocs.empty() && index.evals.empty() && index.deployments.empty()) {
-      const std::string id = index.id, space = index.space;
-      t.by_job.remove({id, space});
-    }
+    const std::string id = index.id, space = index.space;
+    const bool no_allocs = index.allocs.empty();
+    if (no_allocs && index.evals.empty() && index.deployments.empty()) t.by_job.remove({id, space});
+    // A purged job's versions go with the last of what was of them.
+    if (no_allocs && !t.jobs.find({id, space})) trim_versions(space, id);
   };
   switch (what.kind) {
     case RecordKind::kNode:
@@ -394,7 +267,10 @@ void State::remove(const Commit::Delete& what) {
         t.by_node.remove({what.id, {}});
       }
       return;
-    case RecordKind::kJob: remove_job(what.space, what.id); return;
+    case RecordKind::kJob:
+      t.jobs.remove({what.id, what.space});
+      trim_versions(what.space, what.id);
+      return;
     case RecordKind::kEval:
       if (const EvalPtr old = t.evals.remove({what.id, {}})) {
         JobIndex& index = job_index(old->namespace_, old->job_id);
@@ -430,18 +306,6 @@ void State::remove(const Commit::Delete& what) {
       }
       return;
   }
-}
-
-void State::remove_job(const std::string& space, const std::string& id) {
-  Tables& t = *tables_;
-  t.jobs.remove({id, space});
-  std::vector<uint64_t> versions;
-  t.versions.visit_from({id, space, 0}, [&](const std::shared_ptr<const JobVersion>& item) {
-    if (item->job->id != id || item->job->namespace_ != space) return false;
-    versions.push_back(static_cast<uint64_t>(item->job->version));
-    return true;
-  });
-  for (const uint64_t version : versions) t.versions.remove({id, space, version});
 }
 
 }  // namespace sluice::orchestrator

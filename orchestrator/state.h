@@ -120,6 +120,24 @@ struct ClusterMeta {
 enum class RecordKind : uint8_t { kNode, kJob, kEval, kAlloc, kDeployment };
 inline constexpr size_t kRecordKinds = 5;
 
+/// When what was changed last, of everything that keeps it beside its records: the end of a
+/// checkpoint, so that blocking queries and nodes go on where they were.
+struct ChangeMarks {
+  struct OfNode {
+    std::string id;
+    uint64_t last_change = 0;
+    uint64_t last_order = 0;
+  };
+  struct OfJob {
+    std::string id;
+    std::string space;
+    uint64_t last_change = 0;
+  };
+  std::vector<uint64_t> kinds;  // by RecordKind
+  std::vector<OfNode> nodes;
+  std::vector<OfJob> jobs;
+};
+
 /// A batch of changes. Pointers are records as they shall be, but for their indexes, which
 /// State::apply fills in (create_index where it is 0, modify_index always).
 struct Commit {
@@ -128,6 +146,9 @@ struct Commit {
   std::vector<std::shared_ptr<Node>> nodes;
   std::vector<std::shared_ptr<Job>>
       jobs;  // a new version where job->version is new, else its fields
+  /// Kept beside the job's own record. State::apply adds what its allocations name and the state
+  /// has not; a checkpoint says the older versions so.
+  std::vector<JobPtr> versions;
   std::vector<std::shared_ptr<Evaluation>> evals;
   std::vector<std::shared_ptr<Allocation>> allocs;
   std::vector<std::shared_ptr<Deployment>> deployments;
@@ -136,8 +157,11 @@ struct Commit {
     std::string id;
     std::string space;
   };
-  std::vector<Delete> deletes;  // after the upserts; deleting a job deletes its versions
+  // After the upserts. A deleted job's versions stay as long as an allocation or a deployment is of
+  // them.
+  std::vector<Delete> deletes;
   std::shared_ptr<ClusterMeta> meta;
+  std::shared_ptr<const ChangeMarks> marks;  // of a checkpoint alone
 
   [[nodiscard]] bool touches(RecordKind kind) const;
   [[nodiscard]] bool empty() const {
@@ -180,6 +204,16 @@ struct Tables {
   uint64_t last_change[kRecordKinds] = {};  // by RecordKind, deletes too
 };
 
+/// Calls visit(job) for each kept version, oldest first.
+template <class F>
+void each_version(const Tables& tables, std::string_view space, std::string_view id, F&& visit) {
+  tables.versions.visit_from({id, space, 0}, [&](const std::shared_ptr<const JobVersion>& item) {
+    if (item->job->id != id || item->job->namespace_ != space) return false;
+    visit(item->job);
+    return true;
+  });
+}
+
 class Snapshot {
  public:
   Snapshot() : tables_(std::make_shared<Tables>()) {}
@@ -199,10 +233,13 @@ class Snapshot {
   [[nodiscard]] JobPtr job(std::string_view space, std::string_view id) const {
     return tables_->jobs.get({id, space});
   }
+  /// Versions of the job that is there now; those of a purged one of the same name are not its own.
   [[nodiscard]] JobPtr job_version(std::string_view space, std::string_view id,
                                    int64_t version) const;
   /// Newest first.
   [[nodiscard]] std::vector<JobPtr> job_versions(std::string_view space, std::string_view id) const;
+  /// The highest number that a kept version has, a purged job's too; -1: none is kept.
+  [[nodiscard]] int64_t last_job_version(std::string_view space, std::string_view id) const;
   [[nodiscard]] std::shared_ptr<const JobIndex> of_job(std::string_view space,
                                                        std::string_view id) const {
     return tables_->by_job.get({id, space});
@@ -246,6 +283,7 @@ class State {
 
  private:
   void fill_indexes(Commit& commit);
+  void keep_named_versions(Commit& commit);
   void install(const Commit& commit);
   void put_node(const std::shared_ptr<Node>& node);
   void put_job(const std::shared_ptr<Job>& job);
@@ -253,8 +291,8 @@ class State {
   void put_alloc(const std::shared_ptr<Allocation>& alloc);
   void put_deployment(const std::shared_ptr<Deployment>& deployment);
   void remove(const Commit::Delete& what);
-  void remove_job(const std::string& space, const std::string& id);
-  void trim_versions(const Job& job);
+  void trim_versions(const std::string& space, const std::string& id);
+  void restore_marks(const ChangeMarks& marks);
   Tables& writable();
   NodeIndex& node_index(const std::string& id);
   JobIndex& job_index(const std::string& space, const std::string& id);

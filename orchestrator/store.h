@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.h"
@@ -32,6 +33,7 @@ class Store {
   /// Whether enough log has grown to be worth a checkpoint.
   [[nodiscard]] virtual bool wants_checkpoint() const = 0;
   /// Writes the snapshot, then forgets the commits up to its index. Appends may go on meanwhile.
+  /// One that fails leaves what was there.
   virtual Task<Result<void>> checkpoint(Snapshot snapshot) = 0;
 };
 
@@ -47,15 +49,20 @@ class MemoryStore final : public Store {
   Task<Result<void>> checkpoint(Snapshot) override { co_return Result<void>(); }
 };
 
-/// One JSON object: the commit's records with what differs from their defaults. An allocation names
-/// its job's version instead of holding it.
+// The form of what a store keeps: JSON, whose members are the field tables of the records, with
+// what equals their defaults left out. Pure; any thread.
+
+/// The format's number. A change that an older sluice would misread makes it grow.
+inline constexpr int64_t kStoreFormat = 1;
+
+/// One JSON object. An allocation names its job's version instead of holding it.
 std::string encode_commit(const Commit& commit);
-/// `tables`: where the versions that its allocations name are, if they are not in the commit
-/// itself.
+/// `before`: where the versions that its allocations name are, if they are not in the commit
+/// itself. For State::replay.
 Result<Commit> decode_commit(std::string_view text, const Snapshot& before);
-/// The whole snapshot as commits of at most `max_records` records, in an order in which they can be
-/// applied; for checkpoints.
-void encode_snapshot(const Snapshot& snapshot, size_t max_records,
-                     const std::function<void(std::string)>& sink);
+/// The whole snapshot as commits of at most `max_records` records, in the order in which they are
+/// to be replayed; all carry the snapshot's index. Stops at the sink's first error and returns it.
+Result<void> encode_snapshot(const Snapshot& snapshot, size_t max_records,
+                             const std::function<Result<void>(std::string)>& sink);
 
 }  // namespace sluice::orchestrator
