@@ -72,6 +72,13 @@ Json encode(const LocalTask& task) {
                                      {"run", task.handle->key.run},
                                      {"state", task.handle->state}}));
   }
+  if (task.ended) {
+    json.set("ended", Json::object({{"exit_code", task.ended->exit_code},
+                                    {"signal", task.ended->signal},
+                                    {"oom_killed", task.ended->oom_killed},
+                                    {"error", task.ended->error},
+                                    {"finished_at_ns", task.ended->finished_at_ns}}));
+  }
   return json;
 }
 
@@ -108,6 +115,7 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
     LocalTask task{.run = static_cast<uint64_t>(member.value.get_int("run")),
                    .starting = member.value.get_bool("starting"),
                    .handle = {},
+                   .ended = {},
                    .history = {.interval_started_ns = member.value.get_int("interval_started_ns"),
                                .attempts = member.value.get_int("attempts")},
                    .state = {}};
@@ -119,6 +127,13 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
                                        .run = static_cast<uint64_t>(handle->get_int("run"))},
                                .driver = std::string(handle->get_string("driver")),
                                .state = own != nullptr ? *own : Json()};
+    }
+    if (const Json* ended = member.value.find("ended")) {
+      task.ended = TaskExit{.exit_code = ended->get_int("exit_code"),
+                            .signal = ended->get_int("signal"),
+                            .oom_killed = ended->get_bool("oom_killed"),
+                            .error = std::string(ended->get_string("error")),
+                            .finished_at_ns = ended->get_int("finished_at_ns")};
     }
     alloc.tasks.emplace(member.key, std::move(task));
   }

@@ -122,6 +122,7 @@ Task<void> TaskRunner::set_dead(bool failed) {
     }
     local_.handle.reset();
   }
+  local_.ended.reset();
   co_await hooks_.save();
   hooks_.changed();
 }
@@ -291,6 +292,7 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
     local_.state.state = TaskRunState::kPending;
     add_event("Restarting", fmt::format("Task restarting in {}", go_duration(decision.delay_ns)),
               {{"restart_reason", decision.reason}});
+    local_.ended.reset();
     co_await hooks_.save();
     if (!co_await pause(decision.delay_ns / kMillisecondNs)) {
       co_await set_dead(false);
@@ -300,6 +302,23 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
   ++local_.state.restarts;
   local_.state.last_restart = TimeStamp{now_ns()};
   co_return true;
+}
+
+/// The run's end, on disk before the driver forgets it: an agent that is killed in between must
+/// neither lose the exit code nor run the task once more.
+Task<TaskExit> TaskRunner::finish_run() {
+  if (!local_.ended) {
+    local_.ended = co_await wait_for_end();
+    report_exit(*local_.ended);
+    co_await hooks_.save();
+  }
+  const TaskExit exit = *local_.ended;
+  if (local_.handle) {
+    // Forgotten before its successor starts, so that names and ports are free.
+    (void)co_await driver_->remove(*local_.handle);
+    local_.handle.reset();
+  }
+  co_return exit;
 }
 
 Task<void> TaskRunner::run() {
@@ -314,7 +333,15 @@ Task<void> TaskRunner::run() {
   }
   if (local_.state.events.empty()) add_event("Received", "Task received by client");
   for (;;) {
-    const Begin begun = kill_wanted_.is_set() && !local_.handle ? Begin::kKilled : co_await begin();
+    Begin begun = Begin::kRunning;
+    if (local_.ended) {
+      // An earlier agent saw its end.
+    } else if (kill_wanted_.is_set() && !local_.handle) {
+      if (local_.starting) co_await forget_unfinished_start();
+      begun = Begin::kKilled;
+    } else {
+      begun = co_await begin();
+    }
     TaskExit exit{.exit_code = -1, .error = "the task did not start"};
     switch (begun) {
       case Begin::kKilled:
@@ -325,16 +352,7 @@ Task<void> TaskRunner::run() {
         co_await set_dead(local_.state.failed);
         co_return;
       case Begin::kFailed: break;
-      case Begin::kRunning:
-        exit = co_await wait_for_end();
-        report_exit(exit);
-        if (local_.handle) {
-          // The ended run is forgotten before its successor starts, so that names and ports are
-          // free.
-          (void)co_await driver_->remove(*local_.handle);
-          local_.handle.reset();
-        }
-        break;
+      case Begin::kRunning: exit = co_await finish_run(); break;
     }
     if (kill_wanted_.is_set()) {
       add_event("Killed", "Task successfully killed");

@@ -24,6 +24,8 @@ struct LocalTask {
   uint64_t run = 0;
   bool starting = false;  // start() of `run` was said, its handle is not known yet
   std::optional<TaskHandle> handle;
+  // How `run` ended, until what follows from it is on disk: the driver forgets the run before that.
+  std::optional<TaskExit> ended;
   RestartHistory history;
   TaskState state;
 };
@@ -74,6 +76,7 @@ class TaskRunner {
   Task<void> stop_task();
   Task<void> forget_unfinished_start();
   Task<bool> decide_next(const TaskExit& exit);
+  Task<TaskExit> finish_run();
   Task<void> set_running();
   Task<void> set_dead(bool failed);
   /// False when the task was killed meanwhile.

@@ -25,6 +25,7 @@ struct Machine {
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
+  std::string silent_after;  // "start", "remove": it is done, and the answer never comes
 
   void say(const char* what, const TaskKey& key) {
     log.push_back(std::string(what) + " " + key.task + "#" + std::to_string(key.run));
@@ -45,6 +46,7 @@ class FakeDriver final : public TaskDriver {
       machine_.say("start", spec.key);
       machine_.runs.emplace(spec.key, Machine::Run{});
     }
+    co_await answer("start");
     co_return TaskHandle{.key = spec.key, .driver = "fake", .state = Json("s")};
   }
   Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec&) override {
@@ -73,6 +75,7 @@ class FakeDriver final : public TaskDriver {
   }
   Task<Result<void>> remove(const TaskHandle& handle) override {
     machine_.runs.erase(handle.key);
+    co_await answer("remove");
     co_return Result<void>();
   }
   Task<Result<std::vector<FoundTask>>> list() override {
@@ -87,6 +90,11 @@ class FakeDriver final : public TaskDriver {
   Task<Result<std::string>> address(const TaskHandle&) override { co_return std::string(); }
 
  private:
+  Task<void> answer(std::string_view what) {
+    if (machine_.silent_after != what) co_return;
+    for (;;) co_await sleep_for(executor_, kHourNs / 1'000'000);
+  }
+
   Machine& machine_;
   Executor& executor_;
 };
@@ -276,6 +284,45 @@ TEST_CASE(
     if (event.type == "Terminated") code_seen = event.details.at("exit_code") == "3";
   }
   EXPECT(code_seen);
+}
+
+TEST_CASE("an exit is known although the agent was killed when the driver had just forgotten it") {
+  World world;
+  world.start_agent();
+  auto alloc = std::make_shared<Allocation>(*make_alloc("a"));
+  auto job = std::make_shared<Job>(*alloc->job);
+  job->type = "batch";
+  alloc->job = job;
+  world.link.say({alloc});
+  world.until([&] { return world.status("a") == ClientStatus::kRunning; });
+  world.machine.silent_after = "remove";
+  auto& run = world.machine.runs.at(TaskKey{.alloc_id = "a", .task = "srv", .run = 1});
+  run.running = false;
+  world.until([&] { return world.machine.runs.empty(); });
+  world.kill_agent();
+  world.machine.silent_after.clear();
+  world.link.reports.clear();
+  world.start_agent();
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1"});
+  const auto& events = world.link.reports["a"].task_states["srv"].events;
+  EXPECT_EQ(events.back().type, "Terminated");
+  EXPECT_EQ(events.back().details.at("exit_code"), "0");
+}
+
+TEST_CASE("a task whose start was cut off by a crash, and which is stopped then, leaves nothing") {
+  World world;
+  world.start_agent();
+  world.machine.silent_after = "start";
+  world.link.say({make_alloc("a")});
+  world.until([&] { return world.machine.runs.size() == 1; });
+  world.kill_agent();
+  world.machine.silent_after.clear();
+  world.link.say({make_alloc("a", 2, DesiredStatus::kStop)});
+  world.start_agent();
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  EXPECT(world.machine.runs.empty());
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
 }
 
 TEST_CASE("absence is not an order: incomplete, older and foreign lists stop nothing") {
