@@ -33,14 +33,13 @@ Task<Result<void>> Server::Impl::start() {
   state_.reset(published_);
   background_.spawn(committer());
   started_ = true;
-
-  // A new term: what this server says comes after all that was said before.
-  Commit opening;
-  opening.meta = std::make_shared<ClusterMeta>(published_.meta());
-  if (opening.meta->cluster_id.empty()) opening.meta->cluster_id = new_id();
-  ++opening.meta->term;
-  auto opened = co_await commit(std::move(opening));
-  if (!opened) co_return pass(opened, "open a new term");
+  auto opened = co_await open_term();
+  if (!opened) {
+    if (published_.meta().cluster_id.empty()) co_return pass(opened, "open a new term");
+    // A full disk stops no task and no traffic: both go on from what is there.
+    log.error("server: no new term yet: {}", opened.error().message);
+    background_.spawn(open_term_later());
+  }
 
   published_.tables().nodes.each([&](const NodePtr& node) {
     if (node->status == NodeStatus::kReady) grant_heartbeat(node->id);
@@ -51,6 +50,23 @@ Task<Result<void>> Server::Impl::start() {
            published_.tables().nodes.size(), published_.tables().jobs.size(),
            published_.tables().allocs.size());
   co_return Result<void>();
+}
+
+/// A new term: what this server says comes after all that was said before.
+Task<Result<uint64_t>> Server::Impl::open_term() {
+  Commit opening;
+  opening.meta = std::make_shared<ClusterMeta>(published_.meta());
+  if (opening.meta->cluster_id.empty()) opening.meta->cluster_id = new_id();
+  ++opening.meta->term;
+  co_return co_await commit(std::move(opening));
+}
+
+Task<void> Server::Impl::open_term_later() {
+  while (!outcome_unknown_) {
+    co_await sleep_for(env.executor, kWriteRetryMs);
+    auto opened = co_await open_term();
+    if (opened) co_return;
+  }
 }
 
 Task<void> Server::Impl::run() {
@@ -152,10 +168,12 @@ Task<void> Server::Impl::checkpoint() {
 }
 
 void Server::Impl::fail_all(const Error& error) {
+  if (trouble_ != error.message) {
+    log.error("server: writes are refused, tasks go on: {}", error.message);
+  }
   trouble_ = error.message;
   retry_write_at_ms_ = now_ms() + kWriteRetryMs;
   outcome_unknown_ = error.code == Code::kInternal;
-  log.error("server: writes are refused, tasks go on: {}", trouble_);
   // What was planned over these commits falls with them.
   state_.reset(published_);
   auto failed = std::exchange(pending_, {});

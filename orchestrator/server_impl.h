@@ -1,7 +1,8 @@
 // Server::Impl: the parts of the server component, spread over server_*.cc by what they do:
 //   server.cc             start, the commit pipeline, watching, plumbing
 //   server_jobs.cc        register, plan, stop, revert, scale, dispatch
-//   server_nodes.cc       the node's link, heartbeats, eligibility, drain
+//   server_nodes.cc       the node's link, heartbeats, eligibility
+//   server_drain.cc       drains
 //   server_schedule.cc    workers: evaluation -> plan -> commit
 //   server_deployments.cc health, promotion, failure, auto-revert
 //
@@ -29,6 +30,8 @@ struct Server::Impl final : NodeLink {
 
   // --- server.cc
   Task<Result<void>> start();
+  Task<Result<uint64_t>> open_term();
+  Task<void> open_term_later();
   Task<void> run();
   Task<Snapshot> wait(Topic topic, uint64_t after_index, int64_t wait_ms);
 
@@ -77,8 +80,6 @@ struct Server::Impl final : NodeLink {
                                            int64_t wait_ms) override;
   Task<Result<void>> update_allocs(std::string node_id, std::vector<AllocUpdate> updates) override;
   Task<Result<EvalReply>> set_eligibility(std::string node_id, Eligibility eligibility);
-  Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
-                                     bool mark_eligible);
   Task<Result<void>> purge_node(std::string node_id);
   Task<Result<EvalReply>> stop_alloc(std::string alloc_id);
   /// Evaluations for every job with an allocation on the node, and for all system jobs.
@@ -87,6 +88,10 @@ struct Server::Impl final : NodeLink {
   void check_heartbeats();
   void grant_heartbeat(const std::string& node_id);
   int64_t heartbeat_ttl_ms() const;
+
+  // --- server_drain.cc
+  Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
+                                     bool mark_eligible);
   void check_drains();
 
   // --- server_schedule.cc
@@ -154,8 +159,13 @@ struct Server::Impl final : NodeLink {
   Event work_ready_;
   std::map<Topic, std::unique_ptr<Watch>, TopicLess> watches_;
   std::map<std::string, int64_t> heartbeat_deadlines_;  // monotonic, by node id
+  std::set<std::string> unsaid_nodes_;  // whose last registration could not be written
   Scope background_;
   bool started_ = false;
 };
+
+/// The oldest go first.
+void add_node_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns);
+std::unexpected<Error> no_node(std::string_view id);
 
 }  // namespace sluice::orchestrator

@@ -1,4 +1,4 @@
-// The node's side of the server: the direct NodeLink, heartbeats, eligibility, drain.
+// The node's side of the server: the direct NodeLink, heartbeats, eligibility.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,9 @@ namespace {
 
 constexpr int64_t kHeartbeatCheckMs = 1'000;
 
-void add_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns) {
+}  // namespace
+
+void add_node_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns) {
   if (node.events.size() >= kMaxNodeEvents) node.events.erase(node.events.begin());
   node.events.push_back({std::move(message), std::move(subsystem), {}, {wall_ns}, 0});
 }
@@ -22,8 +24,6 @@ void add_event(Node& node, std::string message, std::string subsystem, int64_t w
 std::unexpected<Error> no_node(std::string_view id) {
   return fail(Code::kNotFound, "node \"{}\" not found", id);
 }
-
-}  // namespace
 
 int64_t Server::Impl::heartbeat_ttl_ms() const {
   // So many nodes that their heartbeats would be too many a second say them less often.
@@ -76,14 +76,15 @@ Task<Result<NodeRegistration>> Server::Impl::register_node(Node node) {
       return port.until_ns != 0 && port.until_ns <= now;
     });
     if (before->status != NodeStatus::kReady) {
-      add_event(*next, "Node reregistered by heartbeat", "Cluster", now);
+      add_node_event(*next, "Node reregistered by heartbeat", "Cluster", now);
     }
     changed = before->status != NodeStatus::kReady || !same_said(*before, *next);
   } else {
     next->events.clear();
-    add_event(*next, "Node registered", "Cluster", wall_ns());
+    add_node_event(*next, "Node registered", "Cluster", wall_ns());
   }
   grant_heartbeat(next->id);
+  unsaid_nodes_.erase(next->id);
   NodeRegistration reply;
   if (changed) {
     next->status_updated_at_s = wall_ns() / 1'000'000'000;
@@ -91,8 +92,15 @@ Task<Result<NodeRegistration>> Server::Impl::register_node(Node node) {
     evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
     commit.nodes.push_back(next);
     auto done = co_await this->commit(std::move(commit));
-    if (!done) co_return pass(done);
-    log.info("server: node {} ({}) is ready", next->id, next->name);
+    if (!done) {
+      if (!before || before->status != NodeStatus::kReady) co_return pass(done);
+      // A store that takes no writes stops no task: the node works on with the facts that are
+      // known, and is asked to say them again.
+      log.warn("server: what node {} says is not taken in yet: {}", next->id, done.error().message);
+      unsaid_nodes_.insert(next->id);
+    } else {
+      log.info("server: node {} ({}) is ready", next->id, next->name);
+    }
   }
   reply.cluster_id = published_.meta().cluster_id;
   reply.heartbeat_ttl_ms = heartbeat_ttl_ms();
@@ -105,8 +113,9 @@ Task<Result<Heartbeat>> Server::Impl::heartbeat(std::string node_id) {
   reply.cluster_id = published_.meta().cluster_id;
   reply.heartbeat_ttl_ms = heartbeat_ttl_ms();
   const NodePtr node = state_.snapshot().node(node_id);
-  reply.register_again = !node || node->status != NodeStatus::kReady;
-  if (!reply.register_again) grant_heartbeat(node_id);
+  const bool ready = node && node->status == NodeStatus::kReady;
+  if (ready) grant_heartbeat(node_id);
+  reply.register_again = !ready || unsaid_nodes_.contains(node_id);
   co_return reply;
 }
 
@@ -214,10 +223,10 @@ Task<Result<EvalReply>> Server::Impl::set_eligibility(std::string node_id,
   if (before->eligibility == eligibility) co_return reply;
   auto next = std::make_shared<Node>(*before);
   next->eligibility = eligibility;
-  add_event(*next,
-            eligibility == Eligibility::kEligible ? "Node marked as eligible for scheduling"
-                                                  : "Node marked as ineligible for scheduling",
-            "Cluster", wall_ns());
+  add_node_event(*next,
+                 eligibility == Eligibility::kEligible ? "Node marked as eligible for scheduling"
+                                                       : "Node marked as ineligible for scheduling",
+                 "Cluster", wall_ns());
   Commit commit;
   if (eligibility == Eligibility::kEligible) evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
   if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
@@ -225,44 +234,6 @@ Task<Result<EvalReply>> Server::Impl::set_eligibility(std::string node_id,
   auto done = co_await this->commit(std::move(commit));
   if (!done) co_return pass(done);
   reply.index = *done;
-  co_return reply;
-}
-
-Task<Result<EvalReply>> Server::Impl::drain_node(std::string node_id,
-                                                 std::optional<DrainStrategy> drain,
-                                                 bool mark_eligible) {
-  const NodePtr before = state_.snapshot().node(node_id);
-  if (!before) co_return no_node(node_id);
-  auto next = std::make_shared<Node>(*before);
-  Commit commit;
-  EvalReply reply;
-  if (drain) {
-    drain->started_at.ns = wall_ns();
-    drain->force_deadline.ns = drain->deadline_ns > 0 ? wall_ns() + drain->deadline_ns : 0;
-    next->drain = std::move(drain);
-    next->eligibility = Eligibility::kIneligible;
-    add_event(*next, "Node drain strategy set", "Drain", wall_ns());
-  } else {
-    next->drain.reset();
-    if (mark_eligible) next->eligibility = Eligibility::kEligible;
-    add_event(*next, "Node drain strategy unset", "Drain", wall_ns());
-    // What was asked to move and has not yet stays.
-    if (const auto index = state_.snapshot().of_node(node_id)) {
-      index->allocs.each([&](const AllocPtr& alloc) {
-        if (!alloc->migrate || alloc->terminal()) return;
-        auto stays = std::make_shared<Allocation>(*alloc);
-        stays->migrate = false;
-        commit.allocs.push_back(std::move(stays));
-      });
-    }
-    evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
-  }
-  commit.nodes.push_back(std::move(next));
-  if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
-  auto done = co_await this->commit(std::move(commit));
-  if (!done) co_return pass(done);
-  reply.index = *done;
-  check_drains();
   co_return reply;
 }
 
@@ -327,119 +298,12 @@ void Server::Impl::check_heartbeats() {
     down->status = NodeStatus::kDown;
     down->status_description = "heartbeat missed";
     down->status_updated_at_s = wall_ns() / 1'000'000'000;
-    add_event(*down, "Node heartbeat missed", "Cluster", wall_ns());
+    add_node_event(*down, "Node heartbeat missed", "Cluster", wall_ns());
     Commit commit;
     evaluate_node_jobs(*down, kTriggerNodeUpdate, commit);
     commit.nodes.push_back(std::move(down));
     commit_unwatched(std::move(commit));
   }
-}
-
-namespace {
-
-/// The allocations of a node that a drain may ask to move now: max_parallel a group at a time,
-/// system jobs last, batch jobs not before the deadline.
-struct DrainStep {
-  std::vector<AllocPtr> move;
-  bool done = true;
-};
-
-DrainStep drain_step(const Node& node, const Snapshot& now, int64_t wall_ns) {
-  DrainStep step;
-  const auto index = now.of_node(node.id);
-  if (!index) return step;
-  const DrainStrategy& drain = *node.drain;
-  const bool force =
-      drain.deadline_ns < 0 || (drain.force_deadline.ns != 0 && drain.force_deadline.ns <= wall_ns);
-  std::vector<AllocPtr> system;
-  bool others_left = false;
-  std::map<std::pair<std::string, std::string>, std::vector<AllocPtr>> services;
-  index->allocs.each([&](const AllocPtr& alloc) {
-    if (alloc->client_terminal()) return;
-    if (alloc->job->is_system()) {
-      if (!drain.ignore_system_jobs) system.push_back(alloc);
-      return;
-    }
-    others_left = true;
-    if (alloc->terminal() || alloc->migrate) return;
-    if (force) {
-      step.move.push_back(alloc);
-    } else if (!alloc->job->is_batch()) {
-      services[{alloc->namespace_name() + '\n' + alloc->job_id(), alloc->group}].push_back(alloc);
-    }
-  });
-  for (const auto& [key, allocs] : services) {
-    const Allocation& first = *allocs.front();
-    const TaskGroup& group = first.task_group();
-    const int64_t parallel = group.migrate ? group.migrate->max_parallel : 1;
-    // At most `parallel` of the group's instances are away at a time, on whichever nodes.
-    int64_t healthy = 0;
-    if (const auto of_job = now.of_job(first.namespace_name(), first.job_id())) {
-      of_job->allocs.each([&](const AllocPtr& alloc) {
-        if (alloc->group != first.group || alloc->terminal() || alloc->migrate) return;
-        const bool settled =
-            alloc->client_status == ClientStatus::kRunning &&
-            (alloc->deployment_id.empty() || alloc->is_healthy() || !alloc->deployment_status);
-        if (settled) ++healthy;
-      });
-    }
-    const JobPtr job = now.job(first.namespace_name(), first.job_id());
-    const TaskGroup* current = job ? job->group(first.group) : nullptr;
-    const int64_t wanted = current ? current->count : 0;
-    int64_t may_move = healthy - (wanted - parallel);
-    for (const AllocPtr& alloc : allocs) {
-      if (may_move-- <= 0) break;
-      step.move.push_back(alloc);
-    }
-  }
-  if (!others_left || force) {
-    for (const AllocPtr& alloc : system) {
-      if (!alloc->terminal() && !alloc->migrate) step.move.push_back(alloc);
-    }
-  }
-  step.done = !others_left && system.empty();
-  return step;
-}
-
-}  // namespace
-
-void Server::Impl::check_drains() {
-  const Snapshot now = state_.snapshot();
-  now.tables().nodes.each([&](const NodePtr& node) {
-    if (!node->drain) return;
-    const DrainStep step = drain_step(*node, now, wall_ns());
-    Commit commit;
-    if (step.done) {
-      auto drained = std::make_shared<Node>(*node);
-      drained->drain.reset();
-      add_event(*drained, "Node drain complete", "Drain", wall_ns());
-      commit.nodes.push_back(std::move(drained));
-    }
-    std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
-    const bool deadline_now = node->drain->force_deadline.ns != 0 &&
-                              node->drain->force_deadline.ns <= wall_ns() &&
-                              node->drain->force_deadline.ns > wall_ns() - 2 * kSecondNs;
-    const auto evaluate = [&](const Allocation& alloc) {
-      auto& eval = evals[{alloc.namespace_name(), alloc.job_id()}];
-      if (!eval) eval = make_eval(*alloc.job, kTriggerNodeDrain);
-      eval->node_id = node->id;
-    };
-    for (const AllocPtr& alloc : step.move) {
-      auto moving = std::make_shared<Allocation>(*alloc);
-      moving->migrate = true;
-      evaluate(*alloc);
-      commit.allocs.push_back(std::move(moving));
-    }
-    if (deadline_now) {  // those that waited for a stand-in in vain go now
-      if (const auto index = now.of_node(node->id)) {
-        index->allocs.each([&](const AllocPtr& alloc) {
-          if (!alloc->terminal() && alloc->migrate) evaluate(*alloc);
-        });
-      }
-    }
-    for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
-    commit_unwatched(std::move(commit));
-  });
 }
 
 }  // namespace sluice::orchestrator

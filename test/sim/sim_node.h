@@ -37,6 +37,8 @@ class SimNode {
   };
   const std::map<std::string, Task>& tasks() const { return tasks_; }
   const std::string& id() const { return facts_.id; }
+  /// What it says at its next registration.
+  orchestrator::Node& facts() { return facts_; }
   size_t running() const;
   /// The task of an allocation dies.
   void kill(const std::string& alloc_id);

@@ -1,0 +1,153 @@
+// Drains: a node's allocations move away, a few at a time.
+#include <algorithm>
+
+#include "orchestrator/server_impl.h"
+
+namespace sluice::orchestrator {
+
+Task<Result<EvalReply>> Server::Impl::drain_node(std::string node_id,
+                                                 std::optional<DrainStrategy> drain,
+                                                 bool mark_eligible) {
+  const NodePtr before = state_.snapshot().node(node_id);
+  if (!before) co_return no_node(node_id);
+  auto next = std::make_shared<Node>(*before);
+  Commit commit;
+  EvalReply reply;
+  if (drain) {
+    drain->started_at.ns = wall_ns();
+    drain->force_deadline.ns = drain->deadline_ns > 0 ? wall_ns() + drain->deadline_ns : 0;
+    next->drain = std::move(drain);
+    next->eligibility = Eligibility::kIneligible;
+    add_node_event(*next, "Node drain strategy set", "Drain", wall_ns());
+  } else {
+    next->drain.reset();
+    if (mark_eligible) next->eligibility = Eligibility::kEligible;
+    add_node_event(*next, "Node drain strategy unset", "Drain", wall_ns());
+    // What was asked to move and has not yet stays.
+    if (const auto index = state_.snapshot().of_node(node_id)) {
+      index->allocs.each([&](const AllocPtr& alloc) {
+        if (!alloc->migrate || alloc->terminal()) return;
+        auto stays = std::make_shared<Allocation>(*alloc);
+        stays->migrate = false;
+        commit.allocs.push_back(std::move(stays));
+      });
+    }
+    evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
+  }
+  commit.nodes.push_back(std::move(next));
+  if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  reply.index = *done;
+  check_drains();
+  co_return reply;
+}
+
+namespace {
+
+/// The allocations of a node that a drain may ask to move now: max_parallel a group at a time,
+/// system jobs last, batch jobs not before the deadline.
+struct DrainStep {
+  std::vector<AllocPtr> move;
+  bool done = true;
+};
+
+DrainStep drain_step(const Node& node, const Snapshot& now, int64_t wall_ns) {
+  DrainStep step;
+  const auto index = now.of_node(node.id);
+  if (!index) return step;
+  const DrainStrategy& drain = *node.drain;
+  const bool force =
+      drain.deadline_ns < 0 || (drain.force_deadline.ns != 0 && drain.force_deadline.ns <= wall_ns);
+  std::vector<AllocPtr> system;
+  bool others_left = false;
+  std::map<std::pair<std::string, std::string>, std::vector<AllocPtr>> services;
+  index->allocs.each([&](const AllocPtr& alloc) {
+    if (alloc->client_terminal()) return;
+    if (alloc->job->is_system()) {
+      if (!drain.ignore_system_jobs) system.push_back(alloc);
+      return;
+    }
+    others_left = true;
+    if (alloc->terminal() || alloc->migrate) return;
+    if (force) {
+      step.move.push_back(alloc);
+    } else if (!alloc->job->is_batch()) {
+      services[{alloc->namespace_name() + '\n' + alloc->job_id(), alloc->group}].push_back(alloc);
+    }
+  });
+  for (const auto& [key, allocs] : services) {
+    const Allocation& first = *allocs.front();
+    const TaskGroup& group = first.task_group();
+    const int64_t parallel = group.migrate ? group.migrate->max_parallel : 1;
+    // At most `parallel` of the group's instances are away at a time, on whichever nodes.
+    int64_t healthy = 0;
+    if (const auto of_job = now.of_job(first.namespace_name(), first.job_id())) {
+      of_job->allocs.each([&](const AllocPtr& alloc) {
+        if (alloc->group != first.group || alloc->terminal() || alloc->migrate) return;
+        const bool settled =
+            alloc->client_status == ClientStatus::kRunning &&
+            (alloc->deployment_id.empty() || alloc->is_healthy() || !alloc->deployment_status);
+        if (settled) ++healthy;
+      });
+    }
+    const JobPtr job = now.job(first.namespace_name(), first.job_id());
+    const TaskGroup* current = job ? job->group(first.group) : nullptr;
+    const int64_t wanted = current ? current->count : 0;
+    int64_t may_move = healthy - (wanted - parallel);
+    for (const AllocPtr& alloc : allocs) {
+      if (may_move-- <= 0) break;
+      step.move.push_back(alloc);
+    }
+  }
+  if (!others_left || force) {
+    for (const AllocPtr& alloc : system) {
+      if (!alloc->terminal() && !alloc->migrate) step.move.push_back(alloc);
+    }
+  }
+  step.done = !others_left && system.empty();
+  return step;
+}
+
+}  // namespace
+
+void Server::Impl::check_drains() {
+  const Snapshot now = state_.snapshot();
+  now.tables().nodes.each([&](const NodePtr& node) {
+    if (!node->drain) return;
+    const DrainStep step = drain_step(*node, now, wall_ns());
+    Commit commit;
+    if (step.done) {
+      auto drained = std::make_shared<Node>(*node);
+      drained->drain.reset();
+      add_node_event(*drained, "Node drain complete", "Drain", wall_ns());
+      commit.nodes.push_back(std::move(drained));
+    }
+    std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
+    const bool deadline_now = node->drain->force_deadline.ns != 0 &&
+                              node->drain->force_deadline.ns <= wall_ns() &&
+                              node->drain->force_deadline.ns > wall_ns() - 2 * kSecondNs;
+    const auto evaluate = [&](const Allocation& alloc) {
+      auto& eval = evals[{alloc.namespace_name(), alloc.job_id()}];
+      if (!eval) eval = make_eval(*alloc.job, kTriggerNodeDrain);
+      eval->node_id = node->id;
+    };
+    for (const AllocPtr& alloc : step.move) {
+      auto moving = std::make_shared<Allocation>(*alloc);
+      moving->migrate = true;
+      evaluate(*alloc);
+      commit.allocs.push_back(std::move(moving));
+    }
+    if (deadline_now) {  // those that waited for a stand-in in vain go now
+      if (const auto index = now.of_node(node->id)) {
+        index->allocs.each([&](const AllocPtr& alloc) {
+          if (!alloc->terminal() && alloc->migrate) evaluate(*alloc);
+        });
+      }
+    }
+    for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
+    commit_unwatched(std::move(commit));
+  });
+}
+
+}  // namespace sluice::orchestrator
