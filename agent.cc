@@ -14,6 +14,7 @@
 #include "drivers/docker/driver.h"
 #include "drivers/embedded/catalog.h"
 #include "drivers/exec/raw_exec.h"
+#include "drivers/sqlite/store.h"
 #include "orchestrator/api/api.h"
 #include "orchestrator/node/node_agent.h"
 #include "orchestrator/route_source.h"
@@ -92,7 +93,7 @@ Task<Result<void>> Agent::Parts::start_server() {
   if (config.dev) {
     store = std::make_unique<MemoryStore>();
   } else {
-    co_return fail(Code::kUnsupported, "only -dev for now");
+    store = std::make_unique<drivers::SqliteStore>(loop, folder->path() + "/server");
   }
   ServerOptions options;
   options.region = config.region;

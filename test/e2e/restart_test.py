@@ -15,7 +15,7 @@ def agent(make_agent):
 
 
 def started(agent, args=()):
-    agent.run(jobs.http(count=2, host="shop.test", args=args))
+    agent.run(jobs.http(count=2, host="shop.test", args=args, group=jobs.AT_ONCE))
     agent.wait_running("shop", 2)
     agent.wait_routes("shop.test", 2)
     pids = agent.task_pids()
@@ -125,5 +125,5 @@ def test_jobs_and_index_survive(agent):
     assert {k: after[k] for k in ("Version", "CreateIndex", "JobModifyIndex", "SubmitTime")} == {
         k: before[k] for k in ("Version", "CreateIndex", "JobModifyIndex", "SubmitTime")}
     # The index only grows.
-    agent.run(jobs.http(count=2, host="shop.test", args=["-version", "v9"]))
+    agent.run(jobs.http(count=2, host="shop.test", args=["-version", "v9"], group=jobs.AT_ONCE))
     assert agent.get("/v1/job/shop")["JobModifyIndex"] > before["JobModifyIndex"]

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 
 from . import tree
-from .ports import free_port
+from .ports import free_port, task_ports
 from .process import Process
 from .wait import until
 
@@ -66,7 +66,9 @@ server {
   enabled = true
 }
 client {
-  enabled = true
+  enabled          = true
+  min_dynamic_port = %d
+  max_dynamic_port = %d
   options = {
     "driver.raw_exec.enable" = "true"
   }
@@ -77,7 +79,7 @@ proxy {
   log_level         = "TRACE"
   log_access_target = "stdout"
 }
-""" % (self.folder / "data", self.api_port, self.proxy_port, self.ui_port)
+""" % (self.folder / "data", self.api_port, *task_ports(), self.proxy_port, self.ui_port)
 
     def launch(self):
         args = [tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]

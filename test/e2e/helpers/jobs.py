@@ -2,6 +2,13 @@
 
 from . import tree
 
+# For a group: its deployment is over as soon as its tasks run.
+AT_ONCE = """update {
+      max_parallel     = 3
+      health_check     = "task_states"
+      min_healthy_time = "0s"
+    }"""
+
 
 def http(name="shop", count=1, host=None, check=True, args=(), env=None, task="", group="",
          service="", restart='attempts = 20\n interval = "1m"\n delay = "100ms"\n mode = "delay"',

@@ -21,3 +21,10 @@ def free_port():
         _given.add(port)
         return port
     raise RuntimeError("no free port between 10000 and 19999")
+
+
+def task_ports():
+    """A range (first, last) for an agent's tasks. The scheduler's choice follows from the job, so
+    two test runs on one machine would get the same ports out of the whole range."""
+    first = random.randrange(20000, 31800, 100)
+    return first, first + 199
