@@ -60,6 +60,7 @@ struct Agent::Parts {
   Task<void> start_or_fail();
   Task<Result<void>> start();
   Result<void> open_folder();
+  std::string state_folder() const { return folder->path() + "/server"; }
   Result<void> start_balancer();
   Task<Result<void>> start_server();
   Result<void> make_catalog();
@@ -76,6 +77,12 @@ Result<void> Agent::Parts::open_folder() {
       config.data_dir.empty() ? DataFolder::make_temporary() : DataFolder::open(config.data_dir);
   if (!opened) return pass(opened);
   folder.emplace(std::move(*opened));
+  if (config.dev && disk.exists(state_folder())) {
+    return fail(Code::kInvalid,
+                "data_dir {} holds the state of an agent without -dev, whose tasks -dev would end: "
+                "give -dev another one, or none",
+                folder->path());
+  }
   return {};
 }
 
@@ -91,9 +98,13 @@ Result<void> Agent::Parts::start_balancer() {
 
 Task<Result<void>> Agent::Parts::start_server() {
   if (config.dev) {
-    store = std::make_unique<MemoryStore>();
+    // What an earlier -dev agent left running in this folder, if it was killed, is ended by this
+    // one.
+    Result<LocalCluster> left = LocalState(env, folder->path() + "/client").load_cluster();
+    if (!left) co_return pass(left);
+    store = std::make_unique<MemoryStore>(ClusterMeta{left->cluster_id, left->term});
   } else {
-    store = std::make_unique<drivers::SqliteStore>(loop, folder->path() + "/server");
+    store = std::make_unique<drivers::SqliteStore>(loop, state_folder());
   }
   ServerOptions options;
   options.region = config.region;
@@ -226,7 +237,8 @@ Task<Result<void>> Agent::Parts::start() {
   scope->spawn(api_server->run());
   log.info("jobs API on http://{}:{}", config.bind_addr, config.http_port);
   if (balancer) balancer->say_addresses(log);
-  log.info("data in {}{}", folder->path(), config.dev ? " (removed when this agent ends)" : "");
+  log.info("data in {}{}", folder->path(),
+           config.data_dir.empty() ? " (removed when this agent ends)" : "");
   for (const std::string& warning : config.warnings) log.warn("{}", warning);
   co_return Result<void>();
 }
@@ -263,6 +275,8 @@ Task<void> Agent::Parts::stop() {
       Result<void> left = co_await supervisor->leave();
       if (!left) log.warn("supervisor: {}", left.error().message);
     }
+    Result<void> forgotten = disk.remove_tree(folder->path() + "/client");
+    if (!forgotten) log.warn("{}", forgotten.error().message);
   }
   if (balancer) co_await balancer->drain();
   loop.stop();

@@ -81,8 +81,8 @@ class NodeLink {
   /// At start, after a change of the node's own facts, and when a heartbeat says so.
   virtual Task<Result<NodeRegistration>> register_node(Node node) = 0;
   virtual Task<Result<Heartbeat>> heartbeat(std::string node_id) = 0;
-  /// Answers at once where something changed after `after_index`, else when something does or
-  /// `wait_ms` (at most kMaxFetchWaitMs) have passed.
+  /// Answers at once where something changed after `after_index` or that is 0, else when something
+  /// does or `wait_ms` (at most kMaxFetchWaitMs) have passed.
   virtual Task<Result<DesiredAllocs>> fetch_allocs(std::string node_id, uint64_t after_index,
                                                    int64_t wait_ms) = 0;
   /// Ready once the news is durable. kNotFound: an allocation that the server does not have (the

@@ -121,8 +121,9 @@ Task<Result<Heartbeat>> Server::Impl::heartbeat(std::string node_id) {
 
 Task<Result<DesiredAllocs>> Server::Impl::fetch_allocs(std::string node_id, uint64_t after_index,
                                                        int64_t wait_ms) {
-  const Snapshot now = co_await wait({Topic::Kind::kOrdersOfNode, node_id, {}}, after_index,
-                                     std::min(wait_ms, kMaxFetchWaitMs));
+  const int64_t limit_ms = after_index == 0 ? 0 : std::min(wait_ms, kMaxFetchWaitMs);
+  const Snapshot now =
+      co_await wait({Topic::Kind::kOrdersOfNode, node_id, {}}, after_index, limit_ms);
   if (!now.node(node_id)) co_return no_node(node_id);
   DesiredAllocs desired;
   desired.cluster_id = now.meta().cluster_id;

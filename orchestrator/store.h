@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/result.h"
@@ -40,13 +41,24 @@ class Store {
 /// Keeps nothing: `-dev`, tests and benchmarks.
 class MemoryStore final : public Store {
  public:
+  MemoryStore() = default;
+  /// Starts empty, as the same cluster after this term: what a node has of earlier is over.
+  explicit MemoryStore(ClusterMeta after) : after_(std::move(after)) {}
+
   [[nodiscard]] std::string_view name() const override { return "memory"; }
-  Task<Result<Snapshot>> load() override { co_return Snapshot(); }
+  Task<Result<Snapshot>> load() override {
+    auto tables = std::make_shared<Tables>();
+    tables->meta = after_;
+    co_return Snapshot(std::move(tables));
+  }
   Task<Result<void>> append(std::vector<std::shared_ptr<const Commit>>) override {
     co_return Result<void>();
   }
   [[nodiscard]] bool wants_checkpoint() const override { return false; }
   Task<Result<void>> checkpoint(Snapshot) override { co_return Result<void>(); }
+
+ private:
+  ClusterMeta after_;
 };
 
 // The form of what a store keeps: JSON, whose members are the field tables of the records, with

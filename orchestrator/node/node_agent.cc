@@ -209,6 +209,7 @@ void NodeAgent::apply_alloc(const AllocPtr& alloc) {
     if (runner.alloc().alloc_modify_index != alloc->alloc_modify_index) runner.update(alloc);
     return;
   }
+  if (stopping_) return;  // the server has others made in place of those that end now
   LocalAlloc local;
   const auto restored = restored_.find(alloc->id);
   const bool known_here = restored != restored_.end();
@@ -364,6 +365,7 @@ Task<void> NodeAgent::mend_loop() {
 }
 
 Task<void> NodeAgent::stop_all_tasks() {
+  stopping_ = true;
   for (const auto& [id, runner] : runners_) runner->stop();
   for (;;) {
     const bool done = std::all_of(runners_.begin(), runners_.end(),

@@ -71,6 +71,7 @@ class NodeAgent {
   int64_t heartbeat_ttl_ms_ = 10'000;
   uint64_t fetch_index_ = 0;
   bool foreign_cluster_said_ = false;
+  bool stopping_ = false;  // stop_all_tasks() was called
   Event registered_;
   Event report_wanted_;
   Event publish_wanted_;

@@ -243,6 +243,19 @@ TEST_CASE("a drain moves services one by one and ends when nothing is left") {
   EXPECT(least >= 3);
 }
 
+TEST_CASE("a node's first list comes at once, also an empty one: it mends by that") {
+  Cluster cluster(11);
+  cluster.start();
+  SimNode& node = cluster.add_node();
+  cluster.executor.run_for(100);
+  const int64_t before_ms = cluster.executor.now_ms();
+  auto first = cluster.await(cluster.server->node_link().fetch_allocs(node.id(), 0, 60'000));
+  REQUIRE(first.has_value());
+  EXPECT(first->complete);
+  EXPECT(first->allocs.empty());
+  EXPECT_EQ(cluster.executor.now_ms(), before_ms);
+}
+
 TEST_CASE("blocking reads wake on what they wait for") {
   Cluster cluster(10);
   cluster.start();
