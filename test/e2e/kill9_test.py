@@ -3,10 +3,12 @@ that was acknowledged is lost, no task runs twice, and nothing is left over once
 
 SLUICE_KILLS is how often (10 by default), SLUICE_SEED repeats the choices of a run."""
 
+import contextlib
 import json
 import os
 import pathlib
 import random
+import signal
 import threading
 import time
 
@@ -167,6 +169,11 @@ def no_task_twice(agent):
             assert len(alive) <= 1, (alloc, pids)
 
 
+def kill_supervisor(agent):
+    with contextlib.suppress(LookupError, ProcessLookupError):  # none started yet
+        os.kill(agent.supervisor_pid(), signal.SIGKILL)
+
+
 def test_kill_9_at_random_points(make_agent, tmp_path):
     print("SLUICE_SEED=%d SLUICE_KILLS=%d" % (SEED, KILLS))
     rng = random.Random(SEED)
@@ -185,6 +192,8 @@ def test_kill_9_at_random_points(make_agent, tmp_path):
         worker = threading.Thread(target=go_on)
         worker.start()
         time.sleep(rng.choice([0.02, 0.2, 1.0]) * rng.random())
+        if rng.random() < 0.2:  # and what holds its tasks
+            kill_supervisor(agent)
         agent.kill()
         over.set()
         worker.join()

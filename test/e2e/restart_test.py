@@ -1,7 +1,6 @@
 """Restarting a non-dev agent, however it ended, keeps jobs and running tasks."""
 
 import os
-import pathlib
 import signal
 
 import pytest
@@ -21,18 +20,6 @@ def started(agent, args=()):
     pids = agent.task_pids()
     assert len(pids) == 2
     return pids
-
-
-def supervisor(agent):
-    """The process that holds the tasks: their parent, or the one that stands in for it."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            words = pathlib.Path("/proc", pid, "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if b"supervisor" in b" ".join(words[:3]) and str(agent.folder).encode() in b" ".join(words):
-            return int(pid)
-    raise LookupError("no supervisor of " + str(agent.folder))
 
 
 def check_taken_over(agent, pids, curl):
@@ -62,15 +49,15 @@ def test_restart_after_sigkill(agent, curl):
 
 def test_the_supervisor_is_killed(agent, curl):
     pids = started(agent)
-    old = supervisor(agent)
+    old = agent.supervisor_pid()
     os.kill(old, signal.SIGKILL)
-    until(lambda: supervisor(agent) != old, "a new supervisor", 20)
+    until(lambda: agent.supervisor_pid() != old, "a new supervisor", 20)
     check_taken_over(agent, pids, curl)
 
 
 def test_both_are_killed(agent, curl):
     pids = started(agent)
-    os.kill(supervisor(agent), signal.SIGKILL)
+    os.kill(agent.supervisor_pid(), signal.SIGKILL)
     agent.kill()
     agent.start()
     check_taken_over(agent, pids, curl)
@@ -94,7 +81,7 @@ def test_an_exit_while_the_agent_was_away_is_known(agent):
 def test_an_exit_after_the_supervisor_was_killed_is_known(agent):
     agent.run(jobs.batch("count", ["-lines", "40", "-lines-every", "100", "-exit", "7"]))
     agent.wait_running("count", 1)
-    os.kill(supervisor(agent), signal.SIGKILL)
+    os.kill(agent.supervisor_pid(), signal.SIGKILL)
 
     def dead():
         state = agent.get("/v1/job/count/allocations")[0]["TaskStates"]["count"]
@@ -104,11 +91,11 @@ def test_an_exit_after_the_supervisor_was_killed_is_known(agent):
     assert state["Failed"] and ends[-1]["ExitCode"] == 7
 
 
-def test_output_is_whole_over_a_restart_of_agent_and_supervisor(agent):
+def test_output_is_whole_over_a_restart_of_agent_and_agent.supervisor_pid():
     agent.run(jobs.batch("count", ["-lines", "60", "-lines-every", "50", "-exit", "0"]))
     alloc = agent.wait_running("count", 1)[0]["ID"]
     agent.kill()
-    os.kill(supervisor(agent), signal.SIGKILL)
+    os.kill(agent.supervisor_pid(), signal.SIGKILL)
     agent.start()
     until(lambda: agent.get("/v1/allocation/" + alloc)["ClientStatus"] == "complete",
           "the task completes", 30)
