@@ -264,6 +264,7 @@ void Agent::Parts::on_signal(const char* name) {
 
 /// -dev ends its tasks; otherwise they run on, for the next agent to take over.
 Task<void> Agent::Parts::stop() {
+  if (balancer) balancer->fail_health();
   if (config.dev && node) {
     auto all = [](NodeAgent& agent) -> Task<Result<void>> {
       co_await agent.stop_all_tasks();

@@ -313,7 +313,7 @@ Result<std::vector<ParsedFlag>> parse_flags(const std::vector<std::string>& argu
     const size_t equals = text.find('=');
     const std::string name(text.substr(0, equals));
     const Flag* flag = find_flag(name == "h" ? "help" : name);
-    const bool property = flag == nullptr && is_property(name);
+    const bool property = flag == nullptr && find_property(name) != nullptr;
     if (flag == nullptr && !property) {
       return fail(Code::kInvalid, "unknown flag -{} (sluice agent -help)", name);
     }
@@ -356,6 +356,8 @@ Result<void> finish(AgentConfig& config) {
         fmt::format("bootstrap_expect = {}: this version runs one server, on this machine",
                     config.bootstrap_expect));
   }
+  Result<void> proxy = check_agent_properties(config.proxy_properties, config.warnings);
+  if (!proxy) return pass(proxy, "proxy");
   if (config.min_dynamic_port > config.max_dynamic_port) {
     return fail(Code::kInvalid, "client: min_dynamic_port {} is over max_dynamic_port {}",
                 config.min_dynamic_port, config.max_dynamic_port);

@@ -3,24 +3,25 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "balancer_admin.h"
 #include "core/http_server.h"
 #include "core/line_writer.h"
 #include "core/random.h"
 #include "core/scope.h"
-#include "orchestrator/ui/pages.h"
 #include "proxy/access_log.h"
 #include "proxy/proxy.h"
 #include "proxy/publish.h"
-#include "proxy/route_listing.h"
 
 namespace sluice {
 
 namespace {
 
-constexpr std::string_view kJsonType = "application/json; charset=utf-8";
-constexpr std::string_view kTextType = "text/plain; charset=utf-8";
+constexpr int64_t kNoLimitMs = int64_t{365} * 24 * 3'600 * 1'000;
+constexpr int64_t kMaxReactors = 1024;
+constexpr size_t kNoRoutePageBytes = 32 * 1024;
 
 Result<proxy::Strategy> parse_strategy(const std::string& text) {
   if (text == "rnd") return proxy::Strategy::kRandom;
@@ -39,51 +40,89 @@ Result<proxy::Matcher> parse_matcher(const std::string& text) {
               text);
 }
 
-/// One listener a comma; what stands behind a semicolon are its options.
-Result<std::vector<proxy::ListenSpec>> parse_listeners(const std::string& text) {
-  std::vector<proxy::ListenSpec> specs;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t comma = rest.find(',');
-    std::string_view one = rest.substr(0, comma);
-    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-    const size_t semicolon = one.find(';');
-    const std::string_view options =
-        semicolon == std::string_view::npos ? std::string_view() : one.substr(semicolon + 1);
-    if (!options.empty() && options != "proto=http") {
-      return fail(Code::kUnsupported, "-proxy.addr {}: only proto=http is supported", one);
+/// A listener that sets no rt or wt of its own has the global one.
+Result<std::vector<proxy::ListenSpec>> parse_listeners(const Properties& properties) {
+  Result<std::vector<proxy::ListenSpec>> specs =
+      proxy::parse_listen_specs(properties.get("proxy.addr"));
+  if (!specs) return pass(specs, "-proxy.addr");
+  if (specs->empty()) return fail(Code::kInvalid, "-proxy.addr names no listener");
+  for (proxy::ListenSpec& spec : *specs) {
+    if (spec.read_timeout_ms == 0) {
+      spec.read_timeout_ms = properties.get_duration_ms("proxy.readtimeout");
     }
-    Result<Address> address = parse_address(one.substr(0, semicolon));
-    if (!address) return pass(address, "-proxy.addr");
-    auto socket_address = SocketAddress::make(address->ip, address->port);
-    if (!socket_address) return fail(Code::kInvalid, "-proxy.addr {}: not an IP address", one);
-    specs.push_back({.address = *socket_address});
+    if (spec.write_timeout_ms == 0) {
+      spec.write_timeout_ms = properties.get_duration_ms("proxy.writetimeout");
+    }
   }
   return specs;
+}
+
+/// What no type says.
+Result<void> check_choices(const Properties& properties) {
+  const std::string access = properties.get("ui.access");
+  if (access != "rw" && access != "ro") {
+    return fail(Code::kInvalid, "-ui.access {}: want rw or ro", access);
+  }
+  const std::string target = properties.get("metrics.target");
+  if (!target.empty() && target != "prometheus") {
+    return fail(Code::kUnsupported,
+                "-metrics.target {}: metrics are pulled from a proto=prometheus listener", target);
+  }
+  const int64_t status = properties.get_int("proxy.noroutestatus");
+  if (status < 200 || status > 599) {
+    return fail(Code::kInvalid, "-proxy.noroutestatus {}: want 200 to 599", status);
+  }
+  const int64_t threads = properties.get_int("proxy.threads");
+  if (threads > kMaxReactors) {
+    return fail(Code::kInvalid, "-proxy.threads {}: want 0 to {}", threads, kMaxReactors);
+  }
+  return {};
+}
+
+proxy::ProxyOptions proxy_options(const Properties& properties,
+                                  std::vector<proxy::ListenSpec> listeners) {
+  proxy::ProxyOptions options;
+  options.listeners = std::move(listeners);
+  options.reactors = static_cast<uint32_t>(properties.get_int("proxy.threads"));
+  options.router.no_route_status = static_cast<uint16_t>(properties.get_int("proxy.noroutestatus"));
+  proxy::Timeouts& timeouts = options.worker.timeouts;
+  timeouts.connect_ms = properties.get_duration_ms("proxy.dialtimeout");
+  timeouts.response_ms = properties.get_duration_ms("proxy.responseheadertimeout");
+  timeouts.pooled_ms = properties.get_duration_ms("proxy.idleconntimeout");
+  // fabio's word for no limit.
+  for (int64_t* each : {&timeouts.connect_ms, &timeouts.response_ms, &timeouts.pooled_ms}) {
+    if (*each == 0) *each = kNoLimitMs;
+  }
+  options.worker.pooled_an_endpoint =
+      static_cast<uint32_t>(std::min<int64_t>(properties.get_int("proxy.maxconn"), UINT32_MAX));
+  options.worker.local_ip = properties.get("proxy.localip");
+  return options;
 }
 
 }  // namespace
 
 struct Balancer::Parts {
   UvLoop& loop;
+  Log& log;
+  const Properties properties;
   std::string tag_prefix;
   std::unique_ptr<proxy::AccessFormat> access_format;
   std::unique_ptr<LineWriter> access_writer;
   std::unique_ptr<proxy::Publisher> publisher;
   std::unique_ptr<proxy::Proxy> proxy;
-  std::unique_ptr<HttpServer> admin;
+  std::unique_ptr<BalancerAdmin> admin;
+  std::unique_ptr<HttpServer> admin_server;
 
-  explicit Parts(UvLoop& on) : loop(on) {}
+  Parts(UvLoop& on, Log& to, const Properties& from) : loop(on), log(to), properties(from) {}
   ~Parts() {
     if (proxy) proxy->stop();
     proxy.reset();
   }
 
-  Result<void> open_access_log(const Properties& properties);
-  Task<void> answer(const HttpServerRequest& request, HttpResponseWriter& writer);
+  Result<void> open_access_log();
 };
 
-Result<void> Balancer::Parts::open_access_log(const Properties& properties) {
+Result<void> Balancer::Parts::open_access_log() {
   const std::string target = properties.get("log.access.target");
   if (target.empty()) return {};
   if (target != "stdout") {
@@ -97,58 +136,33 @@ Result<void> Balancer::Parts::open_access_log(const Properties& properties) {
   return {};
 }
 
-Task<void> Balancer::Parts::answer(const HttpServerRequest& request, HttpResponseWriter& writer) {
-  if (request.method != "GET" && request.method != "HEAD") {
-    (void)co_await writer.respond(405, kTextType, "only GET is answered here\n");
-  } else if (request.path == "/health") {
-    (void)co_await writer.respond(200, kTextType, "OK\n");
-  } else if (request.path == "/" || request.path == "/routes") {
-    (void)co_await writer.respond(200, "text/html; charset=utf-8", orchestrator::kRoutesPage);
-  } else if (request.path == "/api/routes" && request.find_query("raw") != nullptr) {
-    (void)co_await writer.respond(200, kTextType, proxy::routes_text(publisher->table()));
-  } else if (request.path == "/api/routes") {
-    const int indent = request.find_query("pretty") != nullptr ? 4 : 0;
-    (void)co_await writer.respond(200, kJsonType, proxy::routes_json(publisher->table(), indent));
-  } else if (request.path == "/api/version") {
-    (void)co_await writer.respond(200, kJsonType, "\"" SLUICE_VERSION "\"\n");
-  } else {
-    (void)co_await writer.respond(404, kTextType, "not found\n");
-  }
-}
-
 Balancer::Balancer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Balancer::~Balancer() = default;
 
 Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network, Log& log,
                                                   const Properties& properties) {
-  auto parts = std::make_unique<Parts>(loop);
+  auto parts = std::make_unique<Parts>(loop, log, properties);
   parts->tag_prefix = properties.get("registry.consul.tagprefix");
+  Result<void> chosen = check_choices(properties);
+  if (!chosen) return pass(chosen);
   Result<proxy::Strategy> strategy = parse_strategy(properties.get("proxy.strategy"));
   if (!strategy) return pass(strategy);
   Result<proxy::Matcher> matcher = parse_matcher(properties.get("proxy.matcher"));
   if (!matcher) return pass(matcher);
-  Result<std::vector<proxy::ListenSpec>> listeners = parse_listeners(properties.get("proxy.addr"));
+  Result<std::vector<proxy::ListenSpec>> listeners = parse_listeners(properties);
   if (!listeners) return pass(listeners);
-  Result<int64_t> threads = properties.get_int("proxy.threads");
-  if (!threads) return pass(threads);
-  Result<int64_t> no_route = properties.get_int("proxy.noroutestatus");
-  if (!no_route) return pass(no_route);
-
-  Result<void> access = parts->open_access_log(properties);
+  Result<void> access = parts->open_access_log();
   if (!access) return pass(access);
 
   // The admin page first: it is the cheaper one to give up when an address is in use.
   Result<Address> ui = parse_address(properties.get("ui.addr"));
   if (!ui) return pass(ui, "-ui.addr");
-  Result<std::unique_ptr<Listener>> admin = network.listen(*ui);
-  if (!admin) return pass(admin, "routes page (-ui.addr)");
+  Result<std::unique_ptr<Listener>> listener = network.listen(*ui);
+  if (!listener) return pass(listener, "routes page (-ui.addr)");
   parts->publisher = std::make_unique<proxy::Publisher>(
       proxy::PublisherOptions{.strategy = *strategy, .matcher = *matcher},
       [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log);
-  proxy::ProxyOptions options;
-  options.listeners = std::move(*listeners);
-  options.reactors = static_cast<uint32_t>(*threads);
-  options.router.no_route_status = static_cast<uint16_t>(*no_route);
+  proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
   options.router.log = &log;
   options.worker.access_format = parts->access_format.get();
   options.worker.access_writer = parts->access_writer.get();
@@ -156,22 +170,58 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
       proxy::Proxy::start(std::move(options), *parts->publisher, SystemRandom().next());
   if (!started) return pass(started, "balancer (-proxy.addr)");
   parts->proxy = std::move(*started);
-  Parts* borrowed = parts.get();
-  parts->admin = std::make_unique<HttpServer>(
-      loop, std::move(*admin),
-      [borrowed](const HttpServerRequest& request, HttpResponseWriter& writer) {
-        return borrowed->answer(request, writer);
+  parts->admin = std::make_unique<BalancerAdmin>(parts->properties, *parts->publisher);
+  BalancerAdmin* admin = parts->admin.get();
+  parts->admin_server = std::make_unique<HttpServer>(
+      loop, std::move(*listener),
+      [admin](const HttpServerRequest& request, HttpResponseWriter& writer) {
+        return admin->answer(request, writer);
       });
   return std::unique_ptr<Balancer>(new Balancer(std::move(parts)));
 }
 
 Task<void> Balancer::run() {
-  co_await parts_->admin->run();
+  co_await parts_->admin_server->run();
+}
+
+void Balancer::fail_health() {
+  parts_->admin->fail_health();
 }
 
 Task<void> Balancer::drain() {
-  parts_->proxy->drain();
-  co_return;
+  Parts& parts = *parts_;
+  parts.admin->fail_health();
+  // Reactors may say it after this task was cancelled, so the event is shared with them.
+  struct Drained {
+    explicit Drained(Executor& executor) : event(executor) {}
+    Event event;
+  };
+  auto drained = std::make_shared<Drained>(parts.loop);
+  parts.proxy->drain([&loop = parts.loop, drained] {
+    loop.post_from_any_thread([drained] { drained->event.set(); });
+  });
+  const int64_t limit_ms = parts.properties.get_duration_ms("proxy.shutdownwait");
+  auto wait = [](std::shared_ptr<Drained> all) -> Task<Result<void>> {
+    co_await all->event.wait();
+    co_return Result<void>();
+  };
+  Result<void> done = co_await with_timeout(parts.loop, limit_ms, wait(drained));
+  if (!done) parts.log.warn("not drained after {} ms: what is under way is cut", limit_ms);
+}
+
+void Balancer::set_overrides(ManualOverrides* overrides) {
+  parts_->admin->set_overrides(overrides);
+}
+
+void Balancer::set_no_route_page(std::string html) {
+  if (html.size() > kNoRoutePageBytes) {
+    parts_->log.warn("the page for requests without a route has {} bytes, over {}: not taken",
+                     html.size(), kNoRoutePageBytes);
+    return;
+  }
+  const auto page = std::make_shared<const std::string>(std::move(html));
+  parts_->proxy->post_to_all(
+      [page](uint32_t, proxy::Worker& worker) { worker.set_no_route_page(page); });
 }
 
 proxy::RouteSink& Balancer::routes() {
@@ -188,13 +238,17 @@ std::vector<Address> Balancer::addresses() const {
     Result<Address> address = parse_address(at.text());
     if (address) all.push_back(std::move(*address));
   }
-  all.push_back(parts_->admin->local());
+  all.push_back(admin_address());
   return all;
+}
+
+Address Balancer::admin_address() const {
+  return parts_->admin_server->local();
 }
 
 void Balancer::say_addresses(Log& log) const {
   for (const SocketAddress& at : parts_->proxy->addresses()) log.info("traffic on {}", at.text());
-  log.info("routes page on http://{}/", to_string(parts_->admin->local()));
+  log.info("routes page on http://{}/", to_string(admin_address()));
 }
 
 }  // namespace sluice

@@ -9,6 +9,8 @@
 #include "agent.h"
 #include "agent_config.h"
 #include "core/log.h"
+#include "lb.h"
+#include "lb_config.h"
 #include "orchestrator/cli/cli.h"
 
 namespace sluice {
@@ -52,5 +54,10 @@ int main(int argc, char** argv) {
     words.erase(words.begin());
     return sluice::run_agent(words);
   }
+  if (!words.empty() && words[0] == "lb") {
+    words.erase(words.begin());
+    return sluice::run_lb(words);
+  }
+  if (!words.empty() && sluice::is_lb_flag(words[0])) return sluice::run_lb(words);
   return sluice::orchestrator::cli::run_cli(words);
 }

@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <ctime>
@@ -219,8 +220,15 @@ Reactor::ListenerId Reactor::add_listener(Socket socket, Accepted accepted) {
     self->reactor->accept_some(*self);
   };
   uv_poll_start(listener->poll, UV_READABLE, on_connection);
-  listeners_.push_back(std::move(listener));
-  return static_cast<ListenerId>(listeners_.size() - 1);
+  const auto closed = std::find_if(listeners_.begin(), listeners_.end(),
+                                   [](const auto& each) { return each->poll == nullptr; });
+  const auto index = static_cast<size_t>(closed - listeners_.begin());
+  if (closed == listeners_.end()) {
+    listeners_.push_back(std::move(listener));
+  } else {
+    *closed = std::move(listener);
+  }
+  return static_cast<ListenerId>(index);
 }
 
 void Reactor::accept_some(Listener& listener) {
@@ -247,6 +255,18 @@ void Reactor::accept_some(Listener& listener) {
     listener.accepted(std::move(socket), peer);
     if (listener.poll == nullptr) return;
   }
+}
+
+void Reactor::drain_listener(ListenerId id) {
+  Listener& listener = *listeners_[static_cast<uint32_t>(id)];
+  Socket socket;
+  SocketAddress peer;
+  int error = 0;
+  while (listener.poll != nullptr &&
+         accept_from(listener.socket, socket, peer, error) == IoState::kOk) {
+    listener.accepted(std::move(socket), peer);
+  }
+  close_listener(id);
 }
 
 void Reactor::close_listener(ListenerId id) {

@@ -108,6 +108,8 @@ class Reactor {
   enum class ListenerId : uint32_t { kNone = UINT32_MAX };
   ListenerId add_listener(Socket socket, Accepted accepted);
   void close_listener(ListenerId id);
+  /// Closes it once all connections that wait on it are accepted: closing resets those.
+  void drain_listener(ListenerId id);
 
   void resume_later(Resumable& item) {
     if (!item.node_.linked()) resumables_.push_back(item);

@@ -90,8 +90,9 @@ void Forward::run(const Actions& actions) {
       case Action::kEndResponse: client_.end_body(upstream_->trailers()); break;
       case Action::kAnswer:
         status_ = actions.status;
-        response_bytes_ = client_.answer({actions.status, location_});
+        response_bytes_ = client_.answer({actions.status, location_, no_route_});
         location_ = {};
+        no_route_ = false;
         break;
       case Action::kAbortClient: client_.abort(); break;
       case Action::kReleaseUpstream: leave_upstream(true); break;
@@ -109,6 +110,7 @@ void Forward::connect() {
   const RouteDecision decision = worker_.route(client_, head, {tried_.data(), tried_count_});
   if (decision.endpoint == nullptr) {
     location_ = decision.location;
+    no_route_ = decision.no_route;
     // Another try without another endpoint says what the last one said, not what routing says.
     feed({.kind = EventKind::kRefused, .code = again ? uint16_t{502} : decision.refuse});
     return;

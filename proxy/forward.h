@@ -71,6 +71,7 @@ class Forward {
   Exchange exchange_;
   std::array<const Endpoint*, Exchange::kMaxAttempts> tried_{};
   std::string_view location_;  // of a redirect, while it is answered
+  bool no_route_ = false;      // of a refusal, while it is answered
   AccessRecord* record_ = nullptr;
   uint64_t response_bytes_ = 0;
   Splicer up_;

@@ -6,7 +6,10 @@
 namespace sluice::proxy {
 
 Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const ListenerInfo& listener)
-    : Http1Io(worker.reactor()), worker_(worker), forward_(worker, *this) {
+    : Http1Io(worker.reactor()),
+      worker_(worker),
+      timeouts_(listener.timeouts),
+      forward_(worker, *this) {
   facts_.peer = peer;
   facts_.ip = {ip_, peer.write_ip(ip_)};
   facts_.local_ip = worker.options().local_ip;
@@ -18,7 +21,15 @@ Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const Listen
 
 bool Http1Client::start(Socket socket) {
   if (!channel_.open(reactor_, std::move(socket), *this)) return false;
-  arm(worker_.options().timeouts.head_ms);
+  arm(timeouts_.head_ms);
+  return true;
+}
+
+bool Http1Client::start(Channel& channel, std::string_view bytes) {
+  if (!in_.append(bytes)) return false;
+  channel_.take(reactor_, channel, *this);
+  arm(timeouts_.head_ms);
+  reactor_.resume_later(*this);
   return true;
 }
 
@@ -71,7 +82,7 @@ void Http1Client::read_head() {
           reader_.read_request(in_.view(), worker_.options().head, head);
       if (result.state == http1::ReadState::kDone) return begin(head);
       if (result.state == http1::ReadState::kBad) return refuse(result.status);
-      if (!started) arm(worker_.options().timeouts.head_ms);
+      if (!started) arm(timeouts_.head_ms);
     }
     switch (fill(in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes)) {
       case Fill::kGot: break;
@@ -88,6 +99,7 @@ void Http1Client::begin(const http1::Head& head) {
   if (head.method == http1::Method::kConnect) return refuse(405);
   reactor_.timers().disarm(*this);
   worker_.counters().requests += 1;
+  served_ = true;
   state_ = State::kExchange;
   head_size_ = head.size;
   head_dropped_ = false;
@@ -123,7 +135,7 @@ BodyStream::Source Http1Client::pull() {
     if (source_.bad()) return Source::kBad;
     const uint64_t left = source_.reader().payload_left();
     forward_.before_move();
-    arm(worker_.options().timeouts.client_ms);
+    arm(timeouts_.client_ms);
     Fill got = fill(left > BufferPool::kSmallBytes ? BufferPool::kLargeBytes - in_.size() : 1);
     if (got == Fill::kFull) {
       // The request is too large to be kept for another try: from here on it only passes through.
@@ -147,7 +159,7 @@ BodyStream::Source Http1Client::pull() {
 void Http1Client::spliced(uint64_t n, bool end) {
   // What never was in memory cannot be sent again.
   if (n > 0) forward_.not_replayable();
-  arm(worker_.options().timeouts.client_ms);
+  arm(timeouts_.client_ms);
   Http1Io::spliced(n, end);
 }
 
@@ -180,22 +192,26 @@ void Http1Client::send_head(const http1::Head& head) {
 }
 
 uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
-  const size_t room = out_.make_room(answer.location.size() + 512);
+  const std::string_view page = answer.no_route ? worker_.no_route_page() : std::string_view();
+  const size_t room = out_.make_room(answer.location.size() + page.size() + 512);
   HeadWriter writer(out_.room(), room);
   const std::string_view reason = reason_of(answer.status);
-  const uint64_t body_size = reason.size() + 5;
+  const uint64_t body_size = page.empty() ? reason.size() + 5 : page.size();
   writer.add("HTTP/1.1 ");
   writer.add_number(answer.status);
   writer.add(" ");
   writer.add(reason);
   writer.add("\r\n");
   if (!answer.location.empty()) writer.header("Location", answer.location);
-  writer.add("Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
+  writer.add(page.empty() ? "Content-Type: text/plain" : "Content-Type: text/html");
+  writer.add("; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
   writer.add("Content-Length: ");
   writer.add_number(body_size);
   if (minor_version_ == 0 && keep_alive_) writer.add("\r\nConnection: keep-alive");
   writer.add(keep_alive_ ? "\r\n\r\n" : "\r\nConnection: close\r\n\r\n");
-  if (with_body) {
+  if (with_body && !page.empty()) {
+    writer.add(page);
+  } else if (with_body) {
     writer.add_number(answer.status);
     writer.add(" ");
     writer.add(reason);
@@ -256,7 +272,7 @@ void Http1Client::finish() {
 void Http1Client::flush() {
   const bool all = Http1Io::flush();
   if (all && state_ == State::kFlushing) next_or_close();
-  if (!all && state_ != State::kClosed) arm(worker_.options().timeouts.client_ms);
+  if (!all && state_ != State::kClosed) arm(timeouts_.client_write_ms);
 }
 
 void Http1Client::next_or_close() {
@@ -265,7 +281,7 @@ void Http1Client::next_or_close() {
   in_.release_if_empty();
   state_ = State::kHead;
   reader_.reset();
-  arm(worker_.options().timeouts.keep_alive_ms);
+  arm(timeouts_.keep_alive_ms);
   // A pipelined request waits its turn, so that one client does not nest another exchange in this
   // one.
   if (!in_.empty() || channel_.readable()) reactor_.resume_later(*this);
@@ -277,12 +293,13 @@ void Http1Client::linger() {
   state_ = State::kLingering;
   in_.clear();
   in_.release_if_empty();
-  arm(worker_.options().timeouts.linger_ms);
+  arm(timeouts_.linger_ms);
   if (channel_.readable()) reactor_.resume_later(*this);
 }
 
 void Http1Client::drain() {
-  if (state_ == State::kHead && !reader_.started()) close();
+  // A request that is there, or due on a connection that was just made, is still served.
+  if (state_ == State::kHead && !reader_.started() && served_ && !channel_.readable()) close();
 }
 
 void Http1Client::close() {

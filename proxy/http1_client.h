@@ -18,6 +18,7 @@ namespace sluice::proxy {
 
 class Worker;
 struct ListenerInfo;
+struct Timeouts;
 
 class Http1Client final : public Http1Io, public ClientStream {
  public:
@@ -25,6 +26,8 @@ class Http1Client final : public Http1Io, public ClientStream {
 
   /// False if the system refused; nothing was watched then.
   bool start(Socket socket);
+  /// Takes over the socket and the bytes that came already.
+  bool start(Channel& channel, std::string_view bytes);
   /// Closes now if no request is under way, else after it.
   void drain();
   void close();
@@ -79,6 +82,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   void arm(int64_t delay_ms) { reactor_.timers().arm(*this, reactor_.now_ms() + delay_ms); }
 
   Worker& worker_;
+  const Timeouts& timeouts_;  // the listener's
   ClientFacts facts_;
   Forward forward_;
   http1::HeadReader reader_;
@@ -90,6 +94,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   uint8_t minor_version_ = 1;
   bool head_only_ = false;     // the request's method is HEAD
   bool keep_alive_ = false;    // after this exchange
+  bool served_ = false;        // a request came on this connection
   bool head_dropped_ = false;  // the request's bytes are not all kept any more
   char ip_[SocketAddress::kMaxText];
 };

@@ -1,5 +1,6 @@
 #include "proxy/proxy.h"
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 
@@ -16,6 +17,14 @@ struct Proxy::Cell {
   Worker worker;
   std::vector<Reactor::ListenerId> listeners;
   std::thread thread;
+};
+
+/// Its sockets are the reactors'; the info stays, for connections that outlive the listener.
+struct Proxy::Added {
+  SocketAddress at;
+  ListenerInfo* info;
+  std::vector<Reactor::ListenerId> ids;  // one a cell, each written by its reactor
+  bool open = true;
 };
 
 Proxy::Proxy(ProxyOptions options) : options_(std::move(options)) {}
@@ -60,37 +69,129 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, Publisher& pub
   return proxy;
 }
 
+namespace {
+
+Result<void> check_listener(const ListenSpec& spec) {
+  switch (spec.protocol) {
+    case ListenProtocol::kHttp:
+    case ListenProtocol::kTcp:
+    case ListenProtocol::kTcpDynamic:
+    case ListenProtocol::kTcpSni:
+      if (spec.cert_store.empty()) return {};
+      return fail(Code::kUnsupported, "listener {}: cs= is not built yet", spec.address.text());
+    case ListenProtocol::kHttps:
+    case ListenProtocol::kHttpsTcpSni:
+    case ListenProtocol::kGrpc:
+    case ListenProtocol::kGrpcs:
+    case ListenProtocol::kPrometheus: break;
+  }
+  return fail(Code::kUnsupported, "listener {}: proto={} is not built yet", spec.address.text(),
+              to_string(spec.protocol));
+}
+
+/// What is 0 keeps the default.
+void set_if(int64_t& limit_ms, int64_t value_ms) {
+  if (value_ms > 0) limit_ms = value_ms;
+}
+
+}  // namespace
+
+ListenerInfo& Proxy::make_info(const ListenSpec& spec, uint16_t port) {
+  infos_.push_back(std::make_unique<ListenerInfo>());
+  ListenerInfo& info = *infos_.back();
+  info.protocol = spec.protocol;
+  info.port = port;
+  info.port_text = std::to_string(port);
+  info.proxy_protocol = spec.proxy_protocol;
+  info.proxy_timeout_ms = spec.proxy_timeout_ms;
+  info.timeouts = options_.worker.timeouts;
+  set_if(info.timeouts.head_ms, spec.read_timeout_ms);
+  set_if(info.timeouts.client_ms, spec.read_timeout_ms);
+  set_if(info.timeouts.client_write_ms, spec.write_timeout_ms);
+  set_if(info.timeouts.keep_alive_ms, spec.idle_timeout_ms);
+  set_if(info.timeouts.tunnel_ms, spec.idle_timeout_ms);
+  info.read_ms = spec.read_timeout_ms;
+  info.write_ms = spec.write_timeout_ms;
+  return info;
+}
+
+Result<std::vector<Socket>> Proxy::bind_all(SocketAddress& at) const {
+  if (at.port() != 0) {
+    Result<void> free = probe_address(at);
+    if (!free) return pass(free);
+  }
+  std::vector<Socket> sockets;
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    Result<Socket> socket = listen_on(at, {});
+    if (!socket) return pass(socket);
+    at = socket->local_address();
+    sockets.push_back(std::move(*socket));
+  }
+  return sockets;
+}
+
 Result<void> Proxy::listen() {
   for (const ListenSpec& spec : options_.listeners) {
-    if (spec.protocol != ListenProtocol::kHttp && spec.protocol != ListenProtocol::kTcp) {
-      return fail(Code::kUnsupported, "listener {}: proto={} is not built yet", spec.address.text(),
-                  to_string(spec.protocol));
-    }
+    Result<void> known = check_listener(spec);
+    if (!known) return known;
     SocketAddress at = spec.address;
-    if (at.port() != 0) {
-      Result<void> free = probe_address(at);
-      if (!free) return free;
-    }
-    infos_.push_back(std::make_unique<ListenerInfo>());
-    ListenerInfo& info = *infos_.back();
-    for (const auto& cell : cells_) {
-      Result<Socket> socket = listen_on(at, {});
-      if (!socket) return pass(socket);
-      at = socket->local_address();
-      Worker& worker = cell->worker;
-      const auto id = cell->reactor.add_listener(
-          std::move(*socket), [&worker, &info](Socket client, const SocketAddress& peer) {
+    Result<std::vector<Socket>> sockets = bind_all(at);
+    if (!sockets) return pass(sockets);
+    const ListenerInfo& info = make_info(spec, at.port());
+    for (size_t i = 0; i < cells_.size(); ++i) {
+      Worker& worker = cells_[i]->worker;
+      const auto id = cells_[i]->reactor.add_listener(
+          std::move((*sockets)[i]), [&worker, &info](Socket client, const SocketAddress& peer) {
             worker.accept(std::move(client), peer, info);
           });
       if (id == Reactor::ListenerId::kNone) return fail(Code::kIo, "watch listener {}", at.text());
-      cell->listeners.push_back(id);
+      cells_[i]->listeners.push_back(id);
     }
-    info.protocol = spec.protocol;
-    info.port = at.port();
-    info.port_text = std::to_string(at.port());
     addresses_.push_back(at);
   }
   return {};
+}
+
+Result<void> Proxy::add_listener(const ListenSpec& spec) {
+  Result<void> known = check_listener(spec);
+  if (!known) return known;
+  SocketAddress at = spec.address;
+  Result<std::vector<Socket>> sockets = bind_all(at);
+  if (!sockets) return pass(sockets);
+  const auto same = std::find_if(added_.begin(), added_.end(),
+                                 [&](const auto& each) { return !each->open && each->at == at; });
+  // One that was there before is taken again, so that a port that comes and goes costs nothing.
+  if (same == added_.end()) {
+    added_.push_back(std::make_unique<Added>(at, &make_info(spec, at.port())));
+    added_.back()->ids.resize(cells_.size(), Reactor::ListenerId::kNone);
+  }
+  Added& added = same == added_.end() ? *added_.back() : **same;
+  added.open = true;
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    Cell& cell = *cells_[i];
+    cell.reactor.post([&cell, &added, i, socket = std::move((*sockets)[i])]() mutable {
+      added.ids[i] = cell.reactor.add_listener(
+          std::move(socket), [&cell, info = added.info](Socket client, const SocketAddress& peer) {
+            cell.worker.accept(std::move(client), peer, *info);
+          });
+    });
+  }
+  return {};
+}
+
+void Proxy::remove_listener(const SocketAddress& at) {
+  for (const auto& each : added_) {
+    if (!each->open || !(each->at == at)) continue;
+    each->open = false;
+    for (size_t i = 0; i < cells_.size(); ++i) {
+      Cell& cell = *cells_[i];
+      cell.reactor.post([&cell, &added = *each, i] {
+        if (added.ids[i] == Reactor::ListenerId::kNone) return;
+        cell.reactor.drain_listener(added.ids[i]);
+        added.ids[i] = Reactor::ListenerId::kNone;
+      });
+    }
+  }
 }
 
 void Proxy::post_to_all(const std::function<void(uint32_t index, Worker&)>& message) {
@@ -117,12 +218,20 @@ void Proxy::read_counters(std::function<void(const Counters&)> done) {
   });
 }
 
-void Proxy::drain() {
+void Proxy::drain(std::function<void()> drained) {
+  struct Left {
+    std::atomic<size_t> cells;
+    std::function<void()> drained;
+  };
+  auto left = std::make_shared<Left>(cells_.size(), std::move(drained));
+  for (const auto& each : added_) remove_listener(each->at);
   for (const auto& cell : cells_) {
     Cell& c = *cell;
-    c.reactor.post([&c] {
-      for (const auto id : c.listeners) c.reactor.close_listener(id);
-      c.worker.drain();
+    c.reactor.post([&c, left] {
+      for (const auto id : c.listeners) c.reactor.drain_listener(id);
+      c.worker.drain([left, said = false]() mutable {
+        if (!std::exchange(said, true) && left->cells.fetch_sub(1) == 1) left->drained();
+      });
     });
   }
 }

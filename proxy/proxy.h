@@ -53,19 +53,30 @@ class Proxy {
   /// The sum over the reactors, through `done` on the last reactor's thread.
   void read_counters(std::function<void(const Counters&)> done);
 
-  /// Listeners close, idle connections too; the others after their exchange.
-  void drain();
+  /// A listener more, of a running proxy (tcp-dynamic). Fails with the address if it is in use.
+  Result<void> add_listener(const ListenSpec& spec);
+  /// Closes a listener that was added, once it took what waits on it; its connections stay.
+  void remove_listener(const SocketAddress& at);
+
+  /// Listeners close once they took what waits on them, idle connections too; the others after
+  /// their exchange. `drained` is called once none is left, from the last reactor's thread.
+  void drain(std::function<void()> drained);
   /// Closes everything and joins the threads.
   void stop();
 
  private:
   struct Cell;
+  struct Added;
   explicit Proxy(ProxyOptions options);
   Result<void> listen();
+  /// One socket a reactor, all on the same address, which gets its port.
+  Result<std::vector<Socket>> bind_all(SocketAddress& at) const;
+  ListenerInfo& make_info(const ListenSpec& spec, uint16_t port);
 
   const ProxyOptions options_;
   std::vector<SocketAddress> addresses_;
   std::vector<std::unique_ptr<ListenerInfo>> infos_;
+  std::vector<std::unique_ptr<Added>> added_;
   std::vector<std::unique_ptr<Cell>> cells_;
   Publisher* publisher_ = nullptr;
   std::vector<TableReader*> readers_;

@@ -87,4 +87,20 @@ std::string routes_text(const RouteTable& table) {
   return out;
 }
 
+std::string rejected_json(const std::vector<RejectedRoute>& rejected, int indent) {
+  std::string out;
+  JsonWriter json(out, indent);
+  json.begin_array();
+  for (const RejectedRoute& each : rejected) {
+    json.begin_object()
+        .member("service", each.service)
+        .member("tag", each.tag)
+        .member("reason", each.reason)
+        .end_object();
+  }
+  json.end_array();
+  out += '\n';
+  return out;
+}
+
 }  // namespace sluice::proxy

@@ -14,5 +14,7 @@ namespace sluice::proxy {
 std::string routes_json(const RouteTable& table, int indent);
 /// `/api/routes?raw`: the table as route commands.
 std::string routes_text(const RouteTable& table);
+/// `/api/rejected`: what was left out, with the reason.
+std::string rejected_json(const std::vector<RejectedRoute>& rejected, int indent);
 
 }  // namespace sluice::proxy

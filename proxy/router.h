@@ -22,16 +22,25 @@ struct RouteQuery {
   std::span<const Endpoint* const> tried;  // not again, if there is another
 };
 
-/// A connection without requests: by the listener's port, or by the name in its ClientHello.
+/// A connection without requests.
 struct StreamQuery {
+  enum class By : uint8_t {
+    kPort,        // tcp: the listener's
+    kAddress,     // tcp-dynamic: the one that the client connected to, then the port
+    kServerName,  // tcp+sni: the ClientHello's; without a name as by port, then the empty host
+    kTcpOnly,     // https+tcp+sni: as before, where the target is tcp; else no_route
+  };
   const SocketAddress& peer;
+  By by = By::kPort;
   uint16_t listener_port = 0;
-  std::string_view server_name;
+  std::string_view address;      // of kAddress: the IP, IPv6 in brackets
+  std::string_view server_name;  // "": none
   std::span<const Endpoint* const> tried;
 };
 
 struct RouteDecision {
   uint16_t refuse = 404;               // the status to answer where there is no endpoint
+  bool no_route = false;               // because no route matches
   const Endpoint* endpoint = nullptr;  // begin() was called on it
   std::string_view path;               // path and query to send
   std::string_view host;               // "": the client's own

@@ -70,6 +70,7 @@ class ClientStream : public BodyStream {
   struct Answer {
     uint16_t status;
     std::string_view location;  // "": none
+    bool no_route = false;      // the page for requests without a route is the body
   };
   /// Returns the body's size.
   virtual uint64_t answer(const Answer& answer) = 0;

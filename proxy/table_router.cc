@@ -158,26 +158,40 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
     }
     return {decide(query, target, path, query_part, changed), route, &target};
   }
-  return {{.refuse = options_.no_route_status}, nullptr, nullptr};
+  return {{.refuse = options_.no_route_status, .no_route = true}, nullptr, nullptr};
+}
+
+const Route* TableRouter::find_stream(const StreamQuery& query) const {
+  using By = StreamQuery::By;
+  const RouteTable& table = reader_.table();
+  if (query.by == By::kAddress) return table.find_address(query.address, query.listener_port);
+  if (query.by == By::kPort) return table.find_port(query.listener_port);
+  HostName host;
+  // A name that is none routes nowhere, also not by default.
+  if (!parse_host(query.server_name, true, host)) return nullptr;
+  if (query.server_name.empty()) {
+    const Route* by_port = table.find_port(query.listener_port);
+    if (by_port != nullptr) return by_port;
+  }
+  return RouteCursor(table, host, "/").next();
 }
 
 RouteDecision TableRouter::route_stream(const StreamQuery& query) {
-  const Route* route = nullptr;
-  const PickInput input{next_random(), reactor_.now_ms(), query.tried};
-  if (query.server_name.empty()) {
-    route = reader_.table().find_port(query.listener_port);
-  } else {
-    HostName host;
-    if (!parse_host(query.server_name, true, host)) return {};
-    route = RouteCursor(reader_.table(), host, "/").next();
-  }
-  if (route == nullptr) return {};
-  const Pick picked = pick(*route, input);
-  if (picked.outcome != PickOutcome::kPicked || picked.target->endpoint() == nullptr)
-    return {.refuse = 503};
+  using By = StreamQuery::By;
+  const RouteDecision no_route{.refuse = 404, .no_route = true};
+  const Route* route = find_stream(query);
+  if (route == nullptr) return no_route;
+  const Pick picked = pick(*route, {next_random(), reactor_.now_ms(), query.tried});
+  if (picked.outcome != PickOutcome::kPicked) return {.refuse = 503};
+  const Endpoint* endpoint = picked.target->endpoint();
+  if (endpoint == nullptr) return no_route;  // a redirect is for requests
+  // What begins with a ClientHello is of use to one who speaks TLS; tcp is whatever it is.
+  const bool tcp = endpoint->scheme() == Scheme::kTcp;
+  if (query.by == By::kTcpOnly && !tcp) return no_route;
+  if (query.by == By::kServerName && !tcp && !endpoint->tls()) return no_route;
   if (!address_admitted(picked.target->options(), query.peer)) return {.refuse = 403};
-  picked.target->endpoint()->begin();
-  return {.endpoint = picked.target->endpoint(), .service = picked.target->service()};
+  endpoint->begin();
+  return {.endpoint = endpoint, .service = picked.target->service()};
 }
 
 RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,

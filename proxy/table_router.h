@@ -40,6 +40,7 @@ class TableRouter final : public Router {
     const Route* route = nullptr;
     const Target* target = nullptr;
   };
+  const Route* find_stream(const StreamQuery& query) const;
   Found find(const RouteQuery& query, const HostName& host, std::string_view path, bool changed);
   RouteDecision decide(const RouteQuery& query, const Target& target, std::string_view path,
                        std::string_view query_part, bool changed);

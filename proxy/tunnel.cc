@@ -1,7 +1,11 @@
 #include "proxy/tunnel.h"
 
+#include <algorithm>
+
 #include "core/check.h"
+#include "proxy/client_hello.h"
 #include "proxy/endpoint.h"
+#include "proxy/proxy_protocol.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -31,11 +35,53 @@ bool Tunnel::start(Socket client, const SocketAddress& peer, const ListenerInfo&
   return false;
 }
 
+bool Tunnel::start(Channel& client, std::string_view bytes, const SocketAddress& peer,
+                   const ListenerInfo& listener) {
+  if (!up_.buffer.append(bytes)) return false;
+  client_.channel.take(worker_.reactor(), client, client_);
+  listener_ = &listener;
+  peer_ = peer;
+  record_ = worker_.access().open(nullptr, listener.tls);
+  if (connect_next()) return true;
+  log();
+  up_.buffer.release();
+  client_.channel.close(worker_.reactor());
+  return false;
+}
+
+RouteDecision Tunnel::find_endpoint() {
+  using By = StreamQuery::By;
+  StreamQuery query{.peer = peer_,
+                    .listener_port = listener_->port,
+                    .address = {},
+                    .server_name = {},
+                    .tried = {tried_.data(), tried_count_}};
+  char address[SocketAddress::kMaxText + 2];
+  ClientHelloReader hello;
+  if (listener_->reads_hello()) {
+    query.by = listener_->protocol == ListenProtocol::kTcpSni ? By::kServerName : By::kTcpOnly;
+    // Nothing was sent yet, so it is still here.
+    const auto state = hello.read(up_.buffer.view(), worker_.hello_scratch());
+    CHECK(state == ClientHelloReader::State::kDone);
+    query.server_name = hello.server_name();
+  } else if (listener_->protocol == ListenProtocol::kTcpDynamic) {
+    query.by = By::kAddress;
+    const size_t size = client_.channel.socket().local_address().write_ip(address + 1);
+    const bool v6 = std::string_view(address + 1, size).find(':') != std::string_view::npos;
+    address[0] = '[';
+    address[size + 1] = ']';
+    query.address = v6 ? std::string_view(address, size + 2) : std::string_view(address + 1, size);
+  }
+  return worker_.route_stream(query);
+}
+
 bool Tunnel::connect_next() {
   for (;;) {
-    const RouteDecision decision =
-        worker_.route_stream({peer_, listener_->port, {}, {tried_.data(), tried_count_}});
-    if (decision.endpoint == nullptr) return false;
+    const RouteDecision decision = find_endpoint();
+    if (decision.endpoint == nullptr) {
+      if (tried_count_ == 0) status_ = decision.refuse;
+      return false;
+    }
     endpoint_ = decision.endpoint;
     if (record_ != nullptr) {
       worker_.note_route(record_, nullptr, decision);
@@ -110,20 +156,49 @@ void Tunnel::on_connecting(EventHandler::Ready ready) {
     if (!connect_next()) close(true);
     return;
   }
+  if (endpoint_->proxy_protocol() && !send_proxy_header()) return close(true);
   state_ = State::kOpen;
   status_ = 200;
   worker_.counters().upstream_connections += 1;
+  read_at_ms_ = write_at_ms_ = worker_.reactor().now_ms();
   arm();
   pump(kUp);
   if (state_ == State::kOpen) pump(kDown);
   settle();
 }
 
+/// Fits the buffer of a new connection; if it does not, the connection is of no use.
+bool Tunnel::send_proxy_header() {
+  char text[kProxyV1Bytes];
+  const size_t size = write_proxy_header(peer_, client_.channel.socket().local_address(), text);
+  const IoResult put = upstream_.channel.write(text, size);
+  return put.state == IoState::kOk && put.bytes == size;
+}
+
+void Tunnel::note_moved(Way way) {
+  (way == kUp ? read_at_ms_ : write_at_ms_) = worker_.reactor().now_ms();
+  arm();
+}
+
+/// The nearest of what may not last: silence, a client that sends nothing (rt), one that takes
+/// nothing (wt).
 void Tunnel::arm() {
-  const Timeouts& limits = worker_.options().timeouts;
+  const Timeouts& limits = listener_ != nullptr ? listener_->timeouts : worker_.options().timeouts;
   const bool half = up_.done || down_.done;
-  worker_.reactor().timers().arm(
-      *this, worker_.reactor().now_ms() + (half ? limits.half_closed_ms : limits.tunnel_ms));
+  int64_t deadline = worker_.reactor().now_ms() + (half ? limits.half_closed_ms : limits.tunnel_ms);
+  if (listener_ != nullptr && listener_->read_ms > 0 && !up_.ended) {
+    deadline = std::min(deadline, read_at_ms_ + listener_->read_ms);
+  }
+  const bool waits = !down_.buffer.empty() || down_.splicer.held() > 0;
+  if (listener_ != nullptr && listener_->write_ms > 0 && waits) {
+    deadline = std::min(deadline, write_at_ms_ + listener_->write_ms);
+  }
+  worker_.reactor().timers().arm(*this, deadline);
+}
+
+bool Tunnel::pending() const {
+  return !up_.buffer.empty() || !down_.buffer.empty() || up_.splicer.held() > 0 ||
+         down_.splicer.held() > 0;
 }
 
 void Tunnel::pump(Way way) {
@@ -149,6 +224,7 @@ bool Tunnel::copy_step(Way way) {
     switch (got.state) {
       case IoState::kOk:
         d.buffer.commit(got.bytes);
+        note_moved(way);
         d.bulk = got.bytes >= kBulkBytes;
         break;
       case IoState::kBlocked: d.buffer.release(); return false;
@@ -166,8 +242,8 @@ bool Tunnel::copy_step(Way way) {
       d.buffer.consume(put.bytes);
       d.bytes += put.bytes;
     }
+    if (put.state == IoState::kOk && put.bytes > 0) note_moved(way);
     if (!d.buffer.empty()) return false;
-    arm();
   }
   d.buffer.release_if_empty();
   if (d.ended) {
@@ -184,7 +260,7 @@ bool Tunnel::splice_step(Way way) {
   const Splicer::Result moved = d.splicer.move(
       worker_.pipes(), d.ended ? nullptr : &source(way).channel, sink(way).channel, UINT64_MAX);
   d.bytes += moved.written;
-  if (moved.written > 0) arm();
+  if (moved.written > 0 || moved.read > 0) note_moved(way);
   switch (moved.outcome) {
     case Splicer::Outcome::kMoved:
       if (moved.read < kBulkBytes) d.bulk = false;
@@ -218,8 +294,10 @@ void Tunnel::on_timer() {
     upstream_.channel.close(worker_.reactor());
     leave_endpoint();
     if (connect_next()) return;
+    return close(true);
   }
-  close(true);
+  // Bytes that are lost must not look like an end.
+  close(pending());
 }
 
 void Tunnel::log() {

@@ -31,8 +31,13 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
 
   enum Way : uint8_t { kUp, kDown };  // client to upstream, upstream to client
 
-  /// A client of a tcp listener: finds an endpoint and connects.
+  /// A client of a tcp listener: finds an endpoint and connects. False: there is none, or the
+  /// system refused; it is logged, and the socket is reset.
   bool start(Socket client, const SocketAddress& peer, const ListenerInfo& listener);
+  /// The same after a preface: takes the socket and copies the bytes that came; on failure the
+  /// socket stays the caller's, who closes it.
+  bool start(Channel& client, std::string_view bytes, const SocketAddress& peer,
+             const ListenerInfo& listener);
 
   /// An upgraded connection: first the two channels and the bytes on their way, then begin().
   void adopt(Way from, Channel& channel);
@@ -71,6 +76,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   Side& sink(Way way) { return way == kUp ? upstream_ : client_; }
   Direction& direction(Way way) { return way == kUp ? up_ : down_; }
   bool connect_next();
+  RouteDecision find_endpoint();
+  bool send_proxy_header();
   void on_connecting(EventHandler::Ready ready);
   void pump(Way way);
   /// False if the direction can do nothing more now.
@@ -78,6 +85,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   bool splice_step(Way way);
   void settle();
   void arm();
+  void note_moved(Way way);
+  bool pending() const;
   void leave_endpoint();
   void log();
 
@@ -90,6 +99,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   const ListenerInfo* listener_ = nullptr;
   AccessRecord* record_ = nullptr;
   SocketAddress peer_;
+  int64_t read_at_ms_ = 0;   // the client's last byte
+  int64_t write_at_ms_ = 0;  // the last one that it took, or when one began to wait for it
   std::array<const Endpoint*, 3> tried_{};
   uint8_t tried_count_ = 0;
   State state_ = State::kConnecting;

@@ -15,6 +15,7 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
       clients_(options.max_clients),
       upstreams_(options.max_upstreams),
       tunnels_(options.max_tunnels),
+      prefaces_(options.max_clients),
       pipes_(options.max_pipes, options.kept_pipes),
       access_(reactor, options.access_format, options.access_writer,
               size_t{options.max_clients} + options.max_tunnels),
@@ -22,9 +23,28 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
 
 Worker::~Worker() = default;
 
+namespace {
+
+bool is_tunnelled(ListenProtocol protocol) {
+  return protocol == ListenProtocol::kTcp || protocol == ListenProtocol::kTcpDynamic ||
+         protocol == ListenProtocol::kTcpSni;
+}
+
+}  // namespace
+
 void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener) {
   counters_.connections += 1;
-  if (listener.protocol == ListenProtocol::kTcp) {
+  if (listener.has_preface()) {
+    Preface* preface = prefaces_.make(*this, peer, listener);
+    if (preface == nullptr) return;
+    if (!preface->start(std::move(socket))) {
+      prefaces_.free(preface);
+      return;
+    }
+    preface_list_.push_back(*preface);
+    return;
+  }
+  if (is_tunnelled(listener.protocol)) {
     Tunnel* tunnel = tunnels_.make(*this);
     if (tunnel == nullptr) return;
     if (!tunnel->start(std::move(socket), peer, listener)) {
@@ -37,6 +57,27 @@ void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo
   Http1Client* client = clients_.make(*this, peer, listener);
   if (client == nullptr) return;  // at the limit: the socket closes
   if (!client->start(std::move(socket))) {
+    clients_.free(client);
+    return;
+  }
+  client_list_.push_back(*client);
+}
+
+void Worker::begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
+                   const ListenerInfo& listener) {
+  if (is_tunnelled(listener.protocol)) {
+    Tunnel* tunnel = tunnels_.make(*this);
+    if (tunnel == nullptr) return;
+    if (!tunnel->start(channel, bytes, peer, listener)) {
+      tunnels_.free(tunnel);
+      return;
+    }
+    tunnel_list_.push_back(*tunnel);
+    return;
+  }
+  Http1Client* client = clients_.make(*this, peer, listener);
+  if (client == nullptr) return;
+  if (!client->start(channel, bytes)) {
     clients_.free(client);
     return;
   }
@@ -64,8 +105,9 @@ Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward)
   return {upstream, false};
 }
 
-void Worker::drain() {
+void Worker::drain(std::function<void()> drained) {
   draining_ = true;
+  drained_ = std::move(drained);
   for (Http1Client* client = client_list_.front(); client != nullptr;) {
     Http1Client* next = client_list_.next(*client);
     client->drain();
@@ -73,12 +115,14 @@ void Worker::drain() {
   }
   pool_.close_idle(true);
   access_.flush();
+  note_gone();
 }
 
 void Worker::close_all() {
   draining_ = true;
   while (Http1Client* client = client_list_.front()) client->close();
   while (Tunnel* tunnel = tunnel_list_.front()) tunnel->close(true);
+  while (Preface* preface = preface_list_.front()) preface->close();
   pool_.close_idle(true);
   access_.flush();
 }

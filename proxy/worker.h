@@ -6,6 +6,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -17,6 +19,7 @@
 #include "proxy/http1_upstream.h"
 #include "proxy/listen_spec.h"
 #include "proxy/pool.h"
+#include "proxy/preface.h"
 #include "proxy/router.h"
 #include "proxy/splice.h"
 #include "proxy/tunnel.h"
@@ -28,10 +31,10 @@ struct Timeouts {
   int64_t keep_alive_ms = 60'000;  // between requests
   int64_t connect_ms = 2'000;
   int64_t response_ms = 60'000;  // from the request's end to the response's head, and between bytes
-  int64_t client_ms =
-      60'000;                 // between bytes of an upload, and of a response that the client takes
-  int64_t linger_ms = 5'000;  // after a last answer, for the client to read it
-  int64_t pooled_ms = 30'000;  // an idle upstream connection
+  int64_t client_ms = 60'000;    // between bytes of an upload
+  int64_t client_write_ms = 60'000;  // between bytes of a response that the client takes
+  int64_t linger_ms = 5'000;         // after a last answer, for the client to read it
+  int64_t pooled_ms = 30'000;        // an idle upstream connection
   int64_t half_closed_ms = 30'000;
   int64_t tunnel_ms = 3'600'000;
 };
@@ -56,6 +59,16 @@ struct ListenerInfo {
   uint16_t port = 0;
   std::string port_text;
   bool tls = false;
+  bool proxy_protocol = false;
+  int64_t proxy_timeout_ms = 250;
+  Timeouts timeouts;    // with rt, wt and it of this listener
+  int64_t read_ms = 0;  // rt and wt of a tunnel: 0 is no limit but the idle one
+  int64_t write_ms = 0;
+
+  bool reads_hello() const {
+    return protocol == ListenProtocol::kTcpSni || protocol == ListenProtocol::kHttpsTcpSni;
+  }
+  bool has_preface() const { return proxy_protocol || reads_hello(); }
 };
 
 /// Written by the reactor alone; read by others through a message.
@@ -86,6 +99,10 @@ class Worker {
   ~Worker();
 
   void accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener);
+  /// After a preface: takes the socket and copies the bytes that came; closes where nothing is to
+  /// be had.
+  void begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
+             const ListenerInfo& listener);
 
   RouteDecision route(const ClientStream& client, const http1::Head& head,
                       std::span<const Endpoint* const> tried) {
@@ -107,11 +124,22 @@ class Worker {
   Counters& counters() { return counters_; }
   /// Heads are parsed here and used up within the turn.
   http1::Head& scratch_head() { return scratch_head_; }
-  void free(Http1Client& client) { clients_.free(&client); }
+  void free(Http1Client& client) {
+    clients_.free(&client);
+    note_gone();
+  }
   void free(Http1Upstream& upstream) { upstreams_.free(&upstream); }
-  void free(Tunnel& tunnel) { tunnels_.free(&tunnel); }
+  void free(Tunnel& tunnel) {
+    tunnels_.free(&tunnel);
+    note_gone();
+  }
   /// For an upgraded connection; nullptr at the limit.
   Tunnel* make_tunnel();
+  void free(Preface& preface) {
+    prefaces_.free(&preface);
+    note_gone();
+  }
+  ClientHelloReader::Scratch& hello_scratch() { return hello_scratch_; }
   PipePool& pipes() { return pipes_; }
   AccessRecorder& access() { return access_; }
   void note_route(AccessRecord* record, const http1::Head* head, const RouteDecision& decision) {
@@ -119,27 +147,46 @@ class Worker {
   }
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
-  /// Idle connections close now, others after their exchange.
-  void drain();
+  /// Idle connections close now, others after their exchange. `drained` is called once none is
+  /// left.
+  void drain(std::function<void()> drained);
   /// Closes what is left.
   void close_all();
+
+  /// The body for requests without a route; null or empty: our own.
+  void set_no_route_page(std::shared_ptr<const std::string> html) {
+    no_route_page_ = std::move(html);
+  }
+  std::string_view no_route_page() const {
+    return no_route_page_ ? std::string_view(*no_route_page_) : std::string_view();
+  }
 
   IntrusiveList<Http1Client, &Http1Client::all_node>& clients() { return client_list_; }
 
  private:
+  void note_gone() {
+    if (!draining_ || !drained_) return;
+    if (clients_.used() == 0 && tunnels_.used() == 0 && prefaces_.used() == 0) drained_();
+  }
+
   Reactor& reactor_;
   const WorkerOptions& options_;
   Router& router_;
   Slab<Http1Client> clients_;
   Slab<Http1Upstream> upstreams_;
   Slab<Tunnel> tunnels_;
+  Slab<Preface> prefaces_;
   IntrusiveList<Http1Client, &Http1Client::all_node> client_list_;
   IntrusiveList<Tunnel, &Tunnel::all_node> tunnel_list_;
+  IntrusiveList<Preface, &Preface::all_node> preface_list_;
+  ClientHelloReader::Scratch hello_scratch_;
   PipePool pipes_;
   AccessRecorder access_;
   Pool pool_;
   Counters counters_;
   http1::Head scratch_head_;
+  std::shared_ptr<const std::string> no_route_page_;
+  std::function<void()> drained_;
   bool draining_ = false;
 };
 

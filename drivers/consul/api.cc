@@ -58,18 +58,23 @@ std::string ConsulApi::with_reading(std::string path) const {
     path += query;
   };
   if (options_.allow_stale) add("stale");
+  if (options_.consistent) add("consistent");
   if (!options_.datacenter.empty()) add("dc=" + percent_encode(options_.datacenter));
+  if (!options_.ns.empty()) add("ns=" + percent_encode(options_.ns));
   return path;
 }
 
-Task<Result<ConsulAnswer>> ConsulApi::answer(HttpClient& client, HttpRequest request) {
+Task<Result<ConsulAnswer>> ConsulApi::answer(HttpClient& client, HttpRequest request,
+                                             bool missing_is_null) {
   const std::string doing = request.method + " " + request.target;
   auto response = co_await client.send(std::move(request));
   if (!response) {
     co_return fail(Code::kUnavailable, "Consul does not answer on {}: {}",
                    to_string(client.address()), response.error().message);
   }
-  if (!response->ok()) {
+  const bool missing = missing_is_null && response->status == 404;
+  if (missing) response->body.clear();
+  if (!response->ok() && !missing) {
     std::string_view said = response->body;
     while (!said.empty() && (said.back() == '\n' || said.back() == ' ')) said.remove_suffix(1);
     co_return fail(code_of_status(response->status), "Consul on {}, {}: {} {}",
@@ -101,13 +106,33 @@ Task<Result<ConsulAnswer>> ConsulApi::get(std::string path) {
   co_return co_await answer(quick_, request("GET", with_reading(std::move(path))));
 }
 
-Task<Result<ConsulAnswer>> ConsulApi::get_after(std::string path, uint64_t index) {
+std::string ConsulApi::with_waiting(std::string path, uint64_t index) const {
   std::string target = with_reading(std::move(path));
   if (index > 0) {
     target += target.find('?') == std::string::npos ? '?' : '&';
     target += fmt::format("index={}&wait={}ms", index, options_.wait_ms);
   }
-  co_return co_await answer(blocking_, request("GET", std::move(target)));
+  return target;
+}
+
+Task<Result<ConsulAnswer>> ConsulApi::get_after(std::string path, uint64_t index) {
+  co_return co_await answer(blocking_, request("GET", with_waiting(std::move(path), index)));
+}
+
+Task<Result<ConsulAnswer>> ConsulApi::get_kv(std::string path, uint64_t index) {
+  co_return co_await answer(index > 0 ? blocking_ : quick_,
+                            request("GET", with_waiting(std::move(path), index)), true);
+}
+
+Task<Result<bool>> ConsulApi::put_kv(std::string key, std::string value, uint64_t index) {
+  HttpRequest put = request("PUT", fmt::format("/v1/kv/{}?cas={}", key, index));
+  if (!options_.datacenter.empty()) put.target += "&dc=" + percent_encode(options_.datacenter);
+  if (!options_.ns.empty()) put.target += "&ns=" + percent_encode(options_.ns);
+  put.body = std::move(value);
+  auto done = co_await answer(quick_, std::move(put));
+  if (!done) co_return pass(done);
+  if (!done->body.is_bool()) co_return fail(Code::kInternal, "Consul answered no true or false");
+  co_return done->body.as_bool();
 }
 
 Task<Result<void>> ConsulApi::put(std::string path, Json body) {

@@ -22,7 +22,9 @@ struct ConsulApiOptions {
   Address address{.ip = "127.0.0.1", .port = 8500};
   std::string token;
   std::string datacenter;  // empty: the agent's
+  std::string ns;          // of Consul Enterprise; empty: none
   bool allow_stale = false;
+  bool consistent = false;   // the leader makes sure at each query that it is one
   int64_t wait_ms = 60'000;  // of a blocking query
   size_t quick_connections = 8;
   size_t body_limit_bytes = 256 << 20;
@@ -45,10 +47,17 @@ class ConsulApi {
   Task<Result<ConsulAnswer>> get_after(std::string path, uint64_t index);
   Task<Result<void>> put(std::string path, Json body);
 
+  /// A GET below /v1/kv/, where nothing there is an answer too (its body is null).
+  Task<Result<ConsulAnswer>> get_kv(std::string path, uint64_t index);
+  /// Compare and set; false: the entry has changed since `index` (0: it exists).
+  Task<Result<bool>> put_kv(std::string key, std::string value, uint64_t index);
+
   const Address& address() const { return quick_.address(); }
 
  private:
-  Task<Result<ConsulAnswer>> answer(HttpClient& client, HttpRequest request);
+  Task<Result<ConsulAnswer>> answer(HttpClient& client, HttpRequest request,
+                                    bool missing_is_null = false);
+  std::string with_waiting(std::string path, uint64_t index) const;
   HttpRequest request(std::string method, std::string target) const;
   std::string with_reading(std::string path) const;
 

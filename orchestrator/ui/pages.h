@@ -10,5 +10,7 @@ namespace sluice::orchestrator {
 extern const std::string_view kJobsPage;
 /// The routes of the balancer; served at /routes of the admin address.
 extern const std::string_view kRoutesPage;
+/// The manual overrides of the routes; served at /manual of the admin address.
+extern const std::string_view kManualPage;
 
 }  // namespace sluice::orchestrator

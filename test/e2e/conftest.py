@@ -8,6 +8,7 @@ import tempfile
 import pytest
 
 from helpers import agent as agent_helper
+from helpers import balancer as balancer_helper
 from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import ports, process, tree
@@ -74,6 +75,17 @@ def consul(consul_binary, tmp_path):
     server = consul_helper.Consul(tmp_path / "consul").start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def lb(tmp_path):
+    """lb(listeners=..., registry_backend="static", ...) -> `sluice lb` that is not started yet."""
+    made = []
+
+    def make(**options):
+        made.append(balancer_helper.Balancer(tmp_path / ("lb%d" % len(made)), **options))
+        return made[-1]
+    return make
 
 
 @pytest.fixture(scope="session")

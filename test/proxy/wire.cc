@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <functional>
 
 #include "core/check.h"
 
@@ -21,7 +22,9 @@ bool wait_for(int fd, short events, int timeout_ms) {
 
 class FirstUntried final : public Router {
  public:
-  explicit FirstUntried(const std::vector<EndpointRef>& endpoints) : endpoints_(endpoints) {}
+  using Asked = std::function<void(const StreamQuery& query)>;
+  FirstUntried(const std::vector<EndpointRef>& endpoints, Asked asked)
+      : endpoints_(endpoints), asked_(std::move(asked)) {}
   RouteDecision route(const RouteQuery& query) override {
     for (const EndpointRef& each : endpoints_) {
       bool tried = false;
@@ -36,6 +39,7 @@ class FirstUntried final : public Router {
   }
 
   RouteDecision route_stream(const StreamQuery& query) override {
+    asked_(query);
     for (const EndpointRef& each : endpoints_) {
       bool tried = false;
       for (const Endpoint* before : query.tried) tried |= before == each.get();
@@ -48,6 +52,7 @@ class FirstUntried final : public Router {
 
  private:
   const std::vector<EndpointRef>& endpoints_;
+  const Asked asked_;
 };
 
 }  // namespace
@@ -134,11 +139,13 @@ Wire Upstream::accept(int timeout_ms) {
   return Wire(::accept4(listener_.fd(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
-Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options)
+Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options,
+                 const std::vector<ListenSpec>& more, bool proxy_protocol)
     : registry_([] {}) {
   for (const SocketAddress& at : upstreams) {
-    endpoints_.push_back(
-        registry_.find_or_add({.destination = {.host = at.ip(), .port = at.port()}}));
+    endpoints_.push_back(registry_.find_or_add({.destination = {.host = at.ip(), .port = at.port()},
+                                                .server_name = {},
+                                                .proxy_protocol = proxy_protocol}));
   }
   ProxyOptions proxy_options;
   proxy_options.reactors = 1;
@@ -146,9 +153,15 @@ Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions opti
   proxy_options.listeners.push_back({.address = *SocketAddress::make("127.0.0.1", 0)});
   proxy_options.listeners.push_back(
       {.address = *SocketAddress::make("127.0.0.1", 0), .protocol = ListenProtocol::kTcp});
-  Result<std::unique_ptr<Proxy>> proxy = Proxy::start(
-      std::move(proxy_options),
-      [this](Reactor&, uint32_t) { return std::make_unique<FirstUntried>(endpoints_); });
+  for (const ListenSpec& spec : more) proxy_options.listeners.push_back(spec);
+  const auto asked = [this](const StreamQuery& query) {
+    const std::lock_guard lock(stream_mutex_);
+    stream_ = {query.peer.text(), std::string(query.server_name)};
+  };
+  Result<std::unique_ptr<Proxy>> proxy =
+      Proxy::start(std::move(proxy_options), [this, asked](Reactor&, uint32_t) {
+        return std::make_unique<FirstUntried>(endpoints_, asked);
+      });
   CHECK(proxy.has_value());
   proxy_ = std::move(*proxy);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,15 +60,29 @@ class Upstream {
 /// Sends every request to the first endpoint that was not tried yet.
 class Fixture {
  public:
-  explicit Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options = {});
+  /// Listeners: http, tcp, then `more`. `proxy_protocol`: the upstreams want PROXY headers.
+  explicit Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options = {},
+                   const std::vector<ListenSpec>& more = {}, bool proxy_protocol = false);
   ~Fixture();
   SocketAddress address() const { return proxy_->addresses()[0]; }
   Wire connect() { return Wire::connect(address()); }
-  Wire connect_tcp() { return Wire::connect(proxy_->addresses()[1]); }
+  Wire connect_tcp() { return connect(1); }
+  Wire connect(size_t listener) { return Wire::connect(proxy_->addresses()[listener]); }
+  /// What the router was last asked for a connection without requests.
+  struct Stream {
+    std::string peer;
+    std::string server_name;
+  };
+  Stream last_stream() {
+    const std::lock_guard lock(stream_mutex_);
+    return stream_;
+  }
   Proxy& proxy() { return *proxy_; }
   const Endpoint& endpoint(size_t i) const { return *endpoints_[i]; }
 
  private:
+  std::mutex stream_mutex_;
+  Stream stream_;
   EndpointRegistry registry_;
   std::vector<EndpointRef> endpoints_;
   std::unique_ptr<Proxy> proxy_;

@@ -1,0 +1,139 @@
+#include "lb_registry.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/scope.h"
+#include "lb_consul.h"
+#include "orchestrator/command_source.h"
+
+namespace sluice {
+
+using orchestrator::command_edit;
+using orchestrator::kRegistryLayer;
+using orchestrator::WatchedFile;
+
+Task<void> Registry::deregister() {
+  co_return;
+}
+
+namespace {
+
+constexpr int64_t kForeverMs = 3'600'000;
+
+class StaticRegistry final : public Registry {
+ public:
+  StaticRegistry(Env env, Balancer& balancer, const Properties& properties) : env_(env) {
+    balancer.set_no_route_page(properties.get("registry.static.noroutehtml"));
+    balancer.routes().apply(
+        {command_edit("static", properties.get("registry.static.routes"), kRegistryLayer)});
+  }
+  Task<void> run() override {
+    while (true) co_await sleep_for(env_.executor, kForeverMs);
+  }
+
+ private:
+  Env env_;
+};
+
+/// A page that a file holds, looked at again and again.
+std::unique_ptr<WatchedFile> watch_page(Env env, Log& log, Balancer& balancer, std::string path) {
+  if (path.empty()) return nullptr;
+  return std::make_unique<WatchedFile>(
+      env, log, std::move(path),
+      [&balancer](const std::string& text) { balancer.set_no_route_page(text); });
+}
+
+/// Routes that a task brings, and perhaps a page.
+class WatchingRegistry : public Registry {
+ public:
+  explicit WatchingRegistry(Env env) : env_(env) {}
+  Task<void> run() override {
+    Scope scope(env_.executor);
+    if (page_) scope.spawn(page_->run());
+    if (file_) scope.spawn(file_->run());
+    if (custom_) scope.spawn(custom_->run());
+    co_await scope.join();
+  }
+
+  Result<void> add_page(Log& log, Balancer& balancer, std::string path) {
+    page_ = watch_page(env_, log, balancer, std::move(path));
+    return page_ ? page_->read() : Result<void>();
+  }
+  Result<void> add_file(Log& log, Balancer& balancer, std::string path) {
+    file_ = std::make_unique<WatchedFile>(
+        env_, log, std::move(path), [&balancer](const std::string& text) {
+          balancer.routes().apply({command_edit("file", text, kRegistryLayer)});
+        });
+    return file_->read();
+  }
+  void add_custom(Log& log, Balancer& balancer, orchestrator::CustomRegistryOptions options) {
+    custom_.emplace(env_, log, balancer.routes(), std::move(options));
+  }
+
+ private:
+  Env env_;
+  std::unique_ptr<WatchedFile> page_;
+  std::unique_ptr<WatchedFile> file_;
+  std::optional<orchestrator::CustomRegistry> custom_;
+};
+
+Result<std::unique_ptr<Registry>> make_file_registry(Env env, Log& log, Balancer& balancer,
+                                                     const Properties& properties) {
+  const std::string path = properties.get("registry.file.path");
+  if (path.empty()) return fail(Code::kInvalid, "-registry.backend=file wants -registry.file.path");
+  auto registry = std::make_unique<WatchingRegistry>(env);
+  Result<void> read = registry->add_file(log, balancer, path);
+  if (!read) return pass(read, "-registry.file.path");
+  read = registry->add_page(log, balancer, properties.get("registry.file.noroutehtmlpath"));
+  if (!read) return pass(read, "-registry.file.noroutehtmlpath");
+  return registry;
+}
+
+Result<std::unique_ptr<Registry>> make_custom_registry(Env env, Log& log, Balancer& balancer,
+                                                       const Properties& properties) {
+  orchestrator::CustomRegistryOptions options;
+  options.host = properties.get("registry.custom.host");
+  if (options.host.empty()) {
+    return fail(Code::kInvalid, "-registry.backend=custom wants -registry.custom.host");
+  }
+  if (options.host.find(':') == std::string::npos) options.host += ":80";
+  if (properties.get("registry.custom.scheme") != "http") {
+    return fail(Code::kUnsupported, "-registry.custom.scheme {}: only http is built yet",
+                properties.get("registry.custom.scheme"));
+  }
+  options.target = properties.get("registry.custom.path");
+  if (!options.target.starts_with('/')) options.target.insert(0, "/");
+  if (const std::string query = properties.get("registry.custom.queryparams"); !query.empty()) {
+    options.target += "?" + query;
+  }
+  for (const char c : options.target) {
+    if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f) {
+      return fail(Code::kInvalid, "-registry.custom.path and queryparams hold no blanks");
+    }
+  }
+  options.poll_ms =
+      std::max<int64_t>(properties.get_duration_ms("registry.custom.pollinterval"), 1);
+  options.timeout_ms = properties.get_duration_ms("registry.custom.timeout");
+  auto registry = std::make_unique<WatchingRegistry>(env);
+  registry->add_custom(log, balancer, std::move(options));
+  Result<void> read =
+      registry->add_page(log, balancer, properties.get("registry.custom.noroutehtml"));
+  if (!read) return pass(read, "-registry.custom.noroutehtml");
+  return registry;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Registry>> make_registry(Env env, Log& log, Balancer& balancer,
+                                                const Properties& properties) {
+  const std::string backend = properties.get("registry.backend");
+  if (backend == "consul") return make_consul_registry(env, log, balancer, properties);
+  if (backend == "static") return std::make_unique<StaticRegistry>(env, balancer, properties);
+  if (backend == "file") return make_file_registry(env, log, balancer, properties);
+  if (backend == "custom") return make_custom_registry(env, log, balancer, properties);
+  return fail(Code::kInvalid, "-registry.backend {}: want consul, static, file or custom", backend);
+}
+
+}  // namespace sluice
