@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "balancer_admin.h"
@@ -11,6 +13,7 @@
 #include "core/line_writer.h"
 #include "core/random.h"
 #include "core/scope.h"
+#include "dynamic_listeners.h"
 #include "proxy/access_log.h"
 #include "proxy/proxy.h"
 #include "proxy/publish.h"
@@ -99,6 +102,38 @@ proxy::ProxyOptions proxy_options(const Properties& properties,
   return options;
 }
 
+/// Bounds in milliseconds.
+Result<std::vector<int64_t>> parse_buckets(const Properties& properties) {
+  std::vector<int64_t> bounds;
+  for (const std::string& text : properties.get_list("metrics.prometheus.buckets")) {
+    double seconds = 0;
+    const char* end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, seconds);
+    const bool good = error == std::errc() && at == end && seconds > 0 && seconds < 1e6;
+    bounds.push_back(good ? static_cast<int64_t>(std::ceil(seconds * 1000)) : 0);
+    if (!good || (bounds.size() > 1 && bounds[bounds.size() - 2] >= bounds.back())) {
+      return fail(Code::kInvalid, "-metrics.prometheus.buckets: {} is no rising bound in seconds",
+                  text);
+    }
+  }
+  if (bounds.size() > proxy::ServiceCounts::kBuckets) {
+    return fail(Code::kLimit, "-metrics.prometheus.buckets: more than {} bounds",
+                proxy::ServiceCounts::kBuckets);
+  }
+  return bounds;
+}
+
+/// Takes those of one protocol out of the list.
+std::vector<proxy::ListenSpec> take_out(std::vector<proxy::ListenSpec>& specs,
+                                        proxy::ListenProtocol protocol) {
+  std::vector<proxy::ListenSpec> out;
+  std::erase_if(specs, [&](const proxy::ListenSpec& each) {
+    if (each.protocol == protocol) out.push_back(each);
+    return each.protocol == protocol;
+  });
+  return out;
+}
+
 }  // namespace
 
 struct Balancer::Parts {
@@ -112,6 +147,9 @@ struct Balancer::Parts {
   std::unique_ptr<proxy::Proxy> proxy;
   std::unique_ptr<BalancerAdmin> admin;
   std::unique_ptr<HttpServer> admin_server;
+  std::vector<std::unique_ptr<DynamicListeners>> dynamic_listeners;
+  std::vector<int64_t> time_bounds_ms;
+  std::vector<std::unique_ptr<HttpServer>> metrics_servers;
 
   Parts(UvLoop& on, Log& to, const Properties& from) : loop(on), log(to), properties(from) {}
   ~Parts() {
@@ -120,7 +158,55 @@ struct Balancer::Parts {
   }
 
   Result<void> open_access_log();
+  Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
+  Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);
 };
+
+Result<void> Balancer::Parts::serve_metrics(Network& network, const proxy::ListenSpec& spec) {
+  if (!spec.cert_store.empty() || spec.proxy_protocol) {
+    return fail(Code::kUnsupported, "listener {}: proto=prometheus takes no cs and no pxyproto",
+                spec.address.text());
+  }
+  Result<std::unique_ptr<Listener>> listener =
+      network.listen({.ip = spec.address.ip(), .port = spec.address.port(), .path = {}});
+  if (!listener) return pass(listener);
+  metrics_servers.push_back(std::make_unique<HttpServer>(
+      loop, std::move(*listener),
+      [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
+        return answer_metrics(request, writer);
+      }));
+  return {};
+}
+
+Task<void> Balancer::Parts::answer_metrics(const HttpServerRequest& request,
+                                           HttpResponseWriter& writer) {
+  if (request.path != properties.get("metrics.prometheus.path") ||
+      (request.method != "GET" && request.method != "HEAD")) {
+    (void)co_await writer.respond(404, "text/plain; charset=utf-8", "not found\n");
+    co_return;
+  }
+  // The reactors may answer after this task was cancelled, so what they fill is shared with them.
+  struct Answer {
+    explicit Answer(Executor& executor) : done(executor) {}
+    Event done;
+    proxy::ProxyStats stats;
+  };
+  auto answer = std::make_shared<Answer>(loop);
+  proxy->read_stats([&on = loop, answer](const proxy::ProxyStats& stats) {
+    answer->stats = stats;
+    on.post_from_any_thread([answer] { answer->done.set(); });
+  });
+  co_await answer->done.wait();
+  proxy::ProxyStats& stats = answer->stats;
+  const proxy::RouteTable& table = publisher->table();
+  stats.hosts = table.host_count();
+  stats.routes = table.route_count();
+  stats.table_version = table.version();
+  if (access_writer) stats.access_lines_dropped = access_writer->dropped_lines();
+  (void)co_await writer.respond(
+      200, "text/plain; version=0.0.4; charset=utf-8",
+      proxy::metrics_text(stats, time_bounds_ms, properties.get("metrics.prometheus.subsystem")));
+}
 
 Result<void> Balancer::Parts::open_access_log() {
   const std::string target = properties.get("log.access.target");
@@ -162,7 +248,17 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   parts->publisher = std::make_unique<proxy::Publisher>(
       proxy::PublisherOptions{.strategy = *strategy, .matcher = *matcher},
       [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log);
+  const auto metrics = take_out(*listeners, proxy::ListenProtocol::kPrometheus);
+  const auto dynamic = take_out(*listeners, proxy::ListenProtocol::kTcpDynamic);
+  for (const proxy::ListenSpec& spec : metrics) {
+    Result<void> serving = parts->serve_metrics(network, spec);
+    if (!serving) return pass(serving, "-proxy.addr");
+  }
+  Result<std::vector<int64_t>> bounds = parse_buckets(properties);
+  if (!bounds) return pass(bounds);
+  parts->time_bounds_ms = *bounds;
   proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
+  options.worker.time_bounds_ms = *std::move(bounds);
   options.router.log = &log;
   options.worker.access_format = parts->access_format.get();
   options.worker.access_writer = parts->access_writer.get();
@@ -170,6 +266,10 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
       proxy::Proxy::start(std::move(options), *parts->publisher, SystemRandom().next());
   if (!started) return pass(started, "balancer (-proxy.addr)");
   parts->proxy = std::move(*started);
+  for (const proxy::ListenSpec& spec : dynamic) {
+    parts->dynamic_listeners.push_back(
+        std::make_unique<DynamicListeners>(loop, log, *parts->proxy, *parts->publisher, spec));
+  }
   parts->admin = std::make_unique<BalancerAdmin>(parts->properties, *parts->publisher);
   BalancerAdmin* admin = parts->admin.get();
   parts->admin_server = std::make_unique<HttpServer>(
@@ -181,7 +281,11 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
 }
 
 Task<void> Balancer::run() {
-  co_await parts_->admin_server->run();
+  Scope scope(parts_->loop);
+  scope.spawn(parts_->admin_server->run());
+  for (const auto& server : parts_->metrics_servers) scope.spawn(server->run());
+  for (const auto& each : parts_->dynamic_listeners) scope.spawn(each->run());
+  co_await scope.join();
 }
 
 void Balancer::fail_health() {
@@ -191,6 +295,7 @@ void Balancer::fail_health() {
 Task<void> Balancer::drain() {
   Parts& parts = *parts_;
   parts.admin->fail_health();
+  for (const auto& each : parts.dynamic_listeners) each->stop();
   // Reactors may say it after this task was cancelled, so the event is shared with them.
   struct Drained {
     explicit Drained(Executor& executor) : event(executor) {}
@@ -238,6 +343,7 @@ std::vector<Address> Balancer::addresses() const {
     Result<Address> address = parse_address(at.text());
     if (address) all.push_back(std::move(*address));
   }
+  for (const auto& server : parts_->metrics_servers) all.push_back(server->local());
   all.push_back(admin_address());
   return all;
 }
@@ -248,6 +354,10 @@ Address Balancer::admin_address() const {
 
 void Balancer::say_addresses(Log& log) const {
   for (const SocketAddress& at : parts_->proxy->addresses()) log.info("traffic on {}", at.text());
+  for (const auto& server : parts_->metrics_servers) {
+    log.info("metrics on http://{}{}", to_string(server->local()),
+             parts_->properties.get("metrics.prometheus.path"));
+  }
   log.info("routes page on http://{}/", to_string(admin_address()));
 }
 

@@ -33,6 +33,8 @@ void Forward::on_request_head(const http1::Head& head, bool end) {
   tried_count_ = 0;
   response_bytes_ = 0;
   status_ = 0;
+  begin_ms_ = worker_.reactor().now_ms();
+  service_ = ServiceStats::Slot::kNone;
   head_ = &head;
   record_ = worker_.access().open(&head, client_.facts().tls);
   feed({.kind = EventKind::kRequestHead, .end = end});
@@ -117,6 +119,7 @@ void Forward::connect() {
   }
   if (tried_count_ < tried_.size()) tried_[tried_count_++] = decision.endpoint;
   endpoint_ = decision.endpoint;
+  service_ = worker_.services().slot(decision.service);
   if (record_ != nullptr) worker_.note_route(record_, &head, decision);
   const Worker::Opened opened = worker_.open_upstream(*endpoint_, *this);
   upstream_ = opened.stream;
@@ -230,7 +233,7 @@ void Forward::tunnel() {
     return;
   }
   upstream_ = nullptr;
-  tunnel->begin(*endpoint_, record_);
+  tunnel->begin(*endpoint_, record_, service_);
   endpoint_ = nullptr;
   record_ = nullptr;
 }
@@ -256,6 +259,7 @@ void Forward::finish() {
   down_.drop(worker_.pipes());
   worker_.access().close(record_, client_.facts(), status_, response_bytes_);
   record_ = nullptr;
+  worker_.services().count_answer(service_, status_, worker_.reactor().now_ms() - begin_ms_);
   leave_upstream(false);
   client_.finish();
 }

@@ -9,6 +9,7 @@
 
 #include "core/http1.h"
 #include "proxy/exchange.h"
+#include "proxy/service_stats.h"
 #include "proxy/splice.h"
 #include "proxy/stream.h"
 
@@ -74,9 +75,11 @@ class Forward {
   bool no_route_ = false;      // of a refusal, while it is answered
   AccessRecord* record_ = nullptr;
   uint64_t response_bytes_ = 0;
+  int64_t begin_ms_ = 0;
   Splicer up_;
   Splicer down_;
   uint16_t status_ = 0;  // answered
+  ServiceStats::Slot service_ = ServiceStats::Slot::kNone;
   uint8_t tried_count_ = 0;
   uint8_t depth_ = 0;
 };

@@ -237,6 +237,7 @@ void Http1Client::refuse(uint16_t status) {
   chunked_out_ = false;
   const uint64_t size = write_answer({status, {}}, true);
   worker_.access().refused(facts_, status, size);
+  worker_.services().count_answer(ServiceStats::Slot::kNone, status, 0);
   state_ = State::kFlushing;
   flush();
 }

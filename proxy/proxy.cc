@@ -22,7 +22,7 @@ struct Proxy::Cell {
 /// Its sockets are the reactors'; the info stays, for connections that outlive the listener.
 struct Proxy::Added {
   SocketAddress at;
-  ListenerInfo* info;
+  ListenerInfo* info = nullptr;
   std::vector<Reactor::ListenerId> ids;  // one a cell, each written by its reactor
   bool open = true;
 };
@@ -158,14 +158,15 @@ Result<void> Proxy::add_listener(const ListenSpec& spec) {
   SocketAddress at = spec.address;
   Result<std::vector<Socket>> sockets = bind_all(at);
   if (!sockets) return pass(sockets);
+  // One that was there before is taken again, so that a port that comes and goes costs nothing.
   const auto same = std::find_if(added_.begin(), added_.end(),
                                  [&](const auto& each) { return !each->open && each->at == at; });
-  // One that was there before is taken again, so that a port that comes and goes costs nothing.
-  if (same == added_.end()) {
-    added_.push_back(std::make_unique<Added>(at, &make_info(spec, at.port())));
-    added_.back()->ids.resize(cells_.size(), Reactor::ListenerId::kNone);
+  const bool fresh = same == added_.end();
+  Added& added = fresh ? *added_.emplace_back(std::make_unique<Added>(at)) : **same;
+  if (fresh) {
+    added.info = &make_info(spec, at.port());
+    added.ids.resize(cells_.size(), Reactor::ListenerId::kNone);
   }
-  Added& added = same == added_.end() ? *added_.back() : **same;
   added.open = true;
   for (size_t i = 0; i < cells_.size(); ++i) {
     Cell& cell = *cells_[i];
@@ -201,20 +202,20 @@ void Proxy::post_to_all(const std::function<void(uint32_t index, Worker&)>& mess
   }
 }
 
-void Proxy::read_counters(std::function<void(const Counters&)> done) {
+void Proxy::read_stats(std::function<void(const ProxyStats&)> done) {
   struct Sum {
     std::mutex mutex;
-    Counters counters;
+    ProxyStats stats;
     size_t left = 0;
-    std::function<void(const Counters&)> done;
+    std::function<void(const ProxyStats&)> done;
   };
   auto sum = std::make_shared<Sum>();
   sum->left = cells_.size();
   sum->done = std::move(done);
   post_to_all([sum](uint32_t, Worker& worker) {
     const std::lock_guard lock(sum->mutex);
-    sum->counters.add(worker.counters());
-    if (--sum->left == 0) sum->done(sum->counters);
+    sum->stats.add(worker);
+    if (--sum->left == 0) sum->done(sum->stats);
   });
 }
 

@@ -15,6 +15,7 @@
 #include "core/result.h"
 #include "core/socket.h"
 #include "proxy/listen_spec.h"
+#include "proxy/metrics.h"
 #include "proxy/publish.h"
 #include "proxy/router.h"
 #include "proxy/table_router.h"
@@ -50,8 +51,8 @@ class Proxy {
   uint32_t reactor_count() const { return static_cast<uint32_t>(cells_.size()); }
   /// Runs on each reactor's thread.
   void post_to_all(const std::function<void(uint32_t index, Worker&)>& message);
-  /// The sum over the reactors, through `done` on the last reactor's thread.
-  void read_counters(std::function<void(const Counters&)> done);
+  /// What the reactors counted, added up, through `done` on the last reactor's thread.
+  void read_stats(std::function<void(const ProxyStats&)> done);
 
   /// A listener more, of a running proxy (tcp-dynamic). Fails with the address if it is in use.
   Result<void> add_listener(const ListenSpec& spec);

@@ -83,6 +83,7 @@ bool Tunnel::connect_next() {
       return false;
     }
     endpoint_ = decision.endpoint;
+    service_ = worker_.services().slot(decision.service);
     if (record_ != nullptr) {
       worker_.note_route(record_, nullptr, decision);
       worker_.access().keep_without_pin(record_);
@@ -119,8 +120,9 @@ bool Tunnel::add(Way way, std::string_view bytes) {
   return direction(way).buffer.append(bytes);
 }
 
-void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record) {
+void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service) {
   record_ = record;
+  service_ = service;
   status_ = 101;
   endpoint_ = &endpoint;
   state_ = State::kOpen;
@@ -301,6 +303,11 @@ void Tunnel::on_timer() {
 }
 
 void Tunnel::log() {
+  if (status_ == 200 || status_ == 101) {
+    worker_.services().count_tunnel(service_, up_.bytes, down_.bytes);
+  } else {
+    worker_.services().count_failed_tunnel(service_);
+  }
   if (record_ == nullptr) return;
   char text[SocketAddress::kMaxText];
   ClientFacts facts;

@@ -16,6 +16,7 @@
 #include "core/intrusive_list.h"
 #include "core/timer_wheel.h"
 #include "proxy/router.h"
+#include "proxy/service_stats.h"
 #include "proxy/splice.h"
 
 namespace sluice::proxy {
@@ -44,7 +45,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   /// Bytes that go first in that direction.
   bool add(Way way, std::string_view bytes);
   /// `endpoint` has begin() behind it; the tunnel calls end().
-  void begin(const Endpoint& endpoint, AccessRecord* record);
+  void begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service);
 
   void close(bool reset);
 
@@ -104,6 +105,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   std::array<const Endpoint*, 3> tried_{};
   uint8_t tried_count_ = 0;
   State state_ = State::kConnecting;
+  ServiceStats::Slot service_ = ServiceStats::Slot::kNone;
   uint16_t status_ = 502;  // for the access log: 200 once it was joined
 };
 

@@ -19,7 +19,8 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
       pipes_(options.max_pipes, options.kept_pipes),
       access_(reactor, options.access_format, options.access_writer,
               size_t{options.max_clients} + options.max_tunnels),
-      pool_(options.pooled_an_endpoint) {}
+      pool_(options.pooled_an_endpoint),
+      services_(options.time_bounds_ms) {}
 
 Worker::~Worker() = default;
 

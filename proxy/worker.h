@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/http1.h"
 #include "core/reactor.h"
@@ -21,6 +22,7 @@
 #include "proxy/pool.h"
 #include "proxy/preface.h"
 #include "proxy/router.h"
+#include "proxy/service_stats.h"
 #include "proxy/splice.h"
 #include "proxy/tunnel.h"
 
@@ -48,6 +50,7 @@ struct WorkerOptions {
   uint32_t max_pipes = 1024;
   uint32_t kept_pipes = 64;
   uint32_t pooled_an_endpoint = 1024;
+  std::vector<int64_t> time_bounds_ms;          // of the histograms, rising
   std::string local_ip;                         // for Forwarded: by=
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
@@ -121,7 +124,11 @@ class Worker {
   Reactor& reactor() { return reactor_; }
   const WorkerOptions& options() const { return options_; }
   Pool& pool() { return pool_; }
+  const Pool& pool() const { return pool_; }
   Counters& counters() { return counters_; }
+  const Counters& counters() const { return counters_; }
+  ServiceStats& services() { return services_; }
+  const ServiceStats& services() const { return services_; }
   /// Heads are parsed here and used up within the turn.
   http1::Head& scratch_head() { return scratch_head_; }
   void free(Http1Client& client) {
@@ -147,6 +154,7 @@ class Worker {
   }
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
+  size_t tunnel_count() const { return tunnels_.used(); }
   /// Idle connections close now, others after their exchange. `drained` is called once none is
   /// left.
   void drain(std::function<void()> drained);
@@ -184,6 +192,7 @@ class Worker {
   AccessRecorder access_;
   Pool pool_;
   Counters counters_;
+  ServiceStats services_;
   http1::Head scratch_head_;
   std::shared_ptr<const std::string> no_route_page_;
   std::function<void()> drained_;

@@ -1,4 +1,4 @@
-"""The balancer alone with a real Consul: routes by tags, overrides in the KV, itself as a service."""
+"""The balancer alone with a real Consul: routes by tags, overrides in the KV, itself in it."""
 
 import pytest
 from helpers.wait import stays, until
