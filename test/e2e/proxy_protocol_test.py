@@ -92,6 +92,6 @@ def test_haproxys_health_checks_are_local(lb, backend, haproxy, curl):
   option httpchk GET /health
   server s 127.0.0.1:%d send-proxy-v2 check check-send-proxy inter 100ms
 """ % (front, port), front)
-    until(lambda: re.search(r'^127\.0\.0\.1 .*"GET /health HTTP/1\.[01]" 200', balancer.out(), re.M),
-          "a check is answered")
+    answered = r'^127\.0\.0\.1 .*"GET /health HTTP/1\.[01]" 200'
+    until(lambda: re.search(answered, balancer.out(), re.M), "a check is answered")
     assert curl("http://127.0.0.1:%d/" % front).status == 200

@@ -1,3 +1,4 @@
+// long: one protocol, from one thread to real ones
 #include "proxy/publish.h"
 
 #include <algorithm>
