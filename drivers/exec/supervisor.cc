@@ -15,6 +15,7 @@
 #include "core/check.h"
 #include "drivers/exec/images.h"
 #include "drivers/exec/keeper.h"
+#include "drivers/exec/supervisor_clock.h"
 
 namespace sluice::drivers::exec {
 namespace {
@@ -24,12 +25,6 @@ constexpr int64_t kLogFileBytes = 1 << 20;
 constexpr size_t kReadBytes = 16 * 1024;
 
 }  // namespace
-
-int64_t monotonic_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
-}
 
 Supervisor::Supervisor(SupervisorOptions options)
     : options_(std::move(options)), boot_id_(read_boot_id()) {
@@ -238,10 +233,9 @@ void Supervisor::log(const std::string& line) {
     log_.reset();
   }
   if (!log_) log_ = Fd(open("supervisor.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
+  const time_t now_s = wall_ns() / 1'000'000'000;
   tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
+  gmtime_r(&now_s, &parts);
   char time[32];
   strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ ", &parts);
   std::string text = std::string(time) + line + "\n";

@@ -195,8 +195,6 @@ Result<std::string> run_name(const Message& request);
 /// What a start request asks for, checked.
 Result<LaunchSpec> launch_spec(const Message& request);
 
-int64_t monotonic_ms();
-
 /// main of the supervisor's executable (supervisor_main.cc).
 int supervisor_main(int argc, char** argv);
 

@@ -21,6 +21,7 @@
 #include <cerrno>
 
 #include "drivers/exec/supervisor.h"
+#include "drivers/exec/supervisor_clock.h"
 
 namespace sluice::drivers::exec {
 namespace {

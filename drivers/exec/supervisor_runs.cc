@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 
 #include "drivers/exec/keeper.h"
 #include "drivers/exec/supervisor.h"
+#include "drivers/exec/supervisor_clock.h"
 
 namespace sluice::drivers::exec {
 namespace {
@@ -27,12 +27,6 @@ constexpr int64_t kLastBytes = 4 << 20;  // of output that are copied before the
 constexpr int64_t kOrphanStatusMs = 2'000;
 constexpr int kCgroupTries = 250;                  // of kLookMs
 constexpr size_t kNotifyTrustedBytes = 32 * 1024;  // half a pipe
-
-int64_t wall_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  return now.tv_sec * 1'000'000'000 + now.tv_nsec;
-}
 
 /// An ended process's status from its pidfd, which needs no parenthood (Linux 6.15 on).
 std::optional<int> status_of_pidfd(int pidfd) {
