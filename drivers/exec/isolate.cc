@@ -118,7 +118,8 @@ int make_devices(const std::string& root) {
   for (const char* name : kDevices) {
     std::string to = dev + "/" + name;
     std::string from = std::string("/dev/") + name;
-    Fd(open(to.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
+    const Fd mount_point(open(to.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0666));
+    if (!mount_point) return errno;
     if (mount(from.c_str(), to.c_str(), nullptr, MS_BIND, nullptr) != 0) return errno;
   }
   for (auto [target, name] : kDeviceLinks) {

@@ -69,8 +69,8 @@ TEST_CASE("hcl functions: files below the job file's folder, and no others") {
                 {"/jobs/secret", "s"}};
   FunctionHost host{.disk = &disk,
                     .base_folder = "/jobs/web",
-                    .working_folder = "/home/u",
-                    .home_folder = "/home/u"};
+                    .working_folder = "/users/u",
+                    .home_folder = "/users/u"};
   EXPECT_EQ(run("file(\"a.txt\")", &host), "\"alpha\\n\"");
   EXPECT_EQ(run("file(\"./conf/../a.txt\")", &host), "\"alpha\\n\"");
   EXPECT_EQ(run("file(\"/jobs/web/a.txt\")", &host), "\"alpha\\n\"");
@@ -91,7 +91,7 @@ TEST_CASE("hcl functions: files below the job file's folder, and no others") {
   EXPECT_EQ(run("file(\"a.txt\")"), "t:1:1: file: files cannot be read here");
   EXPECT_EQ(
       run("[abspath(\"a\"), pathexpand(\"~/b\"), basename(\"/a/b\"), dirname(\"/a/b\")]", &host),
-      R"(["/home/u/a","/home/u/b","b","/a"])");
+      R"(["/users/u/a","/users/u/b","b","/a"])");
 
   FunctionHost relative{.disk = &disk, .base_folder = "."};
   disk.files = {{"a", "1"}};
