@@ -14,10 +14,16 @@ uint64_t mix(uint64_t hash, std::string_view text) {
   return (hash ^ 0xff) * 1099511628211ull;
 }
 
-/// Nodes and ports follow from the job's version alone: `job plan` shows what `job run` does.
-uint64_t placement_seed(std::string_view space, std::string_view id, const Job* job) {
-  uint64_t hash = mix(mix(14695981039346656037ull, space), id);
-  return job ? mix(hash, std::to_string(job->version)) : hash;
+/// Nodes and ports follow from the job's version and the state alone: `job plan` shows what `job
+/// run` does. Another cluster's agent on the same machine takes other ports, and a replacement does
+/// not get the port again on which its predecessor may have failed.
+uint64_t placement_seed(const Snapshot& snapshot, std::string_view space, std::string_view id,
+                        const Job* job) {
+  uint64_t hash = mix(14695981039346656037ull, snapshot.meta().cluster_id);
+  hash = mix(mix(hash, space), id);
+  if (job) hash = mix(hash, std::to_string(job->version));
+  const auto index = snapshot.of_job(space, id);
+  return index ? mix(hash, std::to_string(index->allocs.size())) : hash;
 }
 
 class Scheduler {
@@ -29,7 +35,7 @@ class Scheduler {
         job_(input.job_override ? input.job_override
                                 : input.snapshot.job(eval_.namespace_, eval_.job_id)),
         placer_(input.snapshot, job_, input.now_ns,
-                placement_seed(eval_.namespace_, eval_.job_id, job_.get())) {}
+                placement_seed(input.snapshot, eval_.namespace_, eval_.job_id, job_.get())) {}
 
   Plan run();
 

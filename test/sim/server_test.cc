@@ -165,10 +165,25 @@ TEST_CASE("a failed task's allocation is rescheduled after its policy's delay") 
   const auto live = cluster.live("web");
   REQUIRE(live.size() == 1);
   EXPECT_EQ(live[0]->previous_alloc, first->id);
+  EXPECT(live[0]->ports[0].value != first->ports[0].value);  // it may have failed because of it
   EXPECT(live[0]->node_id != first->node_id);
   REQUIRE(live[0]->reschedules.size() == 1);
   EXPECT_EQ(cluster.snapshot().alloc(first->id)->next_alloc, live[0]->id);
   (void)a;
+}
+
+TEST_CASE("two clusters on one machine do not take the same dynamic ports") {
+  std::set<uint16_t> ports;
+  for (const uint64_t seed : {11u, 12u, 13u}) {
+    Cluster cluster(seed);
+    cluster.start();
+    cluster.add_node();
+    cluster.executor.run_for(100);
+    cluster.run_job(make_job("web", 4));
+    REQUIRE(cluster.settle());
+    for (const AllocPtr& alloc : cluster.live("web")) ports.insert(alloc->ports[0].value);
+  }
+  EXPECT_EQ(ports.size(), 12u);
 }
 
 TEST_CASE("job plan shows what job run does, by the same functions") {
