@@ -166,7 +166,7 @@ Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& given,
 }
 
 Task<Result<void>> RawExecDriver::recover(const TaskHandle& handle, const TaskSpec& spec) {
-  if (!supervisor_.has_runs()) co_return fail(Code::kNotFound, "{}: no run is there", name());
+  if (!supervisor_.may_have_runs()) co_return fail(Code::kNotFound, "{}: no run is there", name());
   Result<Message> reply =
       co_await supervisor_.call(request_for("status", handle.key), kCallTimeoutMs);
   if (!reply) co_return pass(reply, "{}", name());
@@ -196,7 +196,7 @@ Task<Result<void>> RawExecDriver::stop(const TaskHandle& handle, const std::stri
                                        int64_t kill_timeout_ms) {
   std::optional<int> number = signal_number(kill_signal.empty() ? kDefaultKillSignal : kill_signal);
   if (!number) co_return fail(Code::kInvalid, "{}: unknown kill_signal {}", name(), kill_signal);
-  if (!supervisor_.has_runs()) co_return Result<void>();
+  if (!supervisor_.may_have_runs()) co_return Result<void>();
   Message request = request_for("stop", handle.key);
   request.add("signal", int64_t{*number}).add("timeout_ms", std::max<int64_t>(0, kill_timeout_ms));
   Result<Message> reply =
@@ -217,7 +217,7 @@ Task<Result<void>> RawExecDriver::signal(const TaskHandle& handle, const std::st
 
 Task<Result<void>> RawExecDriver::remove(const TaskHandle& handle) {
   usage_.erase(handle.key);
-  if (!supervisor_.has_runs()) co_return Result<void>();
+  if (!supervisor_.may_have_runs()) co_return Result<void>();
   Result<Message> reply =
       co_await supervisor_.call(request_for("remove", handle.key), kCallTimeoutMs);
   if (!reply && reply.error().code != Code::kNotFound) co_return pass(reply, "{}", name());
@@ -226,7 +226,7 @@ Task<Result<void>> RawExecDriver::remove(const TaskHandle& handle) {
 
 Task<Result<std::vector<FoundTask>>> RawExecDriver::list() {
   std::vector<FoundTask> found;
-  if (!supervisor_.has_runs()) co_return found;
+  if (!supervisor_.may_have_runs()) co_return found;
   Result<Message> reply = co_await supervisor_.call(Message().add("op", "list"), kCallTimeoutMs);
   if (!reply) co_return pass(reply, "{}", name());
   for (std::string_view body : reply->all("entry")) {

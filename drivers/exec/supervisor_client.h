@@ -30,8 +30,9 @@ class SupervisorClient {
 
   /// The reply, or the error that it carries. kUnavailable: no supervisor can be had now.
   Task<Result<Message>> call(Message request, int64_t timeout_ms);
-  /// True if the folder holds a run, so that a supervisor is needed to know more.
-  bool has_runs();
+  /// True if the folder holds a run, or a supervisor is there that may be about to make one: then
+  /// it must be asked to know more.
+  bool may_have_runs() { return watching_ || has_runs(); }
   /// Ends the supervisor. kConflict while a task runs; success where there is none.
   Task<Result<void>> leave();
   /// Why the supervisor could not be started last time; empty if it could.
@@ -45,6 +46,7 @@ class SupervisorClient {
   Task<void> check_build();
   Task<void> keep_watch();
   Result<void> prepare();
+  bool has_runs();
 
   Env& env_;
   Log& log_;

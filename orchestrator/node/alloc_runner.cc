@@ -35,6 +35,7 @@ AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc,
       save_event_(context.env.executor),
       scope_(context.env.executor) {
   local_.alloc_id = alloc_->id;
+  begin_deployment();
   make_tasks();
 }
 
@@ -241,15 +242,25 @@ Task<void> AllocRunner::watch_stop() {
   kill_where([](const TaskRunner&) { return true; }, "");
 }
 
+/// What an instance was found to be in one deployment says nothing of the next one.
+void AllocRunner::begin_deployment() {
+  if (local_.deployment_id == alloc_->deployment_id) return;
+  local_.deployment_id = alloc_->deployment_id;
+  local_.healthy.reset();
+  local_.healthy_at_ns = 0;
+}
+
 void AllocRunner::update(AllocPtr alloc) {
+  const bool other_deployment = alloc->deployment_id != alloc_->deployment_id;
   alloc_ = std::move(alloc);
+  begin_deployment();
   const TaskGroup& group = alloc_->task_group();
   for (const auto& task : tasks_) {
     if (const TaskConfig* config = group.task(task->name())) task->set_alloc(alloc_, *config);
   }
   refresh_registrations();
   if (alloc_->server_terminal()) stop();
-  scope_.spawn(watch_health());
+  if (other_deployment) scope_.spawn(watch_health());
   changed_.pulse();
 }
 
@@ -324,7 +335,8 @@ Task<void> AllocRunner::watch_health() {
   const int64_t deadline_ms = executor.now_ms() + update->healthy_deadline_ns / kMillisecondNs;
   const int64_t needed_ms = update->min_healthy_time_ns / kMillisecondNs;
   int64_t healthy_since_ms = -1;
-  while (!local_.healthy && !stopping_) {
+  const std::string deployment = alloc_->deployment_id;
+  while (!local_.healthy && !stopping_ && alloc_->deployment_id == deployment) {
     const int64_t now_ms = executor.now_ms();
     if (any_failed()) co_return set_healthy(false, "Unhealthy because of failed task");
     if (!healthy_now()) {

@@ -63,6 +63,7 @@ class AllocRunner {
   bool healthy_now() const;
   bool any_failed() const;
   void set_healthy(bool healthy, const std::string& why);
+  void begin_deployment();
 
   NodeContext& context_;
   LocalState& disk_;

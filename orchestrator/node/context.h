@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,6 +14,7 @@
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
 #include "orchestrator/driver.h"
+#include "orchestrator/node/fingerprint.h"
 #include "orchestrator/records.h"
 
 namespace sluice::orchestrator {
@@ -25,6 +27,9 @@ struct NodeOptions {
   int64_t driver_retry_max_ms = 15'000;
   int64_t fingerprint_interval_ms = 5'000;
   int64_t mend_interval_ms = 30'000;
+  /// What the machine is: as fingerprint_host, which the simulation replaces.
+  std::function<Result<void>(const std::string& data_folder, const std::string& ip, Node& node)>
+      host_facts = fingerprint_host;
 };
 
 using DriverMap = std::map<std::string, std::unique_ptr<TaskDriver>>;

@@ -90,6 +90,7 @@ std::string encode_local_alloc(const LocalAlloc& alloc) {
   Json json = Json::object(
       {{"version", kFormatVersion}, {"alloc_id", alloc.alloc_id}, {"tasks", std::move(tasks)}});
   if (alloc.healthy) {
+    json.set("deployment_id", alloc.deployment_id);
     json.set("healthy", *alloc.healthy);
     json.set("healthy_at_ns", alloc.healthy_at_ns);
   }
@@ -105,6 +106,7 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
   }
   LocalAlloc alloc{.alloc_id = std::string(json->get_string("alloc_id")),
                    .tasks = {},
+                   .deployment_id = std::string(json->get_string("deployment_id")),
                    .healthy = {},
                    .healthy_at_ns = json->get_int("healthy_at_ns")};
   if (const Json* healthy = json->find("healthy"))

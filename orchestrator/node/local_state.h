@@ -18,6 +18,7 @@ namespace sluice::orchestrator {
 struct LocalAlloc {
   std::string alloc_id;
   std::map<std::string, LocalTask> tasks;
+  std::string deployment_id;    // that `healthy` is of
   std::optional<bool> healthy;  // deployment health that was reported; sticky
   int64_t healthy_at_ns = 0;
 };

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "orchestrator/node/fingerprint.h"
 #include "orchestrator/node/services.h"
 
 namespace sluice::orchestrator {
@@ -47,7 +46,7 @@ Task<Result<void>> NodeAgent::start() {
   if (!allocs) co_return pass(allocs);
   restored_ = std::move(*allocs);
   Result<void> host =
-      fingerprint_host(context_.options.data_folder, context_.node.ip, context_.node);
+      context_.options.host_facts(context_.options.data_folder, context_.node.ip, context_.node);
   if (!host) co_return host;
   co_await fingerprint_drivers();
   context_.catalog.on_check([this](const CheckState& check) {
@@ -189,6 +188,7 @@ void NodeAgent::apply(const DesiredAllocs& desired) {
     absent_.erase(alloc->id);
     apply_alloc(alloc);
   }
+  publish_wanted_.set();  // an update in place may change services alone
   const bool newer =
       std::pair(desired.term, desired.index) >= std::pair(cluster_.term, cluster_.index);
   if (desired.complete && newer) {

@@ -30,7 +30,8 @@ class NodeAgent {
   Task<Result<void>> start();
   /// Works until cancelled.
   Task<void> run();
-  /// For -dev: stops every task and waits until all are gone. run() must be running.
+  /// For -dev: stops every task and waits until all are gone. run() must be running. Starts nothing
+  /// from then on: the server would have each of them replaced, here.
   Task<void> stop_all_tasks();
 
   const Node& node() const { return context_.node; }

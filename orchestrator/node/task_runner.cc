@@ -13,6 +13,10 @@ namespace {
 
 constexpr int64_t kMillisecondNs = 1'000'000;
 
+// Of looks for what a start that was cut off has left, with doubling pauses: ten seconds in all.
+constexpr int kForgetTries = 10;
+constexpr int64_t kForgetPauseMs = 10;
+
 }  // namespace
 
 TaskRunner::TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& task,
@@ -201,15 +205,24 @@ Task<TaskRunner::Begin> TaskRunner::start() {
   }
 }
 
-/// A start was cut off: whatever it left is found by its key and removed.
+/// A start was cut off: whatever it left is found by its key and removed. The driver may still be
+/// about to make it, and then it cannot be stopped yet.
 Task<void> TaskRunner::forget_unfinished_start() {
   local_.starting = false;
-  Result<std::vector<FoundTask>> found = co_await driver_->list();
-  if (!found) co_return;  // the periodic mending finds it
-  for (const FoundTask& task : *found) {
-    if (task.handle.key.alloc_id != alloc_->id || task.handle.key.task != name_) continue;
-    (void)co_await driver_->stop(task.handle, task_->kill_signal, 0);
-    (void)co_await driver_->remove(task.handle);
+  int64_t pause_ms = kForgetPauseMs;
+  for (int tries = 0; tries < kForgetTries; ++tries) {
+    Result<std::vector<FoundTask>> found = co_await driver_->list();
+    if (!found) co_return;  // the periodic mending finds it
+    bool left = false;
+    for (const FoundTask& task : *found) {
+      if (task.handle.key.alloc_id != alloc_->id || task.handle.key.task != name_) continue;
+      Result<void> gone = co_await driver_->stop(task.handle, task_->kill_signal, 0);
+      if (gone) gone = co_await driver_->remove(task.handle);
+      left = left || !gone;
+    }
+    if (!left) co_return;
+    co_await sleep_for(context_.env.executor, pause_ms);
+    pause_ms *= 2;
   }
 }
 

@@ -161,9 +161,10 @@ proxy {
         return until(running, "%s has %d running allocations" % (job, count), timeout)
 
     def routes(self, host=None):
+        """The targets that get requests: one whose check does not pass is listed with none."""
         with urllib.request.urlopen(self.ui + "/api/routes", timeout=10) as answer:
             found = json.loads(answer.read())
-        return [r for r in found if host is None or r["host"] == host]
+        return [r for r in found if r["healthy"] and (host is None or r["host"] == host)]
 
     def wait_routes(self, host, count, timeout=20):
         def there():

@@ -21,11 +21,13 @@ struct Machine {
   struct Run {
     bool running = true;
     TaskExit exit;
+    int refused_stops = 0;  // it is still starting
   };
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
   std::string silent_after;  // "start", "remove": it is done, and the answer never comes
+  int refused_stops = 0;     // of what is started from now on: it is still starting
 
   void say(const char* what, const TaskKey& key) {
     log.push_back(std::string(what) + " " + key.task + "#" + std::to_string(key.run));
@@ -44,7 +46,7 @@ class FakeDriver final : public TaskDriver {
     if (!machine_.available) co_return fail(Code::kUnavailable, "the fake socket is missing");
     if (!machine_.runs.contains(spec.key)) {
       machine_.say("start", spec.key);
-      machine_.runs.emplace(spec.key, Machine::Run{});
+      machine_.runs.emplace(spec.key, Machine::Run{.refused_stops = machine_.refused_stops});
     }
     co_await answer("start");
     co_return TaskHandle{.key = spec.key, .driver = "fake", .state = Json("s")};
@@ -64,6 +66,10 @@ class FakeDriver final : public TaskDriver {
   }
   Task<Result<void>> stop(const TaskHandle& handle, const std::string&, int64_t) override {
     const auto run = machine_.runs.find(handle.key);
+    if (run != machine_.runs.end() && run->second.refused_stops > 0) {
+      --run->second.refused_stops;
+      co_return fail(Code::kUnavailable, "it is still starting");
+    }
     if (run != machine_.runs.end() && run->second.running) {
       machine_.say("stop", handle.key);
       run->second.running = false;
@@ -74,6 +80,10 @@ class FakeDriver final : public TaskDriver {
     co_return Result<void>();
   }
   Task<Result<void>> remove(const TaskHandle& handle) override {
+    const auto run = machine_.runs.find(handle.key);
+    if (run != machine_.runs.end() && run->second.running) {
+      co_return fail(Code::kConflict, "it is running");
+    }
     machine_.runs.erase(handle.key);
     co_await answer("remove");
     co_return Result<void>();
@@ -323,6 +333,62 @@ TEST_CASE("a task whose start was cut off by a crash, and which is stopped then,
   world.until([&] { return world.status("a") == ClientStatus::kComplete; });
   EXPECT(world.machine.runs.empty());
   EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
+}
+
+TEST_CASE("an allocation that is stopped while its task is started leaves nothing of it") {
+  World world;
+  world.machine.silent_after = "start";
+  world.machine.refused_stops = 2;
+  world.start_agent();
+  world.link.say({make_alloc("a")});
+  world.until([&] { return world.machine.runs.size() == 1; });
+  world.link.say({make_alloc("a", 2, DesiredStatus::kStop)});
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  EXPECT(world.machine.runs.empty());
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
+}
+
+TEST_CASE("a node that ends all its tasks starts none meanwhile") {
+  World world;
+  world.start_agent();
+  world.link.say({make_alloc("a")});
+  world.until([&] { return world.status("a") == ClientStatus::kRunning; });
+  bool ended = false;
+  auto stop = [](NodeAgent& agent, bool& done) -> Task<void> {
+    co_await agent.stop_all_tasks();
+    done = true;
+  };
+  world.scope->spawn(stop(*world.agent, ended));
+  world.until([&] { return world.machine.log.size() == 2; });
+  world.link.say({make_alloc("a"), make_alloc("b")});  // what a server makes of the end of a
+  world.until([&] { return ended; });
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
+}
+
+TEST_CASE("an instance that was healthy in one deployment is looked at anew in the next") {
+  World world;
+  world.start_agent();
+  const auto in_deployment = [](const char* id, uint64_t version, int64_t min_healthy_time_ns) {
+    const AllocPtr plain = make_alloc("a", version);
+    auto job = std::make_shared<Job>(*plain->job);
+    job->groups[0].update = UpdateStrategy{.health_check = "task_states",
+                                           .min_healthy_time_ns = min_healthy_time_ns,
+                                           .healthy_deadline_ns = 2 * kHourNs};
+    auto alloc = std::make_shared<Allocation>(*plain);
+    alloc->job = job;
+    alloc->deployment_id = id;
+    return alloc;
+  };
+  const auto health = [&] { return world.link.reports["a"].healthy; };
+  world.link.say({in_deployment("d1", 1, 0)});
+  world.until([&] { return health() == true; });
+  world.link.say({in_deployment("d2", 2, kHourNs)});
+  world.until([&] { return !health(); });
+  world.kill_agent();
+  world.link.reports.clear();
+  world.start_agent();
+  world.until([&] { return world.status("a") == ClientStatus::kRunning; });
+  EXPECT(!health());
 }
 
 TEST_CASE("absence is not an order: incomplete, older and foreign lists stop nothing") {
