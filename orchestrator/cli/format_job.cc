@@ -248,7 +248,9 @@ std::string format_job_status(const JobStatusData& data, const JobStatusOptions&
   }
   out += placement_failures(data.evaluations, style);
   out += future_reschedules(data, options.verbose, clock, style);
-  if (data.deployment.is_object()) {
+  // One that went well is history: `deployment status` shows it.
+  const bool over = data.deployment.get_string("Status") == "successful" && !options.verbose;
+  if (data.deployment.is_object() && !over) {
     out += section(style, "Latest Deployment") +
            format_deployment(data.deployment, options.verbose, false, clock, style);
   }

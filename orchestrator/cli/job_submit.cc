@@ -1,7 +1,7 @@
 // The verbs that send a job file: plan, run, validate.
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/format_plan.h"
@@ -41,6 +41,14 @@ std::string job_id(const Json& job) {
 
 bool is_template(const Json& job) {
   return at(job, "Periodic").is_object() || at(job, "ParameterizedJob").is_object();
+}
+
+/// Whether the file says how the job is to be updated, for the job or for a group.
+bool has_update_block(const Json& job) {
+  if (at(job, "Update").is_object()) return true;
+  const Json::Array& groups = items(at(job, "TaskGroups"));
+  return std::any_of(groups.begin(), groups.end(),
+                     [](const Json& group) { return at(group, "Update").is_object(); });
 }
 
 Task<int> plan(Session& session) {
@@ -118,7 +126,7 @@ Task<int> run(Session& session) {
     co_return 0;
   }
   if (flags.is_on("detach")) session.print("Job registration successful");
-  co_return co_await finish_with_evaluation(session, eval_id);
+  co_return co_await finish_with_evaluation(session, eval_id, has_update_block(*job));
 }
 
 Task<int> validate(Session& session) {
@@ -161,6 +169,7 @@ constexpr Command kCommands[] = {
      .usage = "[options] <path>",
      .summary = "Run a new job or update an existing job",
      .help = "Submits the job and follows its evaluation and deployment.\n"
+             "The deployment is followed where the file has an `update` block.\n"
              "<path> is an HCL or JSON job file, \"-\" standard input.\n\n"
              "Exit codes: 0 done, 1 an error or a failed deployment, 2 not every instance could\n"
              "be placed.",

@@ -116,7 +116,7 @@ Task<int> monitor_evaluation(Session& session, std::string eval_id, bool with_de
   for (bool next = false; !eval_id.empty(); next = true) {
     say(session, fmt::format("Monitoring {}evaluation {}", next ? "next " : "",
                              quoted(session.id(eval_id))));
-    EvalNews news(session.verbose());
+    EvalNews news(session.verbose(), with_deployment);
     Json eval;
     while (true) {
       Result<ApiReply> reply = co_await session.get("/v1/evaluation/" + eval_id);
@@ -178,13 +178,13 @@ Task<int> monitor_deployment(Session& session, std::string deployment_id) {
   }
 }
 
-Task<int> finish_with_evaluation(Session& session, std::string eval_id) {
+Task<int> finish_with_evaluation(Session& session, std::string eval_id, bool with_deployment) {
   if (eval_id.empty()) co_return 0;
   if (session.flags().is_on("detach")) {
     session.print("Evaluation ID: " + eval_id);
     co_return 0;
   }
-  co_return co_await monitor_evaluation(session, std::move(eval_id));
+  co_return co_await monitor_evaluation(session, std::move(eval_id), with_deployment);
 }
 
 }  // namespace sluice::orchestrator::cli

@@ -218,6 +218,14 @@ g           false     3        1         1       1        0          2019-03-30T
 
 Allocations
 No allocations placed)") != std::string::npos);
+
+  data.deployment.set("Status", "successful");
+  const auto shows = [&](bool verbose) {
+    return format_job_status(data, {.verbose = verbose}, clock_at(kNow), Style{})
+               .find("Latest Deployment") != std::string::npos;
+  };
+  EXPECT(!shows(false));
+  EXPECT(shows(true));
 }
 
 TEST_CASE("the list of jobs names kinds and stopped ones") {

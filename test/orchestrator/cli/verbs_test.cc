@@ -80,11 +80,13 @@ struct FakeApi {
 };
 
 constexpr const char* kJob = R"({"ID":"web","Type":"service","TaskGroups":[]})";
+constexpr const char* kJobWithUpdate =
+    R"({"ID":"web","Type":"service","TaskGroups":[{"Update":{"Canary":1}}]})";
 
 }  // namespace
 
 TEST_CASE("an evaluation's news are the lines of the user's own session") {
-  EvalNews news(false);
+  EvalNews news(false, true);
   const Json pending = *parse_json(R"({"ID":"40c63529-1","JobID":"httpbackend","Status":"pending",
     "CreateIndex":5})");
   const Json complete = *parse_json(R"({"ID":"40c63529-1","JobID":"httpbackend","Status":"complete",
@@ -110,7 +112,7 @@ TEST_CASE("an evaluation's news are the lines of the user's own session") {
 
 TEST_CASE("job run sends the job, follows the evaluation and the deployment") {
   FakeApi api;
-  api.terminal.input = kJob;
+  api.terminal.input = kJobWithUpdate;
   api.answers["PUT /v1/jobs"] = {{200, R"({"EvalID":"40c63529-1","JobModifyIndex":7})"}};
   api.answers["GET /v1/evaluation/40c63529-1"] = {
       {200, R"({"ID":"40c63529-1","JobID":"web","Status":"pending","CreateIndex":5})"},
@@ -121,8 +123,8 @@ TEST_CASE("job run sends the job, follows the evaluation and the deployment") {
       {200,
        R"({"ID":"d3adb33f-1","JobID":"web","Status":"failed","StatusDescription":"too slow"})"}};
   EXPECT_EQ(api.run({"job", "run", "-check-index", "0", "-"}), 1);
-  EXPECT_EQ(api.calls.at(0), R"(PUT /v1/jobs {"Job":{"ID":"web","Type":"service","TaskGroups":[]},)"
-                             R"("EnforceIndex":true,"JobModifyIndex":0})");
+  EXPECT_EQ(api.calls.at(0), R"(PUT /v1/jobs {"Job":)" + std::string(kJobWithUpdate) +
+                                 R"(,"EnforceIndex":true,"JobModifyIndex":0})");
   const std::string& out = api.terminal.out_text;
   EXPECT_EQ(out.substr(0, out.find("Monitoring deployment")),
             R"(==> Monitoring evaluation "40c63529"
@@ -132,6 +134,22 @@ TEST_CASE("job run sends the job, follows the evaluation and the deployment") {
 ==> Evaluation "40c63529" finished with status "complete"
 ==> )");
   EXPECT(out.ends_with("==> Deployment \"d3adb33f\" failed\n"));
+}
+
+TEST_CASE("job run of a file without an update block ends with its evaluation") {
+  FakeApi api;
+  api.terminal.input = kJob;
+  api.answers["PUT /v1/jobs"] = {{200, R"({"EvalID":"40c63529-1","JobModifyIndex":7})"}};
+  api.answers["GET /v1/evaluation/40c63529-1"] = {
+      {200, R"({"ID":"40c63529-1","JobID":"web","Status":"complete","CreateIndex":5,
+               "DeploymentID":"d3adb33f-1"})"}};
+  api.answers["GET /v1/evaluation/40c63529-1/allocations"] = {{200, "[]"}};
+  EXPECT_EQ(api.run({"job", "run", "-"}), 0);
+  EXPECT_EQ(api.terminal.out_text, R"(==> Monitoring evaluation "40c63529"
+    Evaluation triggered by job "web"
+    Evaluation status changed: "pending" -> "complete"
+==> Evaluation "40c63529" finished with status "complete"
+)");
 }
 
 TEST_CASE("job run says who was faster, in Nomad's words") {
