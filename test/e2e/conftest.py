@@ -2,7 +2,6 @@
 started is ended with it, by its own pid, and a failing test shows the output of all of it."""
 
 import shutil
-import subprocess
 import tempfile
 
 import pytest
@@ -120,9 +119,6 @@ def dockerd():
 def make_agent(tmp_path):
     """make_agent(name, dev=..., config=..., flags=...) -> an agent that is not started yet. At the
     end each agent's jobs are stopped, so that no task outlives its test."""
-    usage = subprocess.run([tree.sluice, "agent", "-h"], capture_output=True, text=True).stdout
-    if "Usage: sluice agent" not in usage:
-        pytest.skip("this build has no agent yet")
     made = []
 
     def make(name="agent", **options):

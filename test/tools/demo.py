@@ -14,10 +14,12 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "test", "e2e"))
-SLUICE = os.path.join(ROOT, "build", "sluice")
-BACKEND = os.path.join(ROOT, "build", "bench", "demo-backend")
+BUILD = os.environ.get("SLUICE_BUILD") or os.path.join(ROOT, "build")
+SLUICE = os.path.join(BUILD, "sluice")
+BACKEND = os.path.join(BUILD, "bench", "demo-backend")
 EXAMPLES = os.path.join(ROOT, "orchestrator", "examples")
-API, TRAFFIC, ROUTES = 4646, 9999, 9998
+# Others than the usual ones for the tests of this script.
+API, TRAFFIC, ROUTES = map(int, os.environ.get("SLUICE_RUN_PORTS", "4646 9999 9998").split())
 HOST = "mysite.com:9999"
 ANSWER = "this is httpbackendservice, version: v1.0.0\n"
 STARTED = time.monotonic()
@@ -67,7 +69,8 @@ class Agent:
         self.lines = []
         self.live = False
         self.process = subprocess.Popen(
-            [SLUICE, "agent", "-dev", "-log.level=TRACE", "-log.access.target=stdout"],
+            [SLUICE, "agent", "-dev", "-http-port=%d" % API, "-proxy.addr=:%d" % TRAFFIC,
+             "-ui.addr=127.0.0.1:%d" % ROUTES, "-log.level=TRACE", "-log.access.target=stdout"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -99,7 +102,8 @@ class Agent:
 
 def sluice(*arguments):
     """(exit code, output) of a verb."""
-    out = subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=120)
+    out = subprocess.run([SLUICE, *arguments], capture_output=True, text=True, timeout=120,
+                         env={**os.environ, "SLUICE_ADDR": "http://127.0.0.1:%d" % API})
     return out.returncode, out.stdout + out.stderr
 
 
@@ -206,46 +210,50 @@ def check_rest(agent):
     step("ok: both instances answer")
 
 
-def take_down(agent, verify):
-    backends = [int(r["dst"].rstrip("/").rpartition(":")[2]) for r in routes()]
-    code, text = sluice("job", "stop", "httpbackend")
-    if code != 0:
-        raise Failed("job stop: exit code %d: %s" % (code, text))
-    wait_until("job stop", lambda: not routes() and all(map(port_is_free, backends)), 40, agent)
-    if verify:
-        if get(TRAFFIC, "/", Host=HOST)[0] != 404:
-            raise Failed("job stop: the route still answers")
-        step("ok: stopping the job ends its tasks and takes its route away")
+def stop_agent(agent):
+    """In -dev the agent ends its tasks, too."""
     code = agent.stop()
     if code != 0:
         raise Failed("stop: the agent exited %d on SIGTERM\n%s" % (code, agent.tail()))
     taken = [p for p in (API, TRAFFIC, ROUTES) if not port_is_free(p)]
     if taken:
         raise Failed("stop: ports still taken: %s" % taken)
-    if verify:
-        step("ok: the agent ends on SIGTERM, its ports are free")
 
 
-def has_agent():
-    """Whether this build has the agent yet (a build without it knows only its version)."""
-    code, text = sluice("agent", "-h")
-    return code == 0 and "Usage: sluice agent" in text
+def take_down(agent):
+    backends = [int(r["dst"].rstrip("/").rpartition(":")[2]) for r in routes()]
+    code, text = sluice("job", "stop", "httpbackend")
+    if code != 0:
+        raise Failed("job stop: exit code %d: %s" % (code, text))
+    wait_until("job stop", lambda: not routes() and all(map(port_is_free, backends)), 40, agent)
+    if get(TRAFFIC, "/", Host=HOST)[0] != 404:
+        raise Failed("job stop: the route still answers")
+    step("ok: stopping the job ends its tasks and takes its route away")
+    stop_agent(agent)
+    step("ok: the agent ends on SIGTERM, its ports are free")
+
+
+def check_ports():
+    names = {API: "jobs API", TRAFFIC: "traffic", ROUTES: "routes page"}
+    taken = [p for p in names if not port_is_free(p)]
+    if taken:
+        raise Failed("ports: in use already: %s (`ss -ltnp` says by whom)"
+                     % ", ".join("%d (%s)" % (p, names[p]) for p in taken))
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def main(arguments):
     check, docker = "--check" in arguments, "--docker" in arguments
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)  # also where the caller had it ignored
     agent = None
     try:
-        if not has_agent():
-            step("this build has no agent, job command and balancer yet: nothing to bring up; "
-                 "checked: it is built, and `sluice version` says " + sluice("version")[1].strip())
-            return 0
+        check_ports()
         if docker:
             prepare_docker()
-        taken = [p for p in (API, TRAFFIC, ROUTES) if not port_is_free(p)]
-        if taken:
-            raise Failed("ports: in use already: " + ", ".join(map(str, taken)))
         agent = Agent()
         bring_up(agent, os.path.join(EXAMPLES, "httpbackend-2.nomad" if docker else "demo.nomad"))
         status, body, lines = send_request(agent)
@@ -255,7 +263,7 @@ def main(arguments):
         if check:
             check_request(status, body, lines)
             check_rest(agent)
-            take_down(agent, True)
+            take_down(agent)
             step("all parts work")
             return 0
         for name, port in (("Jobs", API), ("Routes", ROUTES), ("Traffic", TRAFFIC)):
@@ -265,16 +273,20 @@ def main(arguments):
         agent.process.wait()
         raise Failed("the agent ended with exit code %d" % agent.process.returncode)
     except KeyboardInterrupt:
+        # Once is enough: what follows takes at most half a minute.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print()
-        if agent and agent.process.poll() is None:
-            step("stopping the job and the agent")
-            agent.live = False
-            try:
-                take_down(agent, False)
-            except (Failed, OSError, http.client.HTTPException) as e:
-                print("run: %s" % e, file=sys.stderr)
-                return 1
-        return 0
+        if not agent:
+            return 130
+        step("stopping the tasks and the agent")
+        agent.live = False
+        try:
+            stop_agent(agent)
+        except Failed as e:
+            print("run: %s" % e, file=sys.stderr)
+            return 1
+        return 130 if check else 0
     except (Failed, OSError, http.client.HTTPException, subprocess.TimeoutExpired) as e:
         print("run: failed: %s" % e, file=sys.stderr)
         return 1

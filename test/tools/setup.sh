@@ -12,11 +12,13 @@ step() { printf '==> [%3ds] %s\n' $((SECONDS - started_at)) "$*"; }
 fail() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # need_packages NAME...: installs what is missing, and says so. Asks dpkg alone when nothing is.
+# $OS_RELEASE: for the tests.
 need_packages() {
-  local missing=() name id=unknown
-  [ -r /etc/os-release ] && id=$(. /etc/os-release && echo "$ID")
-  if ! command -v dpkg-query >/dev/null || [ "$id" != debian ]; then
-    fail "this is not Debian ($id). sluice builds on Debian 12; it needs these of its packages:
+  local missing=() name system=unknown os_release=${OS_RELEASE:-/etc/os-release}
+  # In a shell of its own: the file sets NAME, VERSION and more.
+  [ -r "$os_release" ] && system=$(. "$os_release" && echo "$ID ${VERSION_ID:-}")
+  if [ "${system%% *}" != debian ] || ! command -v dpkg-query >/dev/null; then
+    fail "this is not Debian 12 but ${system% }, where sluice's packages cannot be installed. It needs:
   $(echo "$@")"
   fi
   local have
@@ -26,7 +28,7 @@ need_packages() {
   done
   [ ${#missing[@]} = 0 ] && return 0
   if [ "$(id -u)" != 0 ]; then
-    fail "packages are missing, and only root can install them:
+    fail "packages are missing, and only root can install them. As root:
   apt-get install ${missing[*]}"
   fi
   step "installing ${#missing[@]} packages: ${missing[*]}"
@@ -75,6 +77,8 @@ build() {
   local log=$dir/ninja.log pid last=
   ninja -C "$dir" "$@" >"$log" 2>&1 </dev/null &
   pid=$!
+  # A background job of a script does not hear the terminal's Ctrl-C.
+  trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
   local waited=0
   while kill -0 "$pid" 2>/dev/null; do
     sleep 0.2
@@ -88,6 +92,7 @@ build() {
     tail -60 "$log" >&2
     fail "the build in ${dir#"$root"/} failed (all of it: ${log#"$root"/})"
   fi
+  trap - INT TERM
 }
 
 release_options="--buildtype=release -Db_lto=true -Db_lto_mode=thin -Db_thinlto_cache=true"
