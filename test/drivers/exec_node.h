@@ -124,7 +124,7 @@ inline bool gone(pid_t pid, uint64_t start_ticks) {
 /// Polls, because nobody tells: processes of others.
 template <class F>
 bool comes_true(F condition) {
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 3'000; ++i) {  // half a minute: the machine may be busy
     if (condition()) return true;
     usleep(10'000);
   }

@@ -132,8 +132,9 @@ TEST_CASE("What a task leaves running is killed, also what took a session of its
   Node node;
   Agent& agent = *node.agent;
   auto handle =
-      agent.start(node.spec("sleep 1001 & echo $!; setsid sh -c 'sleep 1002 & echo $!; exec sleep "
-                            "1003' & echo $!; sleep 0.2; exit 5"));
+      agent.start(node.spec("sleep 1001 & echo $!; setsid sh -c 'sleep 1002 & echo $!; : > up; "
+                            "exec sleep 1003' & echo $!; until [ -e up ]; do sleep 0.01; done; "
+                            "exit 5"));
   REQUIRE(handle);
   EXPECT_EQ(agent.wait(*handle).exit_code, 5);
   std::string out = node.logs("stdout");
@@ -248,10 +249,13 @@ TEST_CASE("A record that names a reused process number touches nobody") {
 TEST_CASE("A task whose keeper was killed is watched by the supervisor itself") {
   Node node;
   Agent& agent = *node.agent;
-  auto handle = agent.start(node.spec("sleep 0.3; echo after; exit 6"));
+  TaskSpec spec = node.spec("until [ -e go ]; do sleep 0.01; done; echo after; exit 6");
+  auto handle = agent.start(spec);
   REQUIRE(handle);
   PidRecord record = pids_of(node, "alloc-1.1.web");
   REQUIRE(kill(record.keeper, SIGKILL) == 0);
+  REQUIRE(comes_true([&] { return gone(record.keeper, record.keeper_start); }));
+  REQUIRE(replace_file(AT_FDCWD, spec.task_folder + "/go", "", 0644));
   TaskExit exit = agent.wait(*handle);
   EXPECT_EQ(exit.exit_code, 6);
   EXPECT_EQ(exit.error, "");
