@@ -41,6 +41,7 @@ struct Agent::Parts {
   SystemRandom random;
   Env env{loop, network, disk, random};
 
+  std::unique_ptr<Listener> api_listener;  // until the API takes it
   std::unique_ptr<Balancer> balancer;
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
@@ -61,11 +62,12 @@ struct Agent::Parts {
   Task<Result<void>> start();
   Result<void> open_folder();
   std::string state_folder() const { return folder->path() + "/server"; }
+  Result<void> listen_for_api();
   Result<void> start_balancer();
   Task<Result<void>> start_server();
   Result<void> make_catalog();
   Task<Result<void>> start_node();
-  Result<void> start_api();
+  void start_api();
   DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
   std::vector<ReservedPort> own_ports() const;
   void on_signal(const char* name);
@@ -83,6 +85,15 @@ Result<void> Agent::Parts::open_folder() {
                 "give -dev another one, or none",
                 folder->path());
   }
+  return {};
+}
+
+/// Before anything is written or started: a port in use changes nothing.
+Result<void> Agent::Parts::listen_for_api() {
+  Result<std::unique_ptr<Listener>> listener =
+      network.listen(Address{.ip = config.bind_addr, .port = config.http_port});
+  if (!listener) return pass(listener, "jobs API");
+  api_listener = std::move(*listener);
   return {};
 }
 
@@ -202,10 +213,7 @@ Task<Result<void>> Agent::Parts::start_node() {
   co_return co_await node->start();
 }
 
-Result<void> Agent::Parts::start_api() {
-  Result<std::unique_ptr<Listener>> listener =
-      network.listen(Address{.ip = config.bind_addr, .port = config.http_port});
-  if (!listener) return pass(listener, "jobs API");
+void Agent::Parts::start_api() {
   api = std::make_unique<Api>(env, log, *server, node.get(),
                               ApiOptions{.name = config.name,
                                          .address = config.bind_addr,
@@ -213,22 +221,22 @@ Result<void> Agent::Parts::start_api() {
                                          .hosts = {},
                                          .dev = config.dev});
   api_server = std::make_unique<HttpServer>(
-      loop, std::move(*listener),
+      loop, std::move(api_listener),
       [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
         return api->handle(request, writer);
       });
-  return {};
 }
 
 Task<Result<void>> Agent::Parts::start() {
   Result<void> done = open_folder();
+  if (done) done = listen_for_api();
   if (done) done = start_balancer();
   if (done) done = co_await start_server();
   if (!done) co_return done;
   done = make_catalog();
   if (done) done = co_await start_node();
-  if (done) done = start_api();
   if (!done) co_return done;
+  start_api();
 
   if (balancer) scope->spawn(balancer->run());
   scope->spawn(server->run());

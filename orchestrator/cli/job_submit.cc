@@ -168,8 +168,8 @@ constexpr Command kCommands[] = {
     {.name = "job run",
      .usage = "[options] <path>",
      .summary = "Run a new job or update an existing job",
-     .help = "Submits the job and follows its evaluation and deployment.\n"
-             "The deployment is followed where the file has an `update` block.\n"
+     .help = "Submits the job and follows its evaluation, and its deployment where the file has\n"
+             "an `update` block.\n"
              "<path> is an HCL or JSON job file, \"-\" standard input.\n\n"
              "Exit codes: 0 done, 1 an error or a failed deployment, 2 not every instance could\n"
              "be placed.",
