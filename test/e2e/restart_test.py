@@ -91,7 +91,7 @@ def test_an_exit_after_the_supervisor_was_killed_is_known(agent):
     assert state["Failed"] and ends[-1]["ExitCode"] == 7
 
 
-def test_output_is_whole_over_a_restart_of_agent_and_agent.supervisor_pid():
+def test_output_is_whole_over_a_restart_of_agent_and_supervisor(agent):
     agent.run(jobs.batch("count", ["-lines", "60", "-lines-every", "50", "-exit", "0"]))
     alloc = agent.wait_running("count", 1)[0]["ID"]
     agent.kill()
