@@ -1,0 +1,249 @@
+// A node's world as plain data: a machine whose runs outlive the agent, a driver over it, a catalog
+// and a server's side of the link; and World, one agent in it that can die and come back.
+#pragma once
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/loop.h"
+#include "core/uv_network.h"
+#include "orchestrator/node/node_agent.h"
+#include "test/test.h"
+
+namespace sluice::orchestrator::test {
+
+/// Runs that exist outside of the agent, as processes do: they survive it.
+struct Machine {
+  struct Run {
+    bool running = true;
+    TaskExit exit;
+    int refused_stops = 0;  // it is still starting
+  };
+  std::map<TaskKey, Run> runs;
+  std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
+  bool available = true;
+  std::string silent_after;  // "start", "remove": it is done, and the answer never comes
+  int refused_stops = 0;     // of what is started from now on: it is still starting
+
+  void say(const char* what, const TaskKey& key) {
+    log.push_back(std::string(what) + " " + key.task + "#" + std::to_string(key.run));
+  }
+};
+
+class FakeDriver final : public TaskDriver {
+ public:
+  FakeDriver(Machine& machine, Executor& executor) : machine_(machine), executor_(executor) {}
+  std::string_view name() const override { return "fake"; }
+  Task<DriverHealth> fingerprint() override {
+    co_return DriverHealth{.detected = true, .healthy = machine_.available};
+  }
+  Result<void> validate(const Json&) const override { return {}; }
+  Task<Result<TaskHandle>> start(const TaskSpec& spec, TaskEvents) override {
+    if (!machine_.available) co_return fail(Code::kUnavailable, "the fake socket is missing");
+    if (!machine_.runs.contains(spec.key)) {
+      machine_.say("start", spec.key);
+      machine_.runs.emplace(spec.key, Machine::Run{.refused_stops = machine_.refused_stops});
+    }
+    co_await answer("start");
+    co_return TaskHandle{.key = spec.key, .driver = "fake", .state = Json("s")};
+  }
+  Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec&) override {
+    if (!machine_.runs.contains(handle.key)) co_return fail(Code::kNotFound, "gone");
+    machine_.say("recover", handle.key);
+    co_return Result<void>();
+  }
+  Task<Result<TaskExit>> wait(const TaskHandle& handle) override {
+    for (;;) {
+      const auto run = machine_.runs.find(handle.key);
+      if (run == machine_.runs.end()) co_return fail(Code::kNotFound, "gone");
+      if (!run->second.running) co_return run->second.exit;
+      co_await sleep_for(executor_, 1);
+    }
+  }
+  Task<Result<void>> stop(const TaskHandle& handle, const std::string&, int64_t) override {
+    const auto run = machine_.runs.find(handle.key);
+    if (run != machine_.runs.end() && run->second.refused_stops > 0) {
+      --run->second.refused_stops;
+      co_return fail(Code::kUnavailable, "it is still starting");
+    }
+    if (run != machine_.runs.end() && run->second.running) {
+      machine_.say("stop", handle.key);
+      run->second.running = false;
+    }
+    co_return Result<void>();
+  }
+  Task<Result<void>> signal(const TaskHandle&, const std::string&) override {
+    co_return Result<void>();
+  }
+  Task<Result<void>> remove(const TaskHandle& handle) override {
+    const auto run = machine_.runs.find(handle.key);
+    if (run != machine_.runs.end() && run->second.running) {
+      co_return fail(Code::kConflict, "it is running");
+    }
+    machine_.runs.erase(handle.key);
+    co_await answer("remove");
+    co_return Result<void>();
+  }
+  Task<Result<std::vector<FoundTask>>> list() override {
+    std::vector<FoundTask> found;
+    for (const auto& [key, run] : machine_.runs) {
+      found.push_back(
+          {.handle = {.key = key, .driver = "fake", .state = Json("s")}, .running = run.running});
+    }
+    co_return found;
+  }
+  Task<Result<TaskStats>> stats(const TaskHandle&) override { co_return TaskStats{}; }
+  Task<Result<std::string>> address(const TaskHandle&) override { co_return std::string(); }
+
+ private:
+  Task<void> answer(std::string_view what) {
+    if (machine_.silent_after != what) co_return;
+    for (;;) co_await sleep_for(executor_, kHourNs / 1'000'000);
+  }
+
+  Machine& machine_;
+  Executor& executor_;
+};
+
+class FakeCatalog final : public Catalog {
+ public:
+  std::vector<ServiceRegistration> registered;
+  std::string_view name() const override { return "fake"; }
+  void set_registrations(std::string, std::vector<ServiceRegistration> desired) override {
+    registered = std::move(desired);
+  }
+  void watch(std::move_only_function<void(std::vector<ServiceSnapshot>)>) override {}
+  void on_check(std::move_only_function<void(const CheckState&)>) override {}
+  Task<void> run() override { co_return; }
+};
+
+class FakeLink final : public NodeLink {
+ public:
+  explicit FakeLink(Executor& executor) : news(executor) {}
+  Task<Result<NodeRegistration>> register_node(Node) override {
+    co_return NodeRegistration{.cluster_id = desired.cluster_id, .heartbeat_ttl_ms = 60'000};
+  }
+  Task<Result<Heartbeat>> heartbeat(std::string) override {
+    co_return Heartbeat{.cluster_id = desired.cluster_id, .heartbeat_ttl_ms = 60'000};
+  }
+  Task<Result<DesiredAllocs>> fetch_allocs(std::string, uint64_t after, int64_t) override {
+    while (desired.index <= after) co_await news.wait();
+    ++fetched;
+    co_return desired;
+  }
+  Task<Result<void>> update_allocs(std::string, std::vector<AllocUpdate> updates) override {
+    for (AllocUpdate& update : updates) reports[update.alloc_id] = std::move(update);
+    co_return Result<void>();
+  }
+  void say(std::vector<AllocPtr> allocs, bool complete = true) {
+    desired.allocs = std::move(allocs);
+    desired.complete = complete;
+    ++desired.index;
+    news.pulse();
+  }
+
+  DesiredAllocs desired{.cluster_id = "cluster-1", .term = 1, .index = 0, .complete = true};
+  std::map<std::string, AllocUpdate> reports;
+  int fetched = 0;
+  Event news;
+};
+
+inline AllocPtr make_alloc(const std::string& id, uint64_t version = 1,
+                           DesiredStatus desired = DesiredStatus::kRun) {
+  auto job = std::make_shared<Job>();
+  job->id = job->name = "web";
+  job->type = "service";
+  TaskConfig task;
+  task.name = "srv";
+  task.driver = "fake";
+  task.config = Json::object();
+  task.restart = RestartPolicy{.attempts = 1,
+                               .interval_ns = kHourNs,
+                               .delay_ns = 1'000'000,
+                               .mode = "fail",
+                               .render_templates = false};
+  TaskGroup group;
+  group.name = "front";
+  group.tasks = {task};
+  job->groups = {group};
+  auto alloc = std::make_shared<Allocation>();
+  alloc->id = id;
+  alloc->name = "web.front[0]";
+  alloc->group = "front";
+  alloc->job = job;
+  alloc->desired_status = desired;
+  alloc->alloc_modify_index = version;
+  return alloc;
+}
+
+/// A machine with one agent on it, which can die and come back.
+struct World {
+  std::string folder = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
+  UvLoop loop;
+  UvNetwork network{loop};
+  PosixDisk disk;
+  SeededRandom random{1};
+  Log log{open_null()};
+  Machine machine;
+  FakeCatalog catalog;
+  FakeLink link{loop};
+  std::unique_ptr<NodeAgent> agent;
+  std::unique_ptr<Scope> scope;
+
+  static int open_null() { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); }
+
+  World() { REQUIRE(mkdtemp(folder.data()) != nullptr); }
+  ~World() {
+    kill_agent();
+    std::filesystem::remove_all(folder);
+  }
+
+  void start_agent() {
+    DriverMap drivers;
+    drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
+    agent = std::make_unique<NodeAgent>(
+        NodeContext{.env = {loop, network, disk, random},
+                    .log = log,
+                    .catalog = catalog,
+                    .drainer = nullptr,
+                    .options = {.data_folder = folder, .driver_retry_ms = 1},
+                    .cluster_id = {},
+                    .node = {},
+                    .drivers = std::move(drivers)},
+        link);
+    scope = std::make_unique<Scope>(loop);
+    auto body = [](NodeAgent& node) -> Task<void> {
+      Result<void> started = co_await node.start();
+      REQUIRE(started);
+      co_await node.run();
+    };
+    scope->spawn(body(*agent));
+  }
+  void kill_agent() {
+    scope.reset();
+    agent.reset();
+  }
+  /// Runs the loop until the condition holds; a test that never gets there fails by the runner's
+  /// limit.
+  void until(const std::function<bool()>& condition) {
+    auto watch = [](World& world, const std::function<bool()>& done) -> Task<void> {
+      while (!done()) co_await sleep_for(world.loop, 1);
+      world.loop.stop();
+    };
+    Scope watcher(loop);
+    watcher.spawn(watch(*this, condition));
+    loop.run();
+  }
+  ClientStatus status(const std::string& id) { return link.reports[id].client_status; }
+};
+
+using Lines = std::vector<std::string>;
+
+}  // namespace sluice::orchestrator::test
