@@ -9,12 +9,14 @@
 #include <utility>
 
 #include "balancer_admin.h"
+#include "core/disk.h"
 #include "core/http_server.h"
 #include "core/line_writer.h"
 #include "core/random.h"
 #include "core/scope.h"
 #include "dynamic_listeners.h"
 #include "proxy/access_log.h"
+#include "proxy/cert_store.h"
 #include "proxy/proxy.h"
 #include "proxy/publish.h"
 
@@ -58,6 +60,29 @@ Result<std::vector<proxy::ListenSpec>> parse_listeners(const Properties& propert
     }
   }
   return specs;
+}
+
+constexpr size_t kMaxBundleBytes = 4 << 20;
+
+/// Whom upstreams' certificates must be signed by.
+Result<std::shared_ptr<const tls::ClientContext>> upstream_tls(const std::string& file) {
+  PosixDisk disk;
+  std::shared_ptr<const tls::Authorities> authorities;
+  if (!file.empty()) {
+    Result<std::string> pem = disk.read_file(file, tls::kMaxPemBytes);
+    if (!pem) return pass(pem, "-proxy.upstream.ca");
+    auto loaded = tls::Authorities::load(*pem);
+    if (!loaded) return pass(loaded, "-proxy.upstream.ca {}", file);
+    authorities = std::move(*loaded);
+  }
+  for (const std::string& bundle : tls::system_bundles()) {
+    if (authorities) break;
+    Result<std::string> pem = disk.read_file(bundle, kMaxBundleBytes);
+    if (pem) authorities = tls::Authorities::load_bundle(*pem);
+  }
+  // None at all: then only tlsskipverify leads to an upstream, and the log says why.
+  if (!authorities) authorities = tls::Authorities::load_bundle("");
+  return tls::ClientContext::make(std::move(authorities));
 }
 
 /// What no type says.
@@ -143,6 +168,7 @@ struct Balancer::Parts {
   std::string tag_prefix;
   std::unique_ptr<proxy::AccessFormat> access_format;
   std::unique_ptr<LineWriter> access_writer;
+  std::unique_ptr<proxy::CertStores> certificates;  // before the proxy, which uses its keyrings
   std::unique_ptr<proxy::Publisher> publisher;
   std::unique_ptr<proxy::Proxy> proxy;
   std::unique_ptr<BalancerAdmin> admin;
@@ -158,9 +184,18 @@ struct Balancer::Parts {
   }
 
   Result<void> open_access_log();
+  Result<void> open_certificates(Network& network, const std::vector<proxy::ListenSpec>& listeners);
   Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
   Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);
 };
+
+Result<void> Balancer::Parts::open_certificates(Network& network,
+                                                const std::vector<proxy::ListenSpec>& listeners) {
+  auto stores = proxy::parse_cert_stores(properties.get("proxy.cs"));
+  if (!stores) return pass(stores, "-proxy.cs");
+  certificates = std::make_unique<proxy::CertStores>(loop, network, log);
+  return certificates->open(std::move(*stores), listeners);
+}
 
 Result<void> Balancer::Parts::serve_metrics(Network& network, const proxy::ListenSpec& spec) {
   if (!spec.cert_store.empty() || spec.proxy_protocol) {
@@ -257,7 +292,14 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   Result<std::vector<int64_t>> bounds = parse_buckets(properties);
   if (!bounds) return pass(bounds);
   parts->time_bounds_ms = *bounds;
+  Result<void> certificates = parts->open_certificates(network, *listeners);
+  if (!certificates) return pass(certificates);
+  auto client_tls = upstream_tls(properties.get("proxy.upstream.ca"));
+  if (!client_tls) return pass(client_tls);
   proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
+  options.tls = parts->certificates->contexts();
+  options.worker.upstream_tls = std::move(*client_tls);
+  options.worker.log = &log;
   options.worker.time_bounds_ms = *std::move(bounds);
   options.router.log = &log;
   options.worker.access_format = parts->access_format.get();
@@ -285,6 +327,9 @@ Task<void> Balancer::run() {
   scope.spawn(parts_->admin_server->run());
   for (const auto& server : parts_->metrics_servers) scope.spawn(server->run());
   for (const auto& each : parts_->dynamic_listeners) scope.spawn(each->run());
+  scope.spawn(parts_->certificates->run([parts = parts_.get()](uint32_t listener, auto context) {
+    parts->proxy->set_tls(listener, std::move(context));
+  }));
   co_await scope.join();
 }
 

@@ -28,7 +28,7 @@ class Balancer {
                                                  const Properties& properties);
   ~Balancer();
 
-  /// Serves the admin page until cancelled.
+  /// Serves the admin page and watches the certificate stores, until cancelled.
   Task<void> run();
   /// /health answers 503 from now on; everything else goes on.
   void fail_health();

@@ -50,7 +50,9 @@ struct ClientFacts {
   std::string_view local_port;  // digits
   uint16_t listener_port = 0;
   bool tls = false;
-  bool trusted = false;  // its X-Forwarded-* and Forwarded are believed and appended to
+  uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2
+  uint16_t tls_cipher = 0;   // its number in the registry
+  bool trusted = false;      // its X-Forwarded-* and Forwarded are believed and appended to
 };
 
 /// What the route changes of a request.

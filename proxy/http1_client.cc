@@ -19,16 +19,19 @@ Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const Listen
   facts_.trusted = true;
 }
 
-bool Http1Client::start(Socket socket) {
+bool Http1Client::start(Socket socket, std::unique_ptr<tls::Session> tls) {
   if (!channel_.open(reactor_, std::move(socket), *this)) return false;
-  arm(timeouts_.head_ms);
+  arm(tls ? timeouts_.handshake_ms : timeouts_.head_ms);
+  channel_.start_tls(std::move(tls));
   return true;
 }
 
-bool Http1Client::start(Channel& channel, std::string_view bytes) {
-  if (!in_.append(bytes)) return false;
+bool Http1Client::start(Channel& channel, std::string_view bytes,
+                        std::unique_ptr<tls::Session> tls) {
+  if (tls ? !tls->feed(bytes) : !in_.append(bytes)) return false;
   channel_.take(reactor_, channel, *this);
-  arm(timeouts_.head_ms);
+  arm(tls ? timeouts_.handshake_ms : timeouts_.head_ms);
+  channel_.start_tls(std::move(tls));
   reactor_.resume_later(*this);
   return true;
 }
@@ -96,6 +99,10 @@ void Http1Client::read_head() {
 
 void Http1Client::begin(const http1::Head& head) {
   reader_.reset();
+  if (channel_.tls() != nullptr) {
+    facts_.tls_version = channel_.tls()->version();
+    facts_.tls_cipher = channel_.tls()->cipher();
+  }
   if (head.method == http1::Method::kConnect) return refuse(405);
   reactor_.timers().disarm(*this);
   worker_.counters().requests += 1;
@@ -289,7 +296,7 @@ void Http1Client::next_or_close() {
 }
 
 void Http1Client::linger() {
-  channel_.socket().shutdown_write();
+  channel_.shutdown_write();
   if (channel_.closed() && !channel_.readable()) return close();
   state_ = State::kLingering;
   in_.clear();

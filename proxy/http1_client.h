@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "core/http1.h"
@@ -24,10 +25,10 @@ class Http1Client final : public Http1Io, public ClientStream {
  public:
   Http1Client(Worker& worker, const SocketAddress& peer, const ListenerInfo& listener);
 
-  /// False if the system refused; nothing was watched then.
-  bool start(Socket socket);
+  /// False if the system refused; nothing was watched then. `tls` is nullptr for a plain listener.
+  bool start(Socket socket, std::unique_ptr<tls::Session> tls);
   /// Takes over the socket and the bytes that came already.
-  bool start(Channel& channel, std::string_view bytes);
+  bool start(Channel& channel, std::string_view bytes, std::unique_ptr<tls::Session> tls);
   /// Closes now if no request is under way, else after it.
   void drain();
   void close();

@@ -140,6 +140,7 @@ void Http1Io::end_body(std::string_view trailers) {
 }
 
 BodyStream::Splice Http1Io::splice_from(uint64_t least, Channel*& channel, uint64_t& left) {
+  if (channel_.tls() != nullptr) return BodyStream::Splice::kNo;  // what lies there is sealed
   // Bytes that were read go first, and a body's framing must have been looked at up to here.
   if (source_.has_run() || source_.scanned() != in_.size() || source_.bad())
     return BodyStream::Splice::kNo;
@@ -161,7 +162,7 @@ void Http1Io::spliced(uint64_t n, bool end) {
 }
 
 BodyStream::Splice Http1Io::splice_to(Channel*& channel) {
-  if (chunked_out_ || write_failed_) return BodyStream::Splice::kNo;
+  if (chunked_out_ || write_failed_ || channel_.tls() != nullptr) return BodyStream::Splice::kNo;
   if (blocked_ || !flush()) return BodyStream::Splice::kLater;
   channel = &channel_;
   return BodyStream::Splice::kYes;

@@ -95,8 +95,7 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
   Fill fill(size_t want);
   void start_turn() { reads_ = 0; }
   void note(Ready ready) {
-    channel_.note(ready);
-    if (ready.writable) blocked_ = false;
+    if (channel_.note(ready).writable) blocked_ = false;
   }
   void close_channel(bool reset);
 

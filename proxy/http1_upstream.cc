@@ -61,7 +61,7 @@ void Http1Upstream::await_response() {
 }
 
 void Http1Upstream::flush() {
-  if (state_ == State::kConnecting) return;
+  if (state_ == State::kConnecting || state_ == State::kHandshake) return;
   Http1Io::flush();
 }
 
@@ -71,10 +71,38 @@ void Http1Upstream::settle_connect() {
     forward_->on_upstream_failed(error == ETIMEDOUT ? 504 : 502);
     return;
   }
+  worker_.counters().upstream_connections += 1;
+  if (endpoint_->tls()) return start_tls();
+  ready();
+}
+
+void Http1Upstream::ready() {
   state_ = State::kActive;
   arm(worker_.options().timeouts.response_ms);
-  worker_.counters().upstream_connections += 1;
   forward_->on_upstream_ready(true);
+}
+
+void Http1Upstream::start_tls() {
+  const tls::ConnectOptions options{.server_name = endpoint_->server_name(),
+                                    .skip_verify = endpoint_->tls_skip_verify(),
+                                    .ticket = worker_.pool().ticket(*endpoint_)};
+  auto session = tls::Session::connect(worker_.options().upstream_tls, reactor_.buffers(), options);
+  if (!session) return forward_->on_upstream_failed(502);
+  channel_.start_tls(std::move(session));
+  state_ = State::kHandshake;
+  arm(worker_.options().timeouts.handshake_ms);
+  settle_handshake();
+}
+
+void Http1Upstream::settle_handshake() {
+  switch (channel_.handshake()) {
+    case tls::Session::Handshake::kWait: return;
+    case tls::Session::Handshake::kDone: return ready();
+    case tls::Session::Handshake::kFailed:
+      worker_.note_tls_failure(*endpoint_, channel_.tls()->error());
+      forward_->on_upstream_failed(502);
+      return;
+  }
 }
 
 void Http1Upstream::on_ready(Ready ready) {
@@ -85,9 +113,10 @@ void Http1Upstream::on_ready(Ready ready) {
     case State::kConnecting:
       if (ready.writable || ready.error) settle_connect();
       return;
+    case State::kHandshake: return settle_handshake();
     case State::kIdle:
       // Whatever comes here ends it: an end, a reset, or bytes that nobody asked for.
-      if (ready.readable || ready.closed) {
+      if ((ready.readable && !channel_.quiet()) || ready.closed) {
         worker_.pool().remove(*this);
         close();
       }
@@ -198,8 +227,12 @@ void Http1Upstream::release() {
   in_.consume(source_.used());
   // Bytes beyond the response belong to nothing: such a connection is not trusted with another
   // request.
-  const bool clean =
-      in_.empty() && out_.empty() && !blocked_ && !write_failed_ && !channel_.closed();
+  bool clean = in_.empty() && out_.empty() && !blocked_ && !write_failed_ && !channel_.closed();
+  if (channel_.tls() != nullptr) {
+    // What was received and not opened yet would not announce itself again.
+    clean = clean && channel_.quiet() && channel_.drained();
+    worker_.pool().keep_ticket(*endpoint_, channel_.tls()->take_ticket());
+  }
   if (!clean || !keep_alive_ || worker_.draining()) return close();
   in_.release();
   reactor_.cancel_resume(*this);
@@ -224,7 +257,8 @@ void Http1Upstream::close() {
 
 void Http1Upstream::on_timer() {
   switch (state_) {
-    case State::kConnecting: forward_->on_upstream_failed(504); return;
+    case State::kConnecting:
+    case State::kHandshake: forward_->on_upstream_failed(504); return;
     case State::kActive: forward_->on_timeout(504); return;
     case State::kIdle:
       worker_.pool().remove(*this);

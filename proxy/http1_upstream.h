@@ -60,10 +60,13 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   ListNode pool_node;
 
  private:
-  enum class State : uint8_t { kConnecting, kActive, kIdle, kClosed };
+  enum class State : uint8_t { kConnecting, kHandshake, kActive, kIdle, kClosed };
 
   void read_head();
   void settle_connect();
+  void start_tls();
+  void settle_handshake();
+  void ready();
   void gone();
   void arm(int64_t delay_ms);
 

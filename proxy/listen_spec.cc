@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/duration.h"
+#include "proxy/option_text.h"
 
 namespace sluice::proxy {
 
@@ -20,41 +20,6 @@ constexpr std::pair<std::string_view, ListenProtocol> kProtocols[] = {
     {"grpcs", ListenProtocol::kGrpcs},
     {"prometheus", ListenProtocol::kPrometheus},
 };
-
-constexpr int64_t kMaxDurationNs = int64_t{365} * 24 * 3'600 * 1'000'000'000;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-/// Splits at a separator that does not stand in quotes.
-Result<std::vector<std::string_view>> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  char quote = 0;
-  size_t begin = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == separator) {
-      parts.push_back(trim(text.substr(begin, i - begin)));
-      begin = i + 1;
-    }
-  }
-  if (quote != 0) return fail(Code::kInvalid, "quote {} is not closed", quote);
-  parts.push_back(trim(text.substr(begin)));
-  return parts;
-}
-
-std::string_view unquote(std::string_view text) {
-  const bool quoted = text.size() >= 2 && (text.front() == '"' || text.front() == '\'') &&
-                      text.back() == text.front();
-  return quoted ? text.substr(1, text.size() - 2) : text;
-}
 
 Result<SocketAddress> parse_address(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -82,19 +47,6 @@ Result<uint16_t> parse_tls_version(std::string_view text) {
   return fail(Code::kInvalid, "{} is none of tls10, tls11, tls12, tls13", text);
 }
 
-Result<bool> parse_bool(std::string_view text) {
-  if (text == "true" || text == "1" || text == "t") return true;
-  if (text == "false" || text == "0" || text == "f") return false;
-  return fail(Code::kInvalid, "{} is neither true nor false", text);
-}
-
-Result<int64_t> parse_duration_ms(std::string_view text) {
-  Result<int64_t> ns = parse_go_duration(text);
-  if (!ns) return ns;
-  if (*ns < 0 || *ns > kMaxDurationNs) return fail(Code::kInvalid, "{} is out of range", text);
-  return *ns / 1'000'000;
-}
-
 template <class T>
 Result<void> set(T& field, Result<T> value) {
   if (!value) return pass(value);
@@ -120,13 +72,13 @@ Result<void> set_option(ListenSpec& spec, std::string_view key, std::string_view
     spec.tls_ciphers = value;
     return {};
   }
-  if (key == "rt") return set(spec.read_timeout_ms, parse_duration_ms(value));
-  if (key == "wt") return set(spec.write_timeout_ms, parse_duration_ms(value));
-  if (key == "it") return set(spec.idle_timeout_ms, parse_duration_ms(value));
-  if (key == "pxytimeout") return set(spec.proxy_timeout_ms, parse_duration_ms(value));
-  if (key == "refresh") return set(spec.refresh_ms, parse_duration_ms(value));
-  if (key == "pxyproto") return set(spec.proxy_protocol, parse_bool(value));
-  if (key == "strictmatch") return set(spec.strict_match, parse_bool(value));
+  if (key == "rt") return set(spec.read_timeout_ms, parse_option_ms(value));
+  if (key == "wt") return set(spec.write_timeout_ms, parse_option_ms(value));
+  if (key == "it") return set(spec.idle_timeout_ms, parse_option_ms(value));
+  if (key == "pxytimeout") return set(spec.proxy_timeout_ms, parse_option_ms(value));
+  if (key == "refresh") return set(spec.refresh_ms, parse_option_ms(value));
+  if (key == "pxyproto") return set(spec.proxy_protocol, parse_option_bool(value));
+  if (key == "strictmatch") return set(spec.strict_match, parse_option_bool(value));
   if (key == "tlsmin") return set(spec.tls_min, parse_tls_version(value));
   if (key == "tlsmax") return set(spec.tls_max, parse_tls_version(value));
   return fail(Code::kInvalid, "unknown option");
@@ -138,7 +90,7 @@ bool needs_store(ListenProtocol protocol) {
 }
 
 Result<ListenSpec> parse_one(std::string_view text) {
-  Result<std::vector<std::string_view>> parts = split(text, ';');
+  Result<std::vector<std::string_view>> parts = split_unquoted(text, ';');
   if (!parts) return pass(parts, "listener {}", text);
   ListenSpec spec;
   Result<SocketAddress> address = parse_address(unquote((*parts)[0]));
@@ -149,9 +101,9 @@ Result<ListenSpec> parse_one(std::string_view text) {
     const std::string_view part = (*parts)[i];
     if (part.empty()) continue;
     const size_t equals = part.find('=');
-    const std::string_view key = trim(part.substr(0, equals));
+    const std::string_view key = trim_spaces(part.substr(0, equals));
     const std::string_view value =
-        equals == std::string_view::npos ? "true" : unquote(trim(part.substr(equals + 1)));
+        equals == std::string_view::npos ? "true" : unquote(trim_spaces(part.substr(equals + 1)));
     Result<void> option = set_option(spec, key, value, has_protocol);
     if (!option) return pass(option, "listener {}: {}", text, key);
   }
@@ -176,7 +128,7 @@ std::string_view to_string(ListenProtocol protocol) {
 }
 
 Result<std::vector<ListenSpec>> parse_listen_specs(std::string_view text) {
-  Result<std::vector<std::string_view>> parts = split(text, ',');
+  Result<std::vector<std::string_view>> parts = split_unquoted(text, ',');
   if (!parts) return pass(parts, "listeners {}", text);
   std::vector<ListenSpec> specs;
   for (const std::string_view part : *parts) {

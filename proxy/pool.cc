@@ -16,15 +16,28 @@ Http1Upstream* Pool::take(const Endpoint& endpoint) {
   return upstream;
 }
 
-bool Pool::give(Http1Upstream& upstream) {
-  const Endpoint& endpoint = upstream.endpoint();
+Pool::Entry& Pool::entry_of(const Endpoint& endpoint) {
   std::unique_ptr<Entry>& entry = entries_[&endpoint];
   if (!entry) entry = std::make_unique<Entry>(endpoint);
-  if (entry->count >= max_) return false;
-  entry->idle.push_front(upstream);
-  ++entry->count;
+  return *entry;
+}
+
+bool Pool::give(Http1Upstream& upstream) {
+  Entry& entry = entry_of(upstream.endpoint());
+  if (entry.count >= max_) return false;
+  entry.idle.push_front(upstream);
+  ++entry.count;
   ++idle_;
   return true;
+}
+
+const tls::Ticket* Pool::ticket(const Endpoint& endpoint) const {
+  const auto found = entries_.find(&endpoint);
+  return found == entries_.end() ? nullptr : &found->second->ticket;
+}
+
+void Pool::keep_ticket(const Endpoint& endpoint, tls::Ticket ticket) {
+  if (ticket) entry_of(endpoint).ticket = std::move(ticket);
 }
 
 void Pool::remove(Http1Upstream& upstream) {

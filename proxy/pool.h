@@ -29,6 +29,10 @@ class Pool {
   /// Closes what no route leads to (retired), or everything.
   void close_idle(bool all);
   uint32_t idle() const { return idle_; }
+  /// The newest TLS ticket of the endpoint, nullptr for none. It serves again and again: that an
+  /// observer can link our connections to an upstream tells it nothing (RFC 8446 C.4).
+  const tls::Ticket* ticket(const Endpoint& endpoint) const;
+  void keep_ticket(const Endpoint& endpoint, tls::Ticket ticket);
 
  private:
   struct Entry {
@@ -36,7 +40,9 @@ class Pool {
     EndpointRef endpoint;
     IntrusiveList<Http1Upstream, &Http1Upstream::pool_node> idle;
     uint32_t count = 0;
+    tls::Ticket ticket;
   };
+  Entry& entry_of(const Endpoint& endpoint);
   const uint32_t max_;
   uint32_t idle_ = 0;
   std::unordered_map<const Endpoint*, std::unique_ptr<Entry>> entries_;

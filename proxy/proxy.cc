@@ -73,14 +73,15 @@ namespace {
 
 Result<void> check_listener(const ListenSpec& spec) {
   switch (spec.protocol) {
-    case ListenProtocol::kHttp:
     case ListenProtocol::kTcp:
+    case ListenProtocol::kHttps:
+    case ListenProtocol::kHttpsTcpSni: return {};
+    case ListenProtocol::kHttp:
     case ListenProtocol::kTcpDynamic:
     case ListenProtocol::kTcpSni:
       if (spec.cert_store.empty()) return {};
-      return fail(Code::kUnsupported, "listener {}: cs= is not built yet", spec.address.text());
-    case ListenProtocol::kHttps:
-    case ListenProtocol::kHttpsTcpSni:
+      return fail(Code::kUnsupported, "listener {}: proto={} takes no cs", spec.address.text(),
+                  to_string(spec.protocol));
     case ListenProtocol::kGrpc:
     case ListenProtocol::kGrpcs:
     case ListenProtocol::kPrometheus: break;
@@ -137,7 +138,8 @@ Result<void> Proxy::listen() {
     SocketAddress at = spec.address;
     Result<std::vector<Socket>> sockets = bind_all(at);
     if (!sockets) return pass(sockets);
-    const ListenerInfo& info = make_info(spec, at.port());
+    ListenerInfo& info = make_info(spec, at.port());
+    start_tls(info, static_cast<uint32_t>(addresses_.size()));
     for (size_t i = 0; i < cells_.size(); ++i) {
       Worker& worker = cells_[i]->worker;
       const auto id = cells_[i]->reactor.add_listener(
@@ -150,6 +152,17 @@ Result<void> Proxy::listen() {
     addresses_.push_back(at);
   }
   return {};
+}
+
+void Proxy::start_tls(ListenerInfo& info, uint32_t index) {
+  if (index >= options_.tls.size() || options_.tls[index] == nullptr) return;
+  info.tls = true;
+  info.index = index;
+  for (const auto& cell : cells_) cell->worker.set_tls(index, options_.tls[index]);
+}
+
+void Proxy::set_tls(uint32_t listener, std::shared_ptr<const tls::ServerContext> context) {
+  post_to_all([listener, context](uint32_t, Worker& worker) { worker.set_tls(listener, context); });
 }
 
 Result<void> Proxy::add_listener(const ListenSpec& spec) {

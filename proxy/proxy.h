@@ -14,6 +14,7 @@
 #include "core/reactor.h"
 #include "core/result.h"
 #include "core/socket.h"
+#include "core/tls/context.h"
 #include "proxy/listen_spec.h"
 #include "proxy/metrics.h"
 #include "proxy/publish.h"
@@ -27,6 +28,8 @@ struct ProxyOptions {
   std::vector<ListenSpec> listeners;
   uint32_t reactors = 0;  // 0: one a core
   WorkerOptions worker;
+  /// By listener, nullptr for those that end no TLS; may be shorter.
+  std::vector<std::shared_ptr<const tls::ServerContext>> tls;
   RouterOptions router;
   Reactor::Limits reactor;
 };
@@ -51,6 +54,8 @@ class Proxy {
   uint32_t reactor_count() const { return static_cast<uint32_t>(cells_.size()); }
   /// Runs on each reactor's thread.
   void post_to_all(const std::function<void(uint32_t index, Worker&)>& message);
+  /// A listener's certificates and rules from now on.
+  void set_tls(uint32_t listener, std::shared_ptr<const tls::ServerContext> context);
   /// What the reactors counted, added up, through `done` on the last reactor's thread.
   void read_stats(std::function<void(const ProxyStats&)> done);
 
@@ -72,6 +77,7 @@ class Proxy {
   Result<void> listen();
   /// One socket a reactor, all on the same address, which gets its port.
   Result<std::vector<Socket>> bind_all(SocketAddress& at) const;
+  void start_tls(ListenerInfo& info, uint32_t index);
   ListenerInfo& make_info(const ListenSpec& spec, uint16_t port);
 
   const ProxyOptions options_;

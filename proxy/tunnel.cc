@@ -24,8 +24,10 @@ Tunnel::Tunnel(Worker& worker)
       up_(worker.reactor().buffers()),
       down_(worker.reactor().buffers()) {}
 
-bool Tunnel::start(Socket client, const SocketAddress& peer, const ListenerInfo& listener) {
+bool Tunnel::start(Socket client, std::unique_ptr<tls::Session> tls, const SocketAddress& peer,
+                   const ListenerInfo& listener) {
   if (!client_.channel.open(worker_.reactor(), std::move(client), client_)) return false;
+  client_.channel.start_tls(std::move(tls));
   listener_ = &listener;
   peer_ = peer;
   record_ = worker_.access().open(nullptr, listener.tls);
@@ -35,18 +37,29 @@ bool Tunnel::start(Socket client, const SocketAddress& peer, const ListenerInfo&
   return false;
 }
 
-bool Tunnel::start(Channel& client, std::string_view bytes, const SocketAddress& peer,
-                   const ListenerInfo& listener) {
-  if (!up_.buffer.append(bytes)) return false;
-  client_.channel.take(worker_.reactor(), client, client_);
+Tunnel::Started Tunnel::start(Channel& client, std::string_view bytes,
+                              std::unique_ptr<tls::Session> tls, const SocketAddress& peer,
+                              const ListenerInfo& listener) {
+  if (tls ? !tls->feed(bytes) : !up_.buffer.append(bytes)) return Started::kNo;
   listener_ = &listener;
   peer_ = peer;
-  record_ = worker_.access().open(nullptr, listener.tls);
-  if (connect_next()) return true;
+  RouteDecision first;
+  const bool either = listener.protocol == ListenProtocol::kHttpsTcpSni;
+  if (either) {
+    first = find_endpoint();
+    if (first.no_route) {
+      up_.buffer.release();
+      return Started::kNotTcp;
+    }
+  }
+  client_.channel.take(worker_.reactor(), client, client_);
+  client_.channel.start_tls(std::move(tls));
+  record_ = worker_.access().open(nullptr, listener.tls && !either);
+  if (connect_next(either ? &first : nullptr)) return Started::kYes;
   log();
   up_.buffer.release();
   client_.channel.close(worker_.reactor());
-  return false;
+  return Started::kNo;
 }
 
 RouteDecision Tunnel::find_endpoint() {
@@ -75,9 +88,10 @@ RouteDecision Tunnel::find_endpoint() {
   return worker_.route_stream(query);
 }
 
-bool Tunnel::connect_next() {
+bool Tunnel::connect_next(const RouteDecision* first) {
   for (;;) {
-    const RouteDecision decision = find_endpoint();
+    const RouteDecision decision = first != nullptr ? *first : find_endpoint();
+    first = nullptr;
     if (decision.endpoint == nullptr) {
       if (tried_count_ == 0) status_ = decision.refuse;
       return false;
@@ -134,7 +148,7 @@ void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats:
 }
 
 void Tunnel::Side::on_ready(Ready ready) {
-  channel.note(ready);
+  ready = channel.note(ready);
   if (tunnel.state_ == State::kClosed) return;
   if (tunnel.state_ == State::kConnecting) {
     if (this == &tunnel.upstream_) {
@@ -188,6 +202,10 @@ void Tunnel::arm() {
   const Timeouts& limits = listener_ != nullptr ? listener_->timeouts : worker_.options().timeouts;
   const bool half = up_.done || down_.done;
   int64_t deadline = worker_.reactor().now_ms() + (half ? limits.half_closed_ms : limits.tunnel_ms);
+  const tls::Session* tls = client_.channel.tls();
+  if (listener_ != nullptr && tls != nullptr && !tls->established()) {
+    deadline = std::min(deadline, read_at_ms_ + limits.handshake_ms);
+  }
   if (listener_ != nullptr && listener_->read_ms > 0 && !up_.ended) {
     deadline = std::min(deadline, read_at_ms_ + listener_->read_ms);
   }
@@ -227,7 +245,7 @@ bool Tunnel::copy_step(Way way) {
       case IoState::kOk:
         d.buffer.commit(got.bytes);
         note_moved(way);
-        d.bulk = got.bytes >= kBulkBytes;
+        d.bulk = got.bytes >= kBulkBytes && from.tls() == nullptr && to.tls() == nullptr;
         break;
       case IoState::kBlocked: d.buffer.release(); return false;
       case IoState::kEnd: d.ended = true; break;
@@ -249,7 +267,7 @@ bool Tunnel::copy_step(Way way) {
   }
   d.buffer.release_if_empty();
   if (d.ended) {
-    to.socket().shutdown_write();
+    to.shutdown_write();
     d.done = true;
     arm();
     return false;
@@ -281,7 +299,9 @@ bool Tunnel::splice_step(Way way) {
 }
 
 void Tunnel::settle() {
-  if (state_ == State::kOpen && up_.done && down_.done) close(false);
+  if (state_ != State::kOpen || !up_.done || !down_.done) return;
+  // A close_notify that is not out yet would be lost, and the end look like a truncation.
+  if (client_.channel.drained() && upstream_.channel.drained()) close(false);
 }
 
 void Tunnel::on_resume() {

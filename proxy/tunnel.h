@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "core/buffer.h"
@@ -34,11 +35,16 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
 
   /// A client of a tcp listener: finds an endpoint and connects. False: there is none, or the
   /// system refused; it is logged, and the socket is reset.
-  bool start(Socket client, const SocketAddress& peer, const ListenerInfo& listener);
+  /// `tls` is nullptr for a plain listener.
+  bool start(Socket client, std::unique_ptr<tls::Session> tls, const SocketAddress& peer,
+             const ListenerInfo& listener);
   /// The same after a preface: takes the socket and copies the bytes that came; on failure the
   /// socket stays the caller's, who closes it.
-  bool start(Channel& client, std::string_view bytes, const SocketAddress& peer,
-             const ListenerInfo& listener);
+  /// kNotTcp, of https+tcp+sni alone: the name's target is none for a tunnel, and nothing was
+  /// done.
+  enum class Started : uint8_t { kYes, kNo, kNotTcp };
+  Started start(Channel& client, std::string_view bytes, std::unique_ptr<tls::Session> tls,
+                const SocketAddress& peer, const ListenerInfo& listener);
 
   /// An upgraded connection: first the two channels and the bytes on their way, then begin().
   void adopt(Way from, Channel& channel);
@@ -76,7 +82,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   Side& source(Way way) { return way == kUp ? client_ : upstream_; }
   Side& sink(Way way) { return way == kUp ? upstream_ : client_; }
   Direction& direction(Way way) { return way == kUp ? up_ : down_; }
-  bool connect_next();
+  /// `first` is the decision to begin with; nullptr: asks for one.
+  bool connect_next(const RouteDecision* first = nullptr);
   RouteDecision find_endpoint();
   bool send_proxy_header();
   void on_connecting(EventHandler::Ready ready);

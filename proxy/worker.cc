@@ -1,5 +1,7 @@
 #include "proxy/worker.h"
 
+#include "core/log.h"
+
 namespace sluice::proxy {
 
 SocketAddress address_of(const Endpoint& endpoint) {
@@ -33,6 +35,26 @@ bool is_tunnelled(ListenProtocol protocol) {
 
 }  // namespace
 
+void Worker::set_tls(uint32_t listener, std::shared_ptr<const tls::ServerContext> context) {
+  if (tls_.size() <= listener) tls_.resize(listener + 1);
+  tls_[listener] = std::move(context);
+}
+
+std::unique_ptr<tls::Session> Worker::new_session(const ListenerInfo& listener) {
+  return tls::Session::accept(tls_[listener.index], reactor_.buffers());
+}
+
+void Worker::note_tls_failure(const Endpoint& endpoint, const char* reason) {
+  counters_.tls_failures += 1;
+  // One that is wrong is wrong for each request: a line a while says it.
+  constexpr int64_t kQuietMs = 1'000;
+  const int64_t now_ms = reactor_.now_ms();
+  if (options_.log == nullptr || now_ms - tls_failure_logged_ms_ < kQuietMs) return;
+  tls_failure_logged_ms_ = now_ms;
+  options_.log->warn("upstream {}: no TLS with {}: {}", to_string(endpoint.destination()),
+                     endpoint.server_name(), reason);
+}
+
 void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener) {
   counters_.connections += 1;
   if (listener.has_preface()) {
@@ -45,40 +67,56 @@ void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo
     preface_list_.push_back(*preface);
     return;
   }
-  if (is_tunnelled(listener.protocol)) {
-    Tunnel* tunnel = tunnels_.make(*this);
-    if (tunnel == nullptr) return;
-    if (!tunnel->start(std::move(socket), peer, listener)) {
-      tunnels_.free(tunnel);
-      return;
-    }
-    tunnel_list_.push_back(*tunnel);
-    return;
-  }
+  if (is_tunnelled(listener.protocol)) return start_tunnel(std::move(socket), peer, listener);
+  auto tls = listener.tls ? new_session(listener) : nullptr;
+  if (listener.tls && !tls) return;
   Http1Client* client = clients_.make(*this, peer, listener);
   if (client == nullptr) return;  // at the limit: the socket closes
-  if (!client->start(std::move(socket))) {
+  if (!client->start(std::move(socket), std::move(tls))) {
     clients_.free(client);
     return;
   }
   client_list_.push_back(*client);
 }
 
-void Worker::begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
-                   const ListenerInfo& listener) {
-  if (is_tunnelled(listener.protocol)) {
-    Tunnel* tunnel = tunnels_.make(*this);
-    if (tunnel == nullptr) return;
-    if (!tunnel->start(channel, bytes, peer, listener)) {
-      tunnels_.free(tunnel);
-      return;
-    }
-    tunnel_list_.push_back(*tunnel);
+void Worker::start_tunnel(Socket socket, const SocketAddress& peer, const ListenerInfo& listener) {
+  auto tls = listener.tls ? new_session(listener) : nullptr;
+  if (listener.tls && !tls) return;
+  Tunnel* tunnel = tunnels_.make(*this);
+  if (tunnel == nullptr) return;
+  if (!tunnel->start(std::move(socket), std::move(tls), peer, listener)) {
+    tunnels_.free(tunnel);
     return;
   }
+  tunnel_list_.push_back(*tunnel);
+}
+
+void Worker::begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
+                   const ListenerInfo& listener) {
+  const bool either = listener.protocol == ListenProtocol::kHttpsTcpSni;
+  if (!either && !is_tunnelled(listener.protocol))
+    return start_client(channel, bytes, peer, listener);
+  // Where the name's target is not tcp, TLS ends here, and what is in it are requests.
+  auto tls = listener.tls && !either ? new_session(listener) : nullptr;
+  if (listener.tls && !either && !tls) return;
+  Tunnel* tunnel = tunnels_.make(*this);
+  if (tunnel == nullptr) return;
+  switch (tunnel->start(channel, bytes, std::move(tls), peer, listener)) {
+    case Tunnel::Started::kYes: tunnel_list_.push_back(*tunnel); return;
+    case Tunnel::Started::kNo: tunnels_.free(tunnel); return;
+    case Tunnel::Started::kNotTcp:
+      tunnels_.free(tunnel);
+      return start_client(channel, bytes, peer, listener);
+  }
+}
+
+void Worker::start_client(Channel& channel, std::string_view bytes, const SocketAddress& peer,
+                          const ListenerInfo& listener) {
+  auto tls = listener.tls ? new_session(listener) : nullptr;
+  if (listener.tls && !tls) return;
   Http1Client* client = clients_.make(*this, peer, listener);
   if (client == nullptr) return;
-  if (!client->start(channel, bytes)) {
+  if (!client->start(channel, bytes, std::move(tls))) {
     clients_.free(client);
     return;
   }

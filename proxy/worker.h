@@ -15,6 +15,7 @@
 #include "core/http1.h"
 #include "core/reactor.h"
 #include "core/slab.h"
+#include "core/tls/context.h"
 #include "proxy/access_record.h"
 #include "proxy/http1_client.h"
 #include "proxy/http1_upstream.h"
@@ -26,9 +27,14 @@
 #include "proxy/splice.h"
 #include "proxy/tunnel.h"
 
+namespace sluice {
+class Log;
+}
+
 namespace sluice::proxy {
 
 struct Timeouts {
+  int64_t handshake_ms = 10'000;   // TLS, of a client and of an upstream
   int64_t head_ms = 10'000;        // from a request's first byte to its head's last
   int64_t keep_alive_ms = 60'000;  // between requests
   int64_t connect_ms = 2'000;
@@ -54,6 +60,8 @@ struct WorkerOptions {
   std::string local_ip;                         // for Forwarded: by=
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
+  std::shared_ptr<const tls::ClientContext> upstream_tls;  // for endpoints that speak https
+  Log* log = nullptr;  // for what is wrong with an upstream's TLS; outlives the proxy
 };
 
 /// What a listener's connections share.
@@ -61,7 +69,8 @@ struct ListenerInfo {
   ListenProtocol protocol = ListenProtocol::kHttp;
   uint16_t port = 0;
   std::string port_text;
-  bool tls = false;
+  bool tls = false;    // ended here
+  uint32_t index = 0;  // of a listener with TLS
   bool proxy_protocol = false;
   int64_t proxy_timeout_ms = 250;
   Timeouts timeouts;    // with rt, wt and it of this listener
@@ -80,7 +89,8 @@ struct Counters {
   uint64_t requests = 0;
   uint64_t upstream_connections = 0;
   uint64_t upstream_reused = 0;
-  uint64_t answers = 0;  // of our own
+  uint64_t answers = 0;       // of our own
+  uint64_t tls_failures = 0;  // of upstreams
 
   void add(const Counters& other) {
     connections += other.connections;
@@ -88,6 +98,7 @@ struct Counters {
     upstream_connections += other.upstream_connections;
     upstream_reused += other.upstream_reused;
     answers += other.answers;
+    tls_failures += other.tls_failures;
   }
 };
 
@@ -101,6 +112,8 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
+  /// A listener's certificates and rules from now on; connections that are open keep theirs.
+  void set_tls(uint32_t listener, std::shared_ptr<const tls::ServerContext> context);
   void accept(Socket socket, const SocketAddress& peer, const ListenerInfo& listener);
   /// After a preface: takes the socket and copies the bytes that came; closes where nothing is to
   /// be had.
@@ -152,6 +165,7 @@ class Worker {
   void note_route(AccessRecord* record, const http1::Head* head, const RouteDecision& decision) {
     access_.note_route(record, head, decision, router_.pin());
   }
+  void note_tls_failure(const Endpoint& endpoint, const char* reason);
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
   size_t tunnel_count() const { return tunnels_.used(); }
@@ -172,6 +186,11 @@ class Worker {
   IntrusiveList<Http1Client, &Http1Client::all_node>& clients() { return client_list_; }
 
  private:
+  void start_tunnel(Socket socket, const SocketAddress& peer, const ListenerInfo& listener);
+  void start_client(Channel& channel, std::string_view bytes, const SocketAddress& peer,
+                    const ListenerInfo& listener);
+  /// nullptr: no memory.
+  std::unique_ptr<tls::Session> new_session(const ListenerInfo& listener);
   void note_gone() {
     if (!draining_ || !drained_) return;
     if (clients_.used() == 0 && tunnels_.used() == 0 && prefaces_.used() == 0) drained_();
@@ -196,6 +215,8 @@ class Worker {
   http1::Head scratch_head_;
   std::shared_ptr<const std::string> no_route_page_;
   std::function<void()> drained_;
+  std::vector<std::shared_ptr<const tls::ServerContext>> tls_;  // by listener
+  int64_t tls_failure_logged_ms_ = 0;
   bool draining_ = false;
 };
 

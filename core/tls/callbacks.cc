@@ -1,0 +1,96 @@
+#include "core/tls/callbacks.h"
+
+#include <cstring>
+
+namespace sluice::tls {
+
+int Callbacks::choose_certificate(SSL* ssl, int* alert, void*) {
+  const ServerContext::Parts& context = session_of(ssl).server_->parts();
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  const Certificate* chosen =
+      context.certificates->find(name == nullptr ? "" : name, context.options.strict_match);
+  if (chosen == nullptr) {
+    *alert = context.certificates->size() == 0 ? SSL_AD_INTERNAL_ERROR : SSL_AD_UNRECOGNIZED_NAME;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  const Certificate::Parts& parts = chosen->parts();
+  CRYPTO_BUFFER* chain[kMaxChain];
+  for (size_t i = 0; i < parts.chain.size(); ++i) chain[i] = parts.chain[i].get();
+  if (SSL_set_chain_and_key(ssl, chain, parts.chain.size(), parts.key.get(), nullptr) != 1) {
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  return name == nullptr ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
+int Callbacks::choose_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in,
+                           unsigned in_size, void*) {
+  for (const std::string& ours : session_of(ssl).server_->parts().options.alpn) {
+    for (unsigned at = 0; at < in_size; at += 1u + in[at]) {
+      if (in[at] != ours.size() || std::memcmp(in + at + 1, ours.data(), ours.size()) != 0)
+        continue;
+      *out = in + at + 1;
+      *out_size = in[at];
+      return SSL_TLSEXT_ERR_OK;
+    }
+  }
+  // RFC 7301 3.2: what is said in no protocol that both speak would only be misunderstood.
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int Callbacks::seal_ticket(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher,
+                           HMAC_CTX* hmac, int encrypt) {
+  const Keyring& keyring = *session_of(ssl).server_->parts().keyring;
+  TicketKey key;
+  int result = 1;
+  if (encrypt != 0) {
+    key = keyring.newest();
+    std::memcpy(name, key.name.data(), key.name.size());
+    if (RAND_bytes(iv, EVP_CIPHER_iv_length(EVP_aes_128_cbc())) != 1) return -1;
+    if (EVP_EncryptInit_ex(cipher, EVP_aes_128_cbc(), nullptr, key.aes.data(), iv) != 1) return -1;
+  } else {
+    const std::optional<Keyring::Found> found = keyring.find(name);
+    if (!found) return 0;
+    key = found->key;
+    result = found->newest ? 1 : 2;  // 2: the client gets a new ticket
+    if (EVP_DecryptInit_ex(cipher, EVP_aes_128_cbc(), nullptr, key.aes.data(), iv) != 1) return -1;
+  }
+  const bool set = HMAC_Init_ex(hmac, key.hmac.data(), key.hmac.size(), EVP_sha256(), nullptr) == 1;
+  OPENSSL_cleanse(&key, sizeof key);
+  return set ? result : -1;
+}
+
+ssl_verify_result_t Callbacks::verify_client(SSL* ssl, uint8_t* alert) {
+  Session& session = session_of(ssl);
+  session.error_ = check_chain(ssl, *session.server_->parts().clients, std::string(), false, alert);
+  return session.error_ == nullptr ? ssl_verify_ok : ssl_verify_invalid;
+}
+
+ssl_verify_result_t Callbacks::verify_server(SSL* ssl, uint8_t* alert) {
+  Session& session = session_of(ssl);
+  if (session.skip_verify_) return ssl_verify_ok;
+  session.error_ =
+      check_chain(ssl, *session.client_->parts().servers, *session.server_name_, true, alert);
+  return session.error_ == nullptr ? ssl_verify_ok : ssl_verify_invalid;
+}
+
+int Callbacks::keep_ticket(SSL* ssl, SSL_SESSION* session) {
+  session_of(ssl).ticket_ = Ticket(session);
+  return 1;  // it is ours now
+}
+
+int Callbacks::read(BIO* bio, char* into, int size) {
+  BIO_clear_retry_flags(bio);
+  const int got = static_cast<Session*>(BIO_get_data(bio))->take_from_socket(into, size);
+  if (got == -2) BIO_set_retry_read(bio);
+  return got < 0 ? -1 : got;
+}
+
+int Callbacks::write(BIO* bio, const char* bytes, int size) {
+  BIO_clear_retry_flags(bio);
+  const int put = static_cast<Session*>(BIO_get_data(bio))->give_to_socket(bytes, size);
+  if (put == -2) BIO_set_retry_write(bio);
+  return put < 0 ? -1 : put;
+}
+
+}  // namespace sluice::tls

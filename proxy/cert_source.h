@@ -1,0 +1,31 @@
+// CertSource: where a certificate store's texts come from.
+//
+// Owner: CertStores. Thread: the control loop's.
+#pragma once
+
+#include <memory>
+
+#include "core/executor.h"
+#include "core/network.h"
+#include "core/result.h"
+#include "core/task.h"
+#include "proxy/cert_material.h"
+#include "proxy/cert_spec.h"
+
+namespace sluice::proxy {
+
+class CertSource {
+ public:
+  virtual ~CertSource() = default;
+  /// What the store holds now.
+  virtual Task<Result<CertMaterial>> load() = 0;
+  /// load() waits by itself until something may have changed; else it is asked each
+  /// CertStoreSpec::refresh_ms.
+  virtual bool waits() const { return false; }
+};
+
+/// Fails where the spec names what the type cannot reach.
+Result<std::unique_ptr<CertSource>> make_cert_source(const CertStoreSpec& spec, Executor& executor,
+                                                     Network& network);
+
+}  // namespace sluice::proxy
