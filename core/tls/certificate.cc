@@ -167,7 +167,7 @@ const Certificate* CertificateSet::find(std::string_view server_name, bool stric
     const auto found = by_name_.find(stars + std::string(rest));
     if (found != by_name_.end()) return certificates_[found->second].get();
     if (rest.empty()) break;
-    const size_t dot = rest.find('.');
+    const size_t dot = rest.find('.', 1);
     rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot);
     stars += stars.empty() ? "*" : ".*";
   }

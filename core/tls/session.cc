@@ -265,6 +265,7 @@ size_t Session::seal(Socket& socket, const char* bytes, size_t size) {
     }
     sealed += static_cast<size_t>(n);
   }
+  if (!established_ && SSL_in_init(ssl_) == 0) finish_handshake();
   return sealed;
 }
 

@@ -142,24 +142,38 @@ Wire Upstream::accept(int timeout_ms) {
 Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options,
                  const std::vector<ListenSpec>& more, bool proxy_protocol)
     : registry_([] {}) {
+  std::vector<EndpointKey> keys;
   for (const SocketAddress& at : upstreams) {
-    endpoints_.push_back(registry_.find_or_add({.destination = {.host = at.ip(), .port = at.port()},
-                                                .server_name = {},
-                                                .proxy_protocol = proxy_protocol}));
+    keys.push_back({.destination = {.host = at.ip(), .port = at.port()},
+                    .server_name = {},
+                    .proxy_protocol = proxy_protocol});
   }
-  ProxyOptions proxy_options;
-  proxy_options.reactors = 1;
-  proxy_options.worker = std::move(options);
-  proxy_options.listeners.push_back({.address = *SocketAddress::make("127.0.0.1", 0)});
-  proxy_options.listeners.push_back(
-      {.address = *SocketAddress::make("127.0.0.1", 0), .protocol = ListenProtocol::kTcp});
-  for (const ListenSpec& spec : more) proxy_options.listeners.push_back(spec);
+  start({.listeners = more, .worker = std::move(options)}, keys);
+}
+
+Fixture::Fixture(const Tls& tls, WorkerOptions options) : registry_([] {}) {
+  options.upstream_tls = tls.client;
+  ProxyOptions all{.worker = std::move(options)};
+  all.listeners = {{.address = *SocketAddress::make("127.0.0.1", 0),
+                    .protocol = tls.protocol,
+                    .proxy_protocol = tls.proxy_protocol}};
+  all.tls = {nullptr, nullptr, tls.server};
+  start(std::move(all), tls.endpoints);
+}
+
+void Fixture::start(ProxyOptions options, const std::vector<EndpointKey>& endpoints) {
+  for (const EndpointKey& key : endpoints) endpoints_.push_back(registry_.find_or_add(key));
+  options.reactors = 1;
+  const SocketAddress any_port = *SocketAddress::make("127.0.0.1", 0);
+  const std::vector<ListenSpec> always = {{.address = any_port},
+                                          {.address = any_port, .protocol = ListenProtocol::kTcp}};
+  options.listeners.insert(options.listeners.begin(), always.begin(), always.end());
   const auto asked = [this](const StreamQuery& query) {
     const std::lock_guard lock(stream_mutex_);
     stream_ = {query.peer.text(), std::string(query.server_name)};
   };
   Result<std::unique_ptr<Proxy>> proxy =
-      Proxy::start(std::move(proxy_options), [this, asked](Reactor&, uint32_t) {
+      Proxy::start(std::move(options), [this, asked](Reactor&, uint32_t) {
         return std::make_unique<FirstUntried>(endpoints_, asked);
       });
   CHECK(proxy.has_value());

@@ -63,9 +63,23 @@ class Fixture {
   /// Listeners: http, tcp, then `more`. `proxy_protocol`: the upstreams want PROXY headers.
   explicit Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions options = {},
                    const std::vector<ListenSpec>& more = {}, bool proxy_protocol = false);
+  /// Endpoints of any kind, and a TLS listener: the third; `protocol` is https, tcp or
+  /// https+tcp+sni.
+  struct Tls {
+    Tls(std::vector<EndpointKey> to, std::shared_ptr<const tls::ServerContext> as_server,
+        std::shared_ptr<const tls::ClientContext> as_client)
+        : endpoints(std::move(to)), server(std::move(as_server)), client(std::move(as_client)) {}
+    std::vector<EndpointKey> endpoints;
+    std::shared_ptr<const tls::ServerContext> server;
+    std::shared_ptr<const tls::ClientContext> client;
+    ListenProtocol protocol = ListenProtocol::kHttps;
+    bool proxy_protocol = false;
+  };
+  explicit Fixture(const Tls& tls, WorkerOptions options = {});
   ~Fixture();
   SocketAddress address() const { return proxy_->addresses()[0]; }
   Wire connect() { return Wire::connect(address()); }
+  Wire connect_tls() { return Wire::connect(proxy_->addresses()[2]); }
   Wire connect_tcp() { return connect(1); }
   Wire connect(size_t listener) { return Wire::connect(proxy_->addresses()[listener]); }
   /// What the router was last asked for a connection without requests.
@@ -83,6 +97,8 @@ class Fixture {
  private:
   std::mutex stream_mutex_;
   Stream stream_;
+  void start(ProxyOptions options, const std::vector<EndpointKey>& endpoints);
+
   EndpointRegistry registry_;
   std::vector<EndpointRef> endpoints_;
   std::unique_ptr<Proxy> proxy_;
