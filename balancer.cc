@@ -312,7 +312,14 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
     parts->dynamic_listeners.push_back(
         std::make_unique<DynamicListeners>(loop, log, *parts->proxy, *parts->publisher, spec));
   }
-  parts->admin = std::make_unique<BalancerAdmin>(parts->properties, *parts->publisher);
+  parts->admin = std::make_unique<BalancerAdmin>(
+      loop, parts->properties, *parts->publisher,
+      [&loop, proxy = parts->proxy.get()](proxy::ExplainRequest request,
+                                          std::function<void(proxy::Explained)> done) {
+        proxy->explain(std::move(request), [&loop, done = std::move(done)](proxy::Explained said) {
+          loop.post_from_any_thread([done, said = std::move(said)] { done(said); });
+        });
+      });
   BalancerAdmin* admin = parts->admin.get();
   parts->admin_server = std::make_unique<HttpServer>(
       loop, std::move(*listener),

@@ -98,6 +98,35 @@ Task<BalancerAdmin::Answer> BalancerAdmin::paths() {
   co_return Answer{200, kJsonType, to_json(list) + "\n"};
 }
 
+Task<BalancerAdmin::Answer> BalancerAdmin::explain(const HttpServerRequest& request) {
+  const auto value_of = [&request](std::string_view name) {
+    const std::string* value = request.find_query(name);
+    return value == nullptr ? std::string() : *value;
+  };
+  std::vector<std::string> headers;
+  for (const auto& [name, value] : request.query) {
+    if (name == "header") headers.push_back(value);
+  }
+  Result<proxy::ExplainRequest> parsed =
+      proxy::parse_explain(value_of("url"), value_of("method"), headers, value_of("client"));
+  if (!parsed) co_return Answer{400, kTextType, parsed.error().message + "\n"};
+  // The reactor may answer after this task was cancelled, so what it fills is shared with it.
+  struct Said {
+    explicit Said(Executor& executor) : done(executor) {}
+    Event done;
+    proxy::Explained value;
+  };
+  auto said = std::make_shared<Said>(executor_);
+  explain_(*parsed, [said](proxy::Explained value) {
+    said->value = std::move(value);
+    said->done.set();
+  });
+  co_await said->done.wait();
+  const int indent = request.find_query("pretty") != nullptr ? 4 : 0;
+  co_return Answer{200, kJsonType,
+                   proxy::explain_json(publisher_.table(), *parsed, said->value, indent)};
+}
+
 Task<BalancerAdmin::Answer> BalancerAdmin::manual(const HttpServerRequest& request,
                                                   std::string key) {
   if (request.method == "GET" || request.method == "HEAD") {
@@ -136,7 +165,13 @@ Task<void> BalancerAdmin::answer(const HttpServerRequest& request, HttpResponseW
   if (request.path == kManual || request.path.starts_with(fmt::format("{}/", kManual))) {
     answer = co_await manual(request, percent_decode(request.path.substr(kManual.size()), false));
   } else if (request.method == "GET" || request.method == "HEAD") {
-    answer = request.path == "/api/paths" ? co_await paths() : get(request);
+    if (request.path == "/api/paths") {
+      answer = co_await paths();
+    } else if (request.path == "/api/explain") {
+      answer = co_await explain(request);
+    } else {
+      answer = get(request);
+    }
   }
   (void)co_await writer.respond(answer.status, answer.type, answer.body);
 }

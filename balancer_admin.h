@@ -2,12 +2,14 @@
 //
 //   /routes  /manual            pages
 //   /api/routes[?raw|?pretty]   /api/rejected  /api/config (no secrets)  /api/version  /health
+//   /api/explain?url=[&method=][&header=]...[&client=]
 //   /api/paths  /api/manual[/key]   GET, and PUT {"value": "...", "version": "7"}: compare and set
 //
 // Owner: Balancer. Thread: the control loop.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "core/result.h"
 #include "core/task.h"
 #include "lb_config.h"
+#include "proxy/explain.h"
 #include "proxy/publish.h"
 
 namespace sluice {
@@ -37,9 +40,17 @@ class ManualOverrides {
 
 class BalancerAdmin {
  public:
-  /// Both outlive this.
-  BalancerAdmin(const Properties& properties, const proxy::Publisher& publisher)
-      : properties_(properties), publisher_(publisher) {}
+  /// Asks a reactor; `done` is called on the control loop, never inside the call.
+  using Explain =
+      std::function<void(proxy::ExplainRequest, std::function<void(proxy::Explained)> done)>;
+
+  /// All outlive this.
+  BalancerAdmin(Executor& executor, const Properties& properties, const proxy::Publisher& publisher,
+                Explain explain)
+      : executor_(executor),
+        properties_(properties),
+        publisher_(publisher),
+        explain_(std::move(explain)) {}
 
   Task<void> answer(const HttpServerRequest& request, HttpResponseWriter& writer);
 
@@ -56,9 +67,12 @@ class BalancerAdmin {
   std::string config_json(int indent) const;
   Task<Answer> manual(const HttpServerRequest& request, std::string key);
   Task<Answer> paths();
+  Task<Answer> explain(const HttpServerRequest& request);
 
+  Executor& executor_;
   const Properties& properties_;
   const proxy::Publisher& publisher_;
+  Explain explain_;
   ManualOverrides* overrides_ = nullptr;
   bool healthy_ = true;
 };

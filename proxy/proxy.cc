@@ -232,6 +232,13 @@ void Proxy::read_stats(std::function<void(const ProxyStats&)> done) {
   });
 }
 
+void Proxy::explain(ExplainRequest request, std::function<void(Explained)> done) {
+  Worker& worker = cells_.front()->worker;
+  cells_.front()->reactor.post([&worker, request = std::move(request), done = std::move(done)] {
+    done(worker.explain(request));
+  });
+}
+
 void Proxy::drain(std::function<void()> drained) {
   struct Left {
     std::atomic<size_t> cells;

@@ -59,6 +59,9 @@ class Proxy {
   /// What the reactors counted, added up, through `done` on the last reactor's thread.
   void read_stats(std::function<void(const ProxyStats&)> done);
 
+  /// What the first reactor's router says to it, through `done` on that reactor's thread.
+  void explain(ExplainRequest request, std::function<void(Explained)> done);
+
   /// A listener more, of a running proxy (tcp-dynamic). Fails with the address if it is in use.
   Result<void> add_listener(const ListenSpec& spec);
   /// Closes a listener that was added, once it took what waits on it; its connections stay.

@@ -20,6 +20,7 @@ struct RouteQuery {
   const http1::Head& head;
   const ClientFacts& client;
   std::span<const Endpoint* const> tried;  // not again, if there is another
+  bool quiet = false;                      // nothing is logged: it is only to be explained
 };
 
 /// A connection without requests.

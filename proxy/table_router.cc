@@ -120,7 +120,7 @@ RouteDecision TableRouter::route(const RouteQuery& query) {
     path = normal.path;
   }
   const Found found = find(query, host, path, changed);
-  if (options_.log != nullptr && query.tried.empty()) [[unlikely]] {
+  if (options_.log != nullptr && query.tried.empty() && !query.quiet) [[unlikely]] {
     if (query.head.has_trace && options_.log->enabled(LogLevel::kTrace)) {
       const TracedRequest traced{query.head.find(http1::Name::kTraceId)->value,
                                  query.head.authority, path};
@@ -148,6 +148,8 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
       case PickOutcome::kPicked: break;
     }
     const Target& target = *picked.target;
+    // What is for connections is not for requests: the next host may have something.
+    if (target.endpoint() != nullptr && target.endpoint()->scheme() == Scheme::kTcp) continue;
     if (target.endpoint() == nullptr) {
       HeadWriter out(send_room_.data(), send_room_.size());
       const std::string_view location =

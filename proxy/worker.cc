@@ -144,6 +144,48 @@ Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward)
   return {upstream, false};
 }
 
+Explained Worker::explain(const ExplainRequest& request) {
+  using Kind = ExplainRequest::Kind;
+  RouteDecision decision;
+  char text[SocketAddress::kMaxText];
+  const std::string head = head_text(request);
+  if (request.kind == Kind::kHttp) {
+    ClientFacts facts;
+    facts.peer = request.client;
+    facts.ip = {text, request.client.write_ip(text)};
+    facts.tls = request.tls;
+    facts.trusted = true;
+    http1::HeadReader reader;
+    const http1::ReadResult read = reader.read_request(head, options_.head, scratch_head_);
+    decision = read.state == http1::ReadState::kDone
+                   ? router_.route({scratch_head_, facts, {}, true})
+                   : RouteDecision{.refuse = read.status};
+  } else {
+    const bool by_port = request.kind == Kind::kPort;
+    decision = router_.route_stream(
+        {.peer = request.client,
+         .by = by_port ? StreamQuery::By::kPort : StreamQuery::By::kServerName,
+         .listener_port = request.port,
+         .address = {},
+         .server_name = by_port ? std::string_view() : std::string_view(request.authority),
+         .tried = {}});
+  }
+  Explained said;
+  said.now_ms = reactor_.now_ms();
+  said.no_route = decision.no_route;
+  said.location = decision.location;
+  said.service = decision.service;
+  if (decision.endpoint == nullptr) {
+    said.refuse = decision.refuse;
+    return said;
+  }
+  said.endpoint = to_string(decision.endpoint->destination());
+  said.target = decision.path;
+  said.host = decision.host;
+  decision.endpoint->end();
+  return said;
+}
+
 void Worker::drain(std::function<void()> drained) {
   draining_ = true;
   drained_ = std::move(drained);

@@ -17,6 +17,7 @@
 #include "core/slab.h"
 #include "core/tls/context.h"
 #include "proxy/access_record.h"
+#include "proxy/explain.h"
 #include "proxy/http1_client.h"
 #include "proxy/http1_upstream.h"
 #include "proxy/listen_spec.h"
@@ -126,6 +127,7 @@ class Worker {
   }
 
   RouteDecision route_stream(const StreamQuery& query) { return router_.route_stream(query); }
+  Explained explain(const ExplainRequest& request);
 
   struct Opened {
     UpstreamStream* stream;

@@ -34,6 +34,7 @@ std::span<const Command> job_edit_commands();
 std::span<const Command> alloc_commands();
 std::span<const Command> node_commands();
 std::span<const Command> cluster_commands();
+std::span<const Command> route_commands();
 
 /// Those that every verb takes: -address and its like.
 std::span<const FlagSpec> common_flags();

@@ -56,7 +56,7 @@ const std::vector<const Command*>& all_commands() {
   static const std::vector<const Command*> kAll = [] {
     std::vector<const Command*> all;
     for (const auto& table : {job_commands(), job_edit_commands(), alloc_commands(),
-                              node_commands(), cluster_commands()}) {
+                              node_commands(), cluster_commands(), route_commands()}) {
       for (const Command& command : table) all.push_back(&command);
     }
     all.push_back(&kVersion);
