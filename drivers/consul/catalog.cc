@@ -55,6 +55,7 @@ void ConsulCatalog::on_check(std::move_only_function<void(const CheckState&)> on
 
 Task<void> ConsulCatalog::run() {
   Scope scope(env_.executor);
+  scope_ = &scope;
   scope.spawn(follow(services_, [this](const Json& body) { return take_services(body); }));
   scope.spawn(follow(checks_, [this](const Json& body) { return take_checks(body); }));
   scope.spawn(refresh());
@@ -169,11 +170,11 @@ Task<void> ConsulCatalog::fetch_some(std::vector<std::string>& names,
     auto instances = answer ? decode_instances(answer->body, options_.health)
                             : Result<std::vector<ConsulInstance>>(pass(answer));
     if (!instances) {
-      if (!failed) log_.debug("consul: {}", instances.error().message);
       failed = true;
-      view_.want(name);
+      fetch_failed(name, instances.error());
       continue;
     }
+    if (failing_.erase(name) > 0) log_.info("consul: {} can be fetched again", name);
     auto snapshot = view_.accept(name, *std::move(instances), env_.executor.now_ms());
     if (snapshot) changed.push_back(*std::move(snapshot));
   }
@@ -193,10 +194,24 @@ Task<void> ConsulCatalog::fetch_wanted() {
   std::ranges::sort(changed, {}, &ServiceSnapshot::service);
   if (on_change_ && (!changed.empty() || (!told_ && !failed))) on_change_(std::move(changed));
   told_ = told_ || !failed;
-  if (failed) {
-    co_await sleep_for(env_.executor, options_.retry_min_ms);
-    wake_.set();
+}
+
+void ConsulCatalog::fetch_failed(const std::string& name, const Error& error) {
+  const auto [delay, first] = failing_.emplace(name, options_.retry_min_ms);
+  if (first) {
+    log_.warn("consul: {}: {}; its routes stay as they are, trying again", name, error.message);
+  } else {
+    delay->second = std::min(delay->second * 2, options_.retry_max_ms);
   }
+  scope_->spawn(fetch_later(name, delay->second));
+}
+
+Task<void> ConsulCatalog::fetch_later(std::string name, int64_t delay_ms) {
+  co_await sleep_for(
+      env_.executor,
+      delay_ms / 2 + static_cast<int64_t>(env_.random.below(static_cast<uint64_t>(delay_ms))));
+  view_.want(name);
+  if (view_.wants()) wake_.set();
 }
 
 Task<void> ConsulCatalog::refresh() {

@@ -70,6 +70,9 @@ class ConsulCatalog final : public orchestrator::Catalog {
   Task<void> fetch_wanted();
   Task<void> fetch_some(std::vector<std::string>& names,
                         std::vector<orchestrator::ServiceSnapshot>& changed, bool& failed);
+  /// Asks again for a service whose fetch failed, later each time; the others do not wait for it.
+  Task<void> fetch_later(std::string name, int64_t delay_ms);
+  void fetch_failed(const std::string& name, const Error& error);
   Task<void> tick();
 
   Env env_;
@@ -83,8 +86,10 @@ class ConsulCatalog final : public orchestrator::Catalog {
   std::map<std::string, orchestrator::CheckState> own_checks_;  // by Consul's check id
   std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change_;
   std::move_only_function<void(const orchestrator::CheckState&)> on_check_;
-  bool told_ = false;  // the first, complete list was handed out
-  bool away_ = false;  // said so
+  std::map<std::string, int64_t> failing_;  // services, and how long each was waited for last
+  Scope* scope_ = nullptr;                  // of run()
+  bool told_ = false;                       // the first, complete list was handed out
+  bool away_ = false;                       // said so
   Event wake_;
 };
 
