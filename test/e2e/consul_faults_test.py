@@ -42,6 +42,9 @@ FAULTS = {
         b"[]" if "/health/" in path else b"{}"),
     "an empty catalog": lambda path, status, headers, body: (
         200, headers, b"[]" if "/health/" in path else b"{}"),
+    "a catalog without even consul": lambda path, status, headers, body: (
+        200, headers, b"{}" if "/catalog/" in path else
+        b"[]" if "/health/service" in path else body),
     "errors": lambda path, status, headers, body: (500, headers, b"rpc error: No cluster leader"),
     "denied": lambda path, status, headers, body: (403, headers, b"Permission denied"),
     "no JSON": lambda path, status, headers, body: (200, headers, b"<html>"),
