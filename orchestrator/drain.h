@@ -18,7 +18,8 @@ class Drainer {
   /// balancer has acknowledged and no request of theirs is under way there. No time limit here: the
   /// caller has one. The mark stays until forget().
   virtual Task<void> drain(std::vector<std::string> instances) = 0;
-  /// The instances are gone; what was kept of them may go.
+  /// The instances are gone and do not come back; what was kept of them may go, as soon as no
+  /// catalog lists them any more.
   virtual void forget(const std::vector<std::string>& instances) = 0;
 };
 

@@ -61,6 +61,11 @@ void RouteSource::apply(std::vector<ServiceSnapshot> snapshots) {
     }
     services_[snapshot.service] = std::move(snapshot);
   }
+  std::erase_if(gone_, [this](const std::string& instance) {
+    if (service_of_.contains(instance)) return false;
+    draining_.erase(instance);
+    return true;
+  });
   publish(names);
 }
 
@@ -84,14 +89,14 @@ Task<void> RouteSource::drain(std::vector<std::string> instances) {
 }
 
 void RouteSource::forget(const std::vector<std::string>& instances) {
-  std::set<std::string> touched;
   for (const std::string& instance : instances) {
-    draining_.erase(instance);
-    const auto service = service_of_.find(instance);
-    if (service != service_of_.end()) touched.insert(service->second);
+    // A catalog that does not answer lists it for longer than it lives: the mark stays until then.
+    if (service_of_.contains(instance)) {
+      gone_.insert(instance);
+    } else {
+      draining_.erase(instance);
+    }
   }
-  // One that the catalog still lists (others registered it again) gets its traffic back.
-  if (!touched.empty()) publish({touched.begin(), touched.end()});
 }
 
 }  // namespace sluice::orchestrator

@@ -48,6 +48,7 @@ class RouteSource final : public Drainer {
   std::map<std::string, ServiceSnapshot> services_;
   std::map<std::string, std::string> service_of_;  // by instance
   std::set<std::string> draining_;
+  std::set<std::string> gone_;  // among those: gone for good, but the catalog still lists them
 };
 
 }  // namespace sluice::orchestrator

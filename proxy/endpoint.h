@@ -76,7 +76,8 @@ class Endpoint {
   /// No route of the newest table leads here: idle connections are worth closing.
   [[nodiscard]] bool retired() const { return routes_.load(std::memory_order_relaxed) == 0; }
 
-  /// The publisher's count of the targets that lead here. drop_route: true for the last.
+  /// The publisher's count of the targets that lead here and can be picked. drop_route: true for
+  /// the last.
   void add_route() const { routes_.fetch_add(1, std::memory_order_relaxed); }
   [[nodiscard]] bool drop_route() const {
     return routes_.fetch_sub(1, std::memory_order_relaxed) == 1;

@@ -17,15 +17,19 @@ uint64_t Publisher::apply(std::vector<RouteEdit> edits) {
 void Publisher::count_targets(const RouteSet::Outcome& outcome, uint64_t version) {
   for (const Ref<Target>& target : outcome.added) {
     const Target::Parts& parts = target->parts();
-    if (parts.endpoint) parts.endpoint->add_route();
-    if (parts.instance) ++parts.instance->targets;
+    // One that is not healthy is only listed: nothing is sent there.
+    if (parts.endpoint && parts.healthy) parts.endpoint->add_route();
+    if (!parts.instance) continue;
+    ++parts.instance->targets;
+    if (parts.healthy) ++parts.instance->open;
   }
   for (const Ref<Target>& target : outcome.removed) {
     const Target::Parts& parts = target->parts();
-    const bool unrouted = parts.endpoint && parts.endpoint->drop_route();
+    const bool unrouted = parts.endpoint && parts.healthy && parts.endpoint->drop_route();
     if (!parts.instance) continue;
     CHECK(parts.instance->targets > 0);
     --parts.instance->targets;
+    if (parts.healthy) --parts.instance->open;
     Leaving& leaving = leaving_[parts.instance.get()];
     leaving.version = version;
     if (unrouted) leaving.endpoints.push_back(parts.endpoint);
@@ -110,7 +114,7 @@ bool Publisher::all_idle(const std::vector<EndpointRef>& endpoints) {
 bool Publisher::is_drained(std::string_view id, uint64_t acknowledged) {
   const Instance* instance = routes_.find_instance(id);
   if (instance == nullptr) return true;
-  if (instance->targets > 0) return false;
+  if (instance->open > 0) return false;
   const auto leaving = leaving_.find(instance);
   return leaving == leaving_.end() ||
          (leaving->second.version <= acknowledged && all_idle(leaving->second.endpoints));
@@ -137,13 +141,10 @@ void Publisher::collect() {
   // What has left and is idle needs no memory any more.
   std::erase_if(leaving_, [&](auto& each) {
     auto& [instance, leaving] = each;
-    if (instance->targets == 0) {
-      if (leaving.version > acknowledged || !all_idle(leaving.endpoints)) return false;
-      routes_.forget_instance(*instance);
-      return true;
-    }
-    // It is back. An endpoint that it left meanwhile matters until it is idle.
-    return leaving.version <= acknowledged && all_idle(leaving.endpoints);
+    if (leaving.version > acknowledged || !all_idle(leaving.endpoints)) return false;
+    // Otherwise it is back, or still listed.
+    if (instance->targets == 0) routes_.forget_instance(*instance);
+    return true;
   });
 }
 

@@ -47,6 +47,7 @@ class Instance final : public Counted {
   }
 
   mutable uint32_t targets = 0;  // in the newest version
+  mutable uint32_t open = 0;     // those among them that can be picked
   mutable uint64_t left = 0;     // the version in which that became zero
 
  private:

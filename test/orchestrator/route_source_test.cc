@@ -94,7 +94,14 @@ TEST_CASE(
   // News of the service in between does not undo the mark.
   source.apply({{.service = "web", .instances = {instance("a", true, {"urlprefix-/"})}}});
   EXPECT(!sink.keys["web"].routes[0].healthy);
+  // Nor does its end, as long as the catalog lists it: a Consul that is away says what it said
+  // last.
   source.forget({"a"});
+  source.apply({{.service = "web", .instances = {instance("a", true, {"urlprefix-/"})}}});
+  EXPECT(!sink.keys["web"].routes[0].healthy);
+  // Once it is not listed, nothing of it is kept.
+  source.apply({{.service = "web", .instances = {}}});
+  source.apply({{.service = "web", .instances = {instance("a", true, {"urlprefix-/"})}}});
   EXPECT(sink.keys["web"].routes[0].healthy);
 }
 

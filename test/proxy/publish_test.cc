@@ -270,6 +270,53 @@ TEST_CASE("drained: acknowledged by every reactor, and nothing under way") {
   publisher.remove_reader(slow);
 }
 
+TEST_CASE("an instance that is listed but gets nothing is drained, once what is under way ends") {
+  FakeLoop control;
+  FakeLoop reactor;
+  Publisher publisher({}, control.post(), nullptr);
+  TableReader& reader = publisher.add_reader(reactor.post());
+  const auto settle = [&] {
+    reactor.run();
+    control.run();
+  };
+  publisher.apply(edit("web", {spec("web", "a.com", "/", 1, "i1")}));
+  settle();
+  const Endpoint& endpoint =
+      *reader.table().find_host("a.com")->match("/")->targets()[0]->endpoint();
+  endpoint.begin();
+  const auto listed = [&] {
+    RouteSpec marked = spec("web", "a.com", "/", 1, "i1");
+    marked.healthy = false;
+    return edit("web", {marked});
+  };
+  int calls = 0;
+  const uint64_t version = publisher.apply(listed());
+  publisher.when_drained({"i1"}, version, [&] { ++calls; });
+  EXPECT(endpoint.retired());
+  settle();
+  EXPECT_EQ(calls, 0);
+  endpoint.end();
+  control.run();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(reader.table().find_host("a.com")->match("/")->all_targets().size(), 1u);
+
+  // Back for a moment: it counts again. Never healthy: it never counts.
+  publisher.apply(edit("web", {spec("web", "a.com", "/", 1, "i1")}));
+  publisher.when_drained({"i1"}, version, [&] { ++calls; });
+  settle();
+  EXPECT_EQ(calls, 1);
+  publisher.apply(edit("web", {}));
+  settle();
+  EXPECT_EQ(calls, 2);
+  publisher.when_drained({"i1"}, publisher.apply(listed()), [&] { ++calls; });
+  settle();
+  EXPECT_EQ(calls, 3);
+  publisher.apply(edit("web", {}));
+  settle();
+  EXPECT_EQ(publisher.endpoint_count(), 0u);
+  publisher.remove_reader(reader);
+}
+
 TEST_CASE("an endpoint that comes back keeps its counts") {
   FakeLoop control;
   Publisher publisher({}, control.post(), nullptr);
