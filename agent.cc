@@ -151,11 +151,15 @@ Result<void> Agent::Parts::make_catalog() {
 
 DriverMap Agent::Parts::make_drivers(const std::string& cluster_id, const std::string& node_id) {
   DriverMap drivers;
-  drivers.emplace("docker", std::make_unique<drivers::DockerDriver>(
-                                env, log,
-                                drivers::DockerOptions{
-                                    .socket = {.path = config.docker_socket},
-                                    .owner = {.cluster_id = cluster_id, .node_id = node_id}}));
+  drivers.emplace(
+      "docker", std::make_unique<drivers::DockerDriver>(
+                    env, log,
+                    drivers::DockerOptions{.socket = {.path = config.docker_socket},
+                                           .owner = {.cluster_id = cluster_id, .node_id = node_id},
+                                           .policy = {},
+                                           // With the server on this machine there is no other node
+                                           // that could have Docker.
+                                           .expected = config.server_enabled}));
   if (config.raw_exec_enabled) {
     supervisor =
         std::make_unique<drivers::exec::SupervisorClient>(env, log, folder->path() + "/supervisor");

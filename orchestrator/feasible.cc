@@ -33,9 +33,10 @@ bool is_distinct(const Constraint& constraint) {
   return constraint.operand == "distinct_hosts" || constraint.operand == "distinct_property";
 }
 
-bool driver_ready(const Node& node, const std::string& name) {
+/// Healthy or not: a Docker that restarts must not move what runs, and what is to start waits.
+bool driver_there(const Node& node, const std::string& name) {
   const auto found = node.drivers.find(name);
-  return found != node.drivers.end() && found->second.detected && found->second.healthy;
+  return found != node.drivers.end() && found->second.detected;
 }
 
 }  // namespace
@@ -69,6 +70,13 @@ const std::string& Feasibility::why_not(const Node& node) {
   return answers_.emplace(node.computed_class, look(node)).first->second;
 }
 
+bool Feasibility::would_wait(const Node& node) const {
+  return std::any_of(group_.tasks.begin(), group_.tasks.end(), [&](const TaskConfig& task) {
+    const auto found = node.drivers.find(task.driver);
+    return found != node.drivers.end() && !found->second.healthy;
+  });
+}
+
 std::string Feasibility::look(const Node& node) const {
   const auto broken = [&](const std::vector<Constraint>& constraints) -> std::string {
     for (const Constraint& constraint : constraints) {
@@ -81,7 +89,7 @@ std::string Feasibility::look(const Node& node) const {
   };
   if (std::string why = broken(job_.constraints); !why.empty()) return why;
   for (const TaskConfig& task : group_.tasks) {
-    if (!driver_ready(node, task.driver)) return "missing drivers \"" + task.driver + "\"";
+    if (!driver_there(node, task.driver)) return "missing drivers \"" + task.driver + "\"";
   }
   if (std::string why = broken(group_.constraints); !why.empty()) return why;
   for (const TaskConfig& task : group_.tasks) {

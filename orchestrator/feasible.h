@@ -25,6 +25,9 @@ class Feasibility {
   /// "" where the node may run the group; else what filters it, as Nomad names it:
   /// "missing drivers", "${attr.kernel.name} = windows", "missing compatible host volumes".
   const std::string& why_not(const Node& node);
+  /// A driver that the group needs is there and does not answer now: a start would wait for it, so
+  /// such a node is the last choice.
+  [[nodiscard]] bool would_wait(const Node& node) const;
 
  private:
   [[nodiscard]] std::string look(const Node& node) const;

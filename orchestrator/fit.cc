@@ -155,7 +155,7 @@ std::string computed_class(const Node& node) {
   }
   for (const auto& [name, driver] : node.drivers) {
     add(name);
-    add(driver.detected && driver.healthy ? "1" : "0");
+    add(driver.detected ? "1" : "0");
   }
   for (const auto& [name, volume] : node.host_volumes) {
     add(name);

@@ -307,6 +307,28 @@ bool Placer::try_node(GroupView& view, size_t at, std::string_view avoid, bool d
   return true;
 }
 
+/// Candidates that fit, from where the last look ended on: those whose drivers answer, or those
+/// where a start would wait.
+std::vector<Placer::Scored> Placer::look_around(GroupView& view, size_t limit, bool waiting,
+                                                std::string_view avoid, bool detailed,
+                                                AllocMetric& metric) {
+  const size_t n = candidates_.size();
+  std::vector<Scored> fitting;
+  size_t skipped = 0;
+  for (size_t looked = 0; looked < n && fitting.size() < limit + skipped; ++looked) {
+    const size_t at = next_;
+    next_ = next_ + 1 == n ? 0 : next_ + 1;
+    if (view.feasibility->would_wait(*candidates_[at].node) != waiting) continue;
+    Scored scored;
+    scored.order = looked;
+    if (!try_node(view, at, avoid, detailed, scored, metric)) continue;
+    // One more look for each of the first few nodes that nothing speaks for.
+    if (scored.score <= 0 && skipped < kMaxSkipped) ++skipped;
+    fitting.push_back(std::move(scored));
+  }
+  return fitting;
+}
+
 void Placer::commit(GroupView& view, Scored& chosen, Choice& choice) {
   Candidate& candidate = candidates_[chosen.candidate];
   choice.node = candidate.node;
@@ -341,26 +363,16 @@ std::optional<Placer::Choice> Placer::place(const Job& job, const TaskGroup& gro
     commit(view, scored, choice);
     return choice;
   }
-  const size_t n = candidates_.size();
   size_t limit = 2;
   if (!view.affinities.empty() || !view.spreads.empty()) {
     limit =
         std::max<size_t>(static_cast<size_t>(std::max<int64_t>(group.count, 0)), kScatteredLimit);
-  } else if (!job.is_batch() && n > 1) {
-    limit = std::max<size_t>(2, static_cast<size_t>(std::bit_width(n - 1)));  // ceil(log2 n)
+  } else if (!job.is_batch() && candidates_.size() > 1) {
+    // ceil(log2 n)
+    limit = std::max<size_t>(2, static_cast<size_t>(std::bit_width(candidates_.size() - 1)));
   }
-  std::vector<Scored> fitting;
-  size_t skipped = 0;
-  for (size_t looked = 0; looked < n && fitting.size() < limit + skipped; ++looked) {
-    Scored scored;
-    scored.order = looked;
-    if (try_node(view, next_, avoid, detailed, scored, metric)) {
-      // One more look for each of the first few nodes that nothing speaks for.
-      if (scored.score <= 0 && skipped < kMaxSkipped) ++skipped;
-      fitting.push_back(std::move(scored));
-    }
-    next_ = next_ + 1 == n ? 0 : next_ + 1;
-  }
+  std::vector<Scored> fitting = look_around(view, limit, false, avoid, detailed, metric);
+  if (fitting.empty()) fitting = look_around(view, limit, true, avoid, detailed, metric);
   if (fitting.empty()) return std::nullopt;
   // Of equals the one met first, so that ties follow the shuffled order.
   std::sort(fitting.begin(), fitting.end(), [](const Scored& a, const Scored& b) {

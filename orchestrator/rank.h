@@ -96,6 +96,8 @@ class Placer {
   CountMap values_in_use(const GroupView& view, std::string_view attribute, bool whole_job) const;
   bool try_node(GroupView& view, size_t at, std::string_view avoid, bool detailed, Scored& out,
                 AllocMetric& metric);
+  std::vector<Scored> look_around(GroupView& view, size_t limit, bool waiting,
+                                  std::string_view avoid, bool detailed, AllocMetric& metric);
   void commit(GroupView& view, Scored& chosen, Choice& choice);
 
   const Snapshot snapshot_;

@@ -26,6 +26,7 @@ Task<bool> DockerDriver::connected() {
 
 Task<DriverHealth> DockerDriver::fingerprint() {
   DriverHealth health;
+  health.detected = options_.expected || connection_ > 0;
   const bool followed = co_await connected();
   // Asks without negotiating: the version that is spoken changes only where the events are watched.
   auto version = co_await api_.call({.target = "/version", .doing = "ask for Docker's version"});
