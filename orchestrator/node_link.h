@@ -70,6 +70,7 @@ struct AllocUpdate {
   std::string client_description;
   TaskStates task_states;       // all of the allocation's tasks
   std::optional<bool> healthy;  // deployment health, once it is known; sticky
+  std::string deployment_id;    // which that is the health in
   int64_t healthy_at_ns = 0;
   std::vector<BusyPort> busy_ports;  // quarantined on the node; the allocation is placed anew
 };

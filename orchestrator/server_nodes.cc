@@ -155,7 +155,9 @@ Task<Result<void>> Server::Impl::update_allocs(std::string node_id,
     if (before->client_status != ClientStatus::kLost) next->client_status = update.client_status;
     next->client_description = std::move(update.client_description);
     if (!update.task_states.empty()) next->task_states = std::move(update.task_states);
-    if (update.healthy && !before->deployment_id.empty()) {
+    // Health in an earlier deployment, of an allocation updated in place, says nothing of this one.
+    if (update.healthy && !before->deployment_id.empty() &&
+        update.deployment_id == before->deployment_id) {
       if (!next->deployment_status) next->deployment_status.emplace();
       if (next->deployment_status->healthy != update.healthy) {
         next->deployment_status->healthy = update.healthy;

@@ -366,6 +366,7 @@ AllocUpdate AllocRunner::report() const {
                      .client_description = {},
                      .task_states = {},
                      .healthy = local_.healthy,
+                     .deployment_id = local_.deployment_id,
                      .healthy_at_ns = local_.healthy_at_ns,
                      .busy_ports = {}};
   bool pending = false;

@@ -225,6 +225,7 @@ void NodeAgent::apply_alloc(const AllocPtr& alloc) {
                                      .client_description = "not on this node",
                                      .task_states = alloc->task_states,
                                      .healthy = {},
+                                     .deployment_id = {},
                                      .busy_ports = {}};
       report_wanted_.set();
     }

@@ -82,6 +82,13 @@ TEST_CASE("a service's tag changes in place, its config by a rolling update") {
     EXPECT_EQ(alloc->job->version, 1);
   }
   EXPECT_EQ(before, after);
+  // Its deployment ends by the health that these same allocations say anew.
+  const auto successful = [&](int64_t version) {
+    const DeploymentPtr deployment = cluster.snapshot().latest_deployment("default", "web");
+    return deployment && deployment->job_version == version &&
+           deployment->status == DeploymentStatus::kSuccessful;
+  };
+  EXPECT(cluster.executor.run_until([&] { return successful(1); }));
 
   job.groups[0].tasks[0].config = Json::object({{"command", "/bin/false"}});
   cluster.run_job(job);
@@ -90,9 +97,7 @@ TEST_CASE("a service's tag changes in place, its config by a rolling update") {
     size_t running = 0;
     for (auto& node : cluster.nodes) running += node->running();
     least = std::min(least, running);
-    const DeploymentPtr deployment = cluster.snapshot().latest_deployment("default", "web");
-    return deployment && deployment->job_version == 2 &&
-           deployment->status == DeploymentStatus::kSuccessful;
+    return successful(2);
   });
   REQUIRE(done);
   EXPECT(least >= 2);  // max_parallel 1
@@ -124,6 +129,44 @@ TEST_CASE("what does not fit waits, says why, and is placed when a node comes") 
   cluster.executor.run_for(5'000);
   EXPECT_EQ(cluster.live("big").size(), 3u);
   EXPECT_EQ(to_string(cluster.snapshot().eval(blocked->id)->status), "complete");
+}
+
+TEST_CASE("a node whose driver does not answer is the last choice, and keeps what it has") {
+  Cluster cluster(11);
+  cluster.start();
+  SimNode& a = cluster.add_node();
+  SimNode& b = cluster.add_node();
+  const auto set_driver = [&](SimNode& node, bool detected, bool healthy) {
+    node.facts().drivers["raw_exec"] = {.detected = detected, .healthy = healthy};
+    node.connect(&cluster.server->node_link());
+    cluster.executor.run_for(1'000);
+  };
+  set_driver(b, true, false);
+  Job job = make_job("web", 4);
+  job.groups[0].tasks[0].services.push_back({.name = "web", .port_label = "http"});
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  EXPECT_EQ(a.running(), 4u);
+  EXPECT_EQ(b.running(), 0u);
+
+  // It answers nowhere: what runs stays, an update in place too, and what is new waits for it
+  // there.
+  set_driver(a, true, false);
+  job.groups[0].tasks[0].services[0].tags = {"urlprefix-/"};
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  EXPECT_EQ(a.running() + b.running(), 4u);
+  EXPECT_EQ(a.starts + b.starts, 4u);
+  cluster.run_job(make_job("late", 1));
+  cluster.executor.run_for(5'000);
+  EXPECT_EQ(cluster.live("late").size(), 1u);
+
+  // A node that does not have the driver at all gets nothing.
+  set_driver(b, false, false);
+  const RegisterReply reply = cluster.run_job(make_job("wide", 6));
+  cluster.executor.run_for(5'000);
+  EXPECT(cluster.snapshot().eval(reply.eval_id)->failed_groups.empty());
+  for (const AllocPtr& alloc : cluster.live("wide")) EXPECT_EQ(alloc->node_id, a.id());
 }
 
 TEST_CASE("a node that goes silent is down, and its allocations are made elsewhere") {

@@ -1,5 +1,7 @@
 #include "test/sim/sim_node.h"
 
+#include <tuple>
+
 namespace sluice::sim {
 
 using namespace orchestrator;
@@ -91,8 +93,10 @@ void SimNode::obey(const DesiredAllocs& desired) {
       continue;
     }
     Task& task = tasks_[alloc->id];
+    const bool other = !fresh && task.order->deployment_id != alloc->deployment_id;
     task.order = alloc;
     if (fresh) start(task);
+    if (other) become_healthy(alloc->id);
     if (alloc->server_terminal()) stop(task);
   }
   if (!desired.complete) return;
@@ -110,12 +114,16 @@ void SimNode::start(Task& task) {
     if (it.status != ClientStatus::kPending || it.stopping) return;
     it.status = options.fail_starts ? ClientStatus::kFailed : ClientStatus::kRunning;
     news(id);
-    if (options.fail_starts || options.healthy_ms < 0) return;
-    executor_.post_after(options.healthy_ms, [this, id] {
-      if (tasks_[id].status != ClientStatus::kRunning) return;
-      health_[id] = !options.unhealthy;
-      news(id);
-    });
+    if (!options.fail_starts) become_healthy(id);
+  });
+}
+
+void SimNode::become_healthy(const std::string& id) {
+  if (options.healthy_ms < 0) return;
+  executor_.post_after(options.healthy_ms, [this, id] {
+    if (tasks_[id].status != ClientStatus::kRunning) return;
+    health_[id] = {tasks_[id].order->deployment_id, !options.unhealthy};
+    news(id);
   });
 }
 
@@ -154,7 +162,7 @@ sluice::Task<void> SimNode::report_loop() {
         update.task_states[config.name] = state;
       }
       if (const auto health = health_.find(id); health != health_.end()) {
-        update.healthy = health->second;
+        std::tie(update.deployment_id, update.healthy) = health->second;
         update.healthy_at_ns = executor_.wall_ns();
       }
       updates.push_back(std::move(update));

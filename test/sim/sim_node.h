@@ -55,6 +55,7 @@ class SimNode {
   sluice::Task<void> report_loop();
   void obey(const orchestrator::DesiredAllocs& desired);
   void start(Task& task);
+  void become_healthy(const std::string& alloc_id);
   void stop(Task& task);
   void news(const std::string& alloc_id) { news_.insert(alloc_id); }
 
@@ -64,7 +65,7 @@ class SimNode {
   std::unique_ptr<Scope> scope_;  // of the connection
   std::map<std::string, Task> tasks_;
   std::set<std::string> news_;  // allocations whose status the server does not know yet
-  std::map<std::string, bool> health_;
+  std::map<std::string, std::pair<std::string, bool>> health_;  // in which deployment
   std::string cluster_id_;
   std::pair<uint64_t, uint64_t> last_{0, 0};  // (term, index) acted on
   uint64_t fetched_ = 0;

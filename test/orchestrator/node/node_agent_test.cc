@@ -28,6 +28,58 @@ TEST_CASE(
   EXPECT(!std::filesystem::exists(world.folder + "/alloc/a"));
 }
 
+TEST_CASE("an update in place of services alone reaches the catalog at once") {
+  World world;
+  world.start_agent();
+  world.link.say({make_alloc("a")});
+  world.until([&] { return world.status("a") == ClientStatus::kRunning; });
+  EXPECT(world.catalog.registered.empty());
+  const AllocPtr before = make_alloc("a", 2);
+  auto job = std::make_shared<Job>(*before->job);
+  Service service;
+  service.name = "web";
+  job->groups[0].tasks[0].services = {service};
+  auto after = std::make_shared<Allocation>(*before);
+  after->job = job;
+  world.link.say({after});
+  const int64_t begun_ms = world.loop.now_ms();
+  world.until([&] { return world.catalog.registered.size() == 1; });
+  EXPECT(world.loop.now_ms() - begun_ms < 10'000);  // not with the periodic mending
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1"});
+}
+
+TEST_CASE("health is of one deployment: updated in place into the next, it is said anew") {
+  World world;
+  const auto alloc_in = [](const std::string& deployment, uint64_t version) {
+    const AllocPtr bare = make_alloc("a", version);
+    auto job = std::make_shared<Job>(*bare->job);
+    job->groups[0].update.emplace();
+    job->groups[0].update->health_check = "task_states";
+    job->groups[0].update->min_healthy_time_ns = 1'000'000;
+    job->groups[0].update->healthy_deadline_ns = kHourNs;
+    auto alloc = std::make_shared<Allocation>(*bare);
+    alloc->job = job;
+    alloc->deployment_id = deployment;
+    return alloc;
+  };
+  const auto healthy_in = [&](const std::string& deployment) {
+    const AllocUpdate& news = world.link.reports["a"];
+    return news.deployment_id == deployment && news.healthy == true;
+  };
+  world.start_agent();
+  world.link.say({alloc_in("first", 1)});
+  world.until([&] { return healthy_in("first"); });
+  world.link.say({alloc_in("second", 2)});
+  world.until([&] { return healthy_in("second"); });
+  // Also where the agent was away when the deployment changed.
+  world.kill_agent();
+  world.link.reports.clear();
+  world.link.desired.allocs = {alloc_in("third", 3)};
+  world.start_agent();
+  world.until([&] { return healthy_in("third"); });
+  EXPECT_EQ(world.machine.log, Lines{"start srv#1", "recover srv#1"});
+}
+
 TEST_CASE(
     "an agent that died takes its tasks over and starts nothing twice; exits meanwhile are known") {
   World world;
