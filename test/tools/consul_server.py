@@ -8,6 +8,7 @@
 
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -39,4 +40,6 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+# As at the end of the input, when the test is ended from outside.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 main()

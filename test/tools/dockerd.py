@@ -10,6 +10,7 @@
 """
 
 import pathlib
+import signal
 import sys
 import tempfile
 
@@ -41,4 +42,6 @@ def main():
         daemon.close()
 
 
+# As at the end of the input, when the test is ended from outside.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 main()
