@@ -140,7 +140,7 @@ def routes():
     status, text = get(ROUTES, "/api/routes")
     if status != 200:
         raise ValueError("GET /api/routes: %d" % status)
-    return [r for r in json.loads(text) if r.get("host") == HOST]
+    return [r for r in json.loads(text) if r["host"] == HOST and r["healthy"]]
 
 
 def bring_up(agent, job_file):

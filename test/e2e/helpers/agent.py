@@ -138,11 +138,11 @@ proxy {
             timeout=timeout, stdin=subprocess.DEVNULL,
             env={**os.environ, "NOMAD_ADDR": self.api, "SLUICE_ADDR": self.api}))
 
-    def run(self, text, name="job.nomad"):
+    def run(self, text, name="job.nomad", flags=()):
         """`job run` of a job file with this text; it must succeed."""
         path = self.folder / name
         path.write_text(text)
-        result = self.verb("job", "run", path)
+        result = self.verb("job", "run", *flags, path)
         assert result.code == 0, result
         return result
 
