@@ -106,6 +106,16 @@ class Agent {
     return [this](std::string text) { said_ += text + "\n"; };
   }
   const std::string& said() const { return said_; }
+  /// Until the task's output is `text`: a process that has just started listens to no signal yet.
+  void wait_for_output(const std::string& folder, const std::string& text) {
+    auto look = [](UvLoop& on, const std::string& in, const std::string& wanted) -> Task<bool> {
+      for (int i = 0; i < 3000 && content(in, "probe.stdout") != wanted; ++i) {
+        co_await sleep_for(on, 10);
+      }
+      co_return content(in, "probe.stdout") == wanted;
+    };
+    REQUIRE(run(look(loop_, folder, text)));
+  }
 
  private:
   UvLoop loop_;
@@ -198,7 +208,9 @@ TEST_CASE("docker real: stop, by signal and by force") {
   Agent agent(folder.path());
   TaskSpec spec = agent.spec("s1", R"({"image":"probe:1","args":["stay"]})");
   TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+  agent.wait_for_output(spec.log_folder, "staying\n");
   agent.good(agent.driver().signal(handle, "SIGUSR1"));
+  agent.wait_for_output(spec.log_folder, "staying\nsignal\n");
   agent.good(agent.driver().stop(handle, "", 10'000));
   EXPECT_EQ(agent.good(agent.driver().wait(handle)).exit_code, 0);
   EXPECT_EQ(content(spec.log_folder, "probe.stdout"), "staying\nsignal\nending\n");

@@ -100,8 +100,10 @@ TEST_CASE(
   // b's exit code came while no agent was there: it is reported, and the policy restarts the task.
   world.until(
       [&] { return world.machine.runs.contains({.alloc_id = "b", .task = "srv", .run = 2}); });
-  world.until([&] { return world.status("b") == ClientStatus::kRunning; });
-  EXPECT_EQ(world.status("a"), ClientStatus::kRunning);
+  world.until([&] {
+    return world.status("a") == ClientStatus::kRunning &&
+           world.status("b") == ClientStatus::kRunning;
+  });
   // A run whose handle was not on disk yet is taken over by saying its start again, which starts
   // nothing.
   std::erase(world.machine.log, "recover srv#1");
