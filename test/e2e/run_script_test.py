@@ -1,7 +1,6 @@
 """./run where it cannot work, and how it ends. What it does where it can: ./run --check."""
 
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import sys
 
 import pytest
 from helpers import tree
+from helpers.agent import task_pids
 from helpers.process import Process
 
 RUN = tree.root / "run"
@@ -80,7 +80,7 @@ def demo(tmp_path, free_port, *arguments):
     """The script behind ./run on ports of the test's own: (process, those ports)."""
     ports = [free_port() for _ in range(3)]
     return Process([sys.executable, DEMO, *arguments], tmp_path, "demo",
-                   env={"SLUICE_RUN_PORTS": " ".join(map(str, ports)),
+                   env={"SLUICE_RUN_PORTS": " ".join(map(str, ports)), "TMPDIR": str(tmp_path),
                         "SLUICE_BUILD": str(tree.build)}), ports
 
 
@@ -94,30 +94,16 @@ def is_free(port):
             return False
 
 
-def backends():
-    """The demo backends of this build that run on the machine."""
-    found = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = pathlib.Path("/proc", pid, "cmdline").read_bytes()
-        except OSError:
-            continue
-        if command.split(b"\0")[0] == str(tree.backend).encode():
-            found.add(int(pid))
-    return found
-
-
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_ctrl_c_ends_it_all(tmp_path, free_port, name):
-    before = backends()
     shown, ports = demo(tmp_path, free_port)
     shown.wait_for("Ctrl-C stops everything", "out", 60)
-    assert len(backends() - before) == 2 and not any(map(is_free, ports))
+    assert len(task_pids(tmp_path)) == 2 and not any(map(is_free, ports))
     os.kill(shown.pid, getattr(signal, name))
     # Far below what the agent gives its tasks: nothing is started in place of a stopped one.
     assert shown.wait(20) == 0, shown.tail()
     assert all(map(is_free, ports))
-    assert backends() - before == set()
+    assert task_pids(tmp_path) == {}
     assert "Traceback" not in shown.err()
 
 

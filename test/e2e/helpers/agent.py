@@ -39,6 +39,20 @@ class Result:
         return "<exit %d>\n%s" % (self.code, self.all)
 
 
+def task_pids(folder):
+    """The processes of tasks whose allocation folder is below this one: pid -> allocation."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            environment = pathlib.Path("/proc", pid, "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        values = dict(e.split(b"=", 1) for e in environment if b"=" in e)
+        if values.get(b"NOMAD_ALLOC_DIR", b"").startswith(str(folder).encode()):
+            found[int(pid)] = values[b"NOMAD_ALLOC_ID"].decode()
+    return found
+
+
 class Agent:
     """One agent. The same object starts again on the same ports and folder, -dev or not."""
 
@@ -173,17 +187,7 @@ proxy {
         return until(there, "%s has %d routes" % (host, count), timeout)[1]
 
     def task_pids(self):
-        """The processes of this agent's tasks: those with an allocation folder below ours."""
-        found = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                environment = pathlib.Path("/proc", pid, "environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            values = dict(e.split(b"=", 1) for e in environment if b"=" in e)
-            if values.get(b"NOMAD_ALLOC_DIR", b"").startswith(str(self.folder).encode()):
-                found[int(pid)] = values[b"NOMAD_ALLOC_ID"].decode()
-        return found
+        return task_pids(self.folder)
 
     def supervisor_pid(self):
         """The process that holds the tasks: their parent, or the one that stands in for it."""

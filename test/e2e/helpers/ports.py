@@ -1,15 +1,22 @@
 """Ports that nobody has: below the ephemeral range and the scheduler's 20000 to 32000."""
 
+import os
 import random
 import socket
 
 _given = set()
 
+# Where files run side by side, each worker has a part of its own: a port is free until it is bound.
+_PARTS = 8
+_part = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % _PARTS
+_SIZE = 9999 // _PARTS
+_FIRST = 10000 + _part * _SIZE
+
 
 def free_port():
     """A port that is free for TCP and UDP now; not given twice by one test run."""
     for _ in range(1000):
-        port = random.randrange(10000, 19999)
+        port = random.randrange(_FIRST, _FIRST + _SIZE)
         if port in _given:
             continue
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
@@ -20,7 +27,7 @@ def free_port():
                 continue
         _given.add(port)
         return port
-    raise RuntimeError("no free port between 10000 and 19999")
+    raise RuntimeError("no free port from %d to %d" % (_FIRST, _FIRST + _SIZE - 1))
 
 
 def task_ports():
