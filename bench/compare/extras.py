@@ -1,0 +1,180 @@
+"""What is not a row of the comparison: routes, route changes, memory, micro benchmarks."""
+
+import json
+import os
+import subprocess
+
+from compare import measure, peers, stand, tree
+from compare.loads import Load
+from compare.work import Row
+
+MANY = 100_000
+IDLE = 10_000
+
+
+def _extra(id, title, about, head, lines, figures):
+    return {"id": id, "title": title, "about": about, "head": head, "lines": lines,
+            "figures": figures}
+
+
+def _row(id, title, load, upstream="http"):
+    return Row(id, "routes", title, "http", load, load, upstream=upstream)
+
+
+def _pair(running, load, options, rate, seconds):
+    def one(name):
+        process = running[name]
+        return measure.take(load, process.ports["http"], process.pid, seconds, rate)
+
+    return measure.rounds(options.rounds, list(running), one)
+
+
+def _start(field, row, backends, directory):
+    running, absent = stand.start_all(row, field, backends, directory)
+    if absent:
+        for process in running.values():
+            process.stop()
+        raise peers.Unavailable("; ".join("%s: %s" % item for item in absent.items()))
+    return running
+
+
+def _capacity(load, running, options):
+    samples, failed = _pair(running, load, _Once(options), None, options.seconds)
+    if failed:
+        raise peers.Unavailable(str(failed))
+    return min(s[0].rate for s in samples.values())
+
+
+class _Once:
+    rounds = 1
+
+    def __init__(self, options):
+        self.seconds = options.seconds
+
+
+def routes(backends, options, directory):
+    """1 and 100,000 routes: the same load, which asks for one host, then for hosts at random."""
+    upstream = "127.0.0.1:" + backends.values_for("http")["UPSTREAM"]
+    field = [peers.StaticProxy("1 route"),
+             peers.StaticProxy("100,000 routes", "-routes", str(MANY), "-routes-to", upstream)]
+    lines, figures = [], {}
+    for title, load in (("one host asked for", Load(64)),
+                        ("100,000 hosts at random", Load(64, "-hosts", str(MANY)))):
+        running = _start(field, _row("routes", title, load), backends, directory)
+        try:
+            rate = int(_capacity(load, running, options) * stand.FAST_SHARE)
+            samples, failed = _pair(running, load, options, rate, options.seconds)
+        finally:
+            for process in running.values():
+                process.stop()
+        if failed:
+            raise peers.Unavailable(str(failed))
+        one, many = ([s and s.cpu_us for s in samples[p.name]] for p in field)
+        ratio = measure.paired_ratio(many, one)
+        figures[title] = {"rate": rate, "one": one, "many": many, **ratio}
+        lines.append([title, "{:,}".format(rate), "%.1f" % measure.median(list(filter(None, one))),
+                      "%.1f" % measure.median(list(filter(None, many))), "%.3f (%.3f to %.3f)" %
+                      (ratio["ratio"], ratio["low"], ratio["high"]),
+                      "yes" if ratio["ratio"] <= 1.03 else "no"])
+    return _extra("routes", "1 and 100,000 routes",
+                  "CPU a request of the data plane (bench/static-proxy) in paired rounds; at most "
+                  "1.03 is wanted.",
+                  ["load", "a second", "1 route, us", "100,000 routes, us", "ratio", "met"], lines,
+                  figures)
+
+
+def changes(backends, options, directory):
+    """Tail latency at a constant rate while the routes change, and HAProxy's and nginx's without."""
+    field = [peers.StaticProxy("sluice, a change each 10 ms", "-routes", "1000", "-change-ms",
+                               "10"),
+             peers.StaticProxy("sluice, no change", "-routes", "1000"), peers.Haproxy(),
+             peers.Nginx()]
+    load = Load(64)
+    seconds = options.seconds * 2
+    running = _start(field, _row("changes", "route changes", load), backends, directory)
+    try:
+        rate = int(_capacity(load, running, options) * stand.FAST_SHARE)
+        samples, failed = _pair(running, load, options, rate, seconds)
+    finally:
+        for process in running.values():
+            process.stop()
+    if failed:
+        raise peers.Unavailable(str(failed))
+    lines, figures = [], {"rate": rate}
+    for name, taken in samples.items():
+        done = [s for s in taken if s]
+        figures[name] = {k: [s and s.latency[k] for s in taken] for k in done[0].latency}
+        lines.append([name])
+        for values in figures[name].values():
+            values = list(filter(None, values))
+            lines[-1].append("%.0f ±%.0f" % (measure.median(values), measure.spread(values)))
+        lines[-1].append("%.1f" % measure.median([s.cpu_us for s in done]))
+    ratio = measure.paired_ratio(figures[field[0].name]["p999_us"], figures["HAProxy"]["p999_us"])
+    figures["ratio"] = ratio
+    lines.append(["p99.9 with changes over HAProxy's without", "", "",
+                  "%.2f (%.2f to %.2f)" % (ratio["ratio"], ratio["low"], ratio["high"]),
+                  "met" if ratio["ratio"] <= 1 else "not met"])
+    return _extra("changes", "Latency while routes change every 10 ms",
+                  "Microseconds at %s requests a second, constant, 64 connections, 1,000 routes; "
+                  "each change is a new table on every reactor." % "{:,}".format(rate),
+                  ["proxy", "p50", "p99", "p99.9", "CPU us"], lines, figures)
+
+
+def memory(backends, options, directory):
+    """What 10,000 connections cost that have had a request and are idle."""
+    lines, figures = [], {}
+    for peer in [peers.Sluice(), *peers.others()]:
+        try:
+            if peer.version() is None:
+                raise peers.Unavailable("not on PATH")
+            before, after = _idle(peer, backends, directory)
+        except (peers.Unavailable, measure.LoadFailed, OSError) as e:
+            lines.append([peer.name, str(e), "", ""])
+            continue
+        figures[peer.name] = {"before_kb": before, "after_kb": after}
+        lines.append([peer.name, "%.1f" % (before / 1024), "%.1f" % (after / 1024),
+                      "%.2f" % ((after - before) / IDLE)])
+    return _extra("memory", "Memory at 10,000 idle connections",
+                  "Proportional set size of all processes, in MiB, after one request on each "
+                  "connection.", ["proxy", "before", "after", "KiB a connection"], lines, figures)
+
+
+def _idle(peer, backends, directory):
+    process = peer.start("http", backends.values_for("http"), directory)
+    load = None
+    try:
+        before = measure.resident_kb(process.pid)
+        load = subprocess.Popen(
+            ["taskset", "-c", str(measure.LOAD_CORE), tree.tool("load"), "idle", "-to",
+             "127.0.0.1:%d" % process.ports["http"], "-connections", str(IDLE)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = load.stdout.readline()
+        if line != "open %d\n" % IDLE:
+            load.kill()
+            raise measure.LoadFailed(load.communicate()[1].strip()[-200:] or line)
+        after = measure.resident_kb(process.pid)
+        out, _ = load.communicate("", timeout=20)
+        if out != "still open %d\n" % IDLE:
+            raise measure.LoadFailed("it closed some: " + out.strip())
+        return before, after
+    finally:
+        if load is not None and load.poll() is None:
+            load.kill()
+            load.wait()
+        process.stop()
+
+
+def micro(options):
+    """build/bench/micro: one JSON object a line."""
+    if not os.path.exists(tree.tool("micro")):
+        raise peers.Unavailable("build/bench/micro is not built")
+    words = ["taskset", "-c", str(measure.PROXY_CORE), tree.tool("micro")]
+    out = subprocess.run(words + (["-quick"] if options.quick else []), capture_output=True,
+                         text=True, timeout=600)
+    if out.returncode != 0:
+        raise peers.Unavailable("build/bench/micro: " + out.stderr.strip()[-200:])
+    figures = [json.loads(line) for line in out.stdout.splitlines()]
+    lines = [[f["name"], "%.4g ns" % f["ns"] if f["ns"] < 1e5 else "%.4g ms" % (f["ns"] / 1e6),
+              "%.1f %%" % f["spread_percent"]] for f in figures]
+    return _extra("micro", "Micro benchmarks", "CPU of one call, the median of repeated runs on "
+                  "one core.", ["what", "a call", "spread"], lines, figures)
