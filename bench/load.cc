@@ -453,8 +453,8 @@ void set_up() {
   }
   to.sin_port = htons(static_cast<uint16_t>(atoi(flags.to.c_str() + colon + 1)));
   const auto head_for = [](const std::string& host) {
-    std::string head = (flags.upload > 0 ? "POST " : "GET ") + flags.path +
-                       " HTTP/1.1\r\nHost: " + host + "\r\n";
+    std::string head =
+        (flags.upload > 0 ? "POST " : "GET ") + flags.path + " HTTP/1.1\r\nHost: " + host + "\r\n";
     if (flags.upload > 0) head += "Content-Length: " + std::to_string(flags.upload) + "\r\n";
     if (flags.fresh) head += "Connection: close\r\n";
     return head + "\r\n";

@@ -84,7 +84,7 @@ def routes(backends, options, directory):
 
 
 def changes(backends, options, directory):
-    """Tail latency at a constant rate while the routes change, and HAProxy's and nginx's without."""
+    """Latency at a constant rate while the routes change, and HAProxy's and nginx's without."""
     field = [peers.StaticProxy("sluice, a change each 10 ms", "-routes", "1000", "-change-ms",
                                "10"),
              peers.StaticProxy("sluice, no change", "-routes", "1000"), peers.Haproxy(),
@@ -120,16 +120,18 @@ def changes(backends, options, directory):
                   ["proxy", "p50", "p99", "p99.9", "CPU us"], lines, figures)
 
 
-def memory(backends, options, directory):
+def memory(ours, backends, options, directory):
     """What 10,000 connections cost that have had a request and are idle."""
     lines, figures = [], {}
-    for peer in [peers.Sluice(), *peers.others()]:
+    for peer in [ours, *peers.others()]:
+        if isinstance(peer, peers.Limit):
+            continue  # two descriptors a connection, and nothing to compare
         try:
             if peer.version() is None:
                 raise peers.Unavailable("not on PATH")
             before, after = _idle(peer, backends, directory)
         except (peers.Unavailable, measure.LoadFailed, OSError) as e:
-            lines.append([peer.name, str(e), "", ""])
+            lines.append([peer.name, "not measured: %s" % e, "", ""])
             continue
         figures[peer.name] = {"before_kb": before, "after_kb": after}
         lines.append([peer.name, "%.1f" % (before / 1024), "%.1f" % (after / 1024),

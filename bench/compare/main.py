@@ -85,7 +85,7 @@ def run_rows(options, results, field, directory):
         backends.stop()
 
 
-def run_extras(options, results, directory):
+def run_extras(options, results, ours, directory):
     def keep(title, make):
         stand.say(title)
         try:
@@ -104,7 +104,7 @@ def run_extras(options, results, directory):
                      lambda: extras.changes(backends, options, directory))
             if wanted(options, "memory"):
                 keep("Memory at 10,000 idle connections",
-                     lambda: extras.memory(backends, options, directory))
+                     lambda: extras.memory(ours, backends, options, directory))
         finally:
             backends.stop()
     if wanted(options, "jobs"):
@@ -133,7 +133,7 @@ def main(words):
     os.chmod(directory, 0o755)
     try:
         run_rows(options, results, field, directory)
-        run_extras(options, results, directory)
+        run_extras(options, results, ours, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     results["machine"]["load_after"] = os.getloadavg()[0]
