@@ -16,14 +16,9 @@ namespace sluice {
 namespace {
 
 constexpr uint32_t kMaxEvents = 1024;
-constexpr uint32_t kMaxResumesARound = 64;  // before new events are looked at
-constexpr int64_t kAcceptPauseMs = 100;     // after EMFILE and its like
-
-template <class Handle>
-void close_handle(Handle* handle) {
-  uv_close(reinterpret_cast<uv_handle_t*>(handle),
-           [](uv_handle_t* closed) { delete reinterpret_cast<Handle*>(closed); });
-}
+constexpr uint32_t kMaxResumesARound = 64;   // before new events are looked at
+constexpr int64_t kAcceptPauseMs = 100;      // after EMFILE and its like
+constexpr uint64_t kLoopEvent = UINT64_MAX;  // libuv's set, among the slots' events
 
 }  // namespace
 
@@ -33,86 +28,84 @@ int64_t steady_ns() {
   return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
 }
 
-struct Reactor::Handles {
-  uv_loop_t loop;
-  uv_poll_t* poll = nullptr;   // of the epoll set
-  uv_timer_t* tick = nullptr;  // of the timer wheel
-  uv_idle_t* idle = nullptr;   // active while something is to be resumed: libuv does not block then
-  bool idle_active = false;
-  bool stopping = false;
+struct Reactor::Loop {
+  uv_loop_t uv;
 };
 
-struct Reactor::Listener {
+/// In the epoll set like a connection, but level-triggered: what one turn leaves in its queue is
+/// there in the next.
+struct Reactor::Listener final : EventHandler, Timer {
+  Listener(Reactor& of, Socket taken, Accepted then)
+      : reactor(of), socket(std::move(taken)), accepted(std::move(then)) {}
+
+  bool watch(uint32_t events) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u64 = uint64_t{reactor.slots_[index].generation} << 32 | index;
+    return epoll_ctl(reactor.epoll_fd_, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket.fd(),
+                     &event) == 0;
+  }
+  void on_ready(Ready ready) override;
+  void on_timer() override { watch(EPOLLIN); }
+  void close();
+
+  Reactor& reactor;
   Socket socket;
   Accepted accepted;
-  Reactor* reactor = nullptr;
-  uv_poll_t* poll = nullptr;
-  uv_timer_t* pause = nullptr;
+  uint32_t index = UINT32_MAX;  // its slot
+  bool watched = false;
 };
 
 Reactor::Reactor(const Limits& limits)
-    : limits_(limits), handles_(std::make_unique<Handles>()), buffers_(limits.buffers) {
+    : limits_(limits), loop_(std::make_unique<Loop>()), buffers_(limits.buffers) {
   CHECK(limits_.events_a_turn <= kMaxEvents);
-  Handles& h = *handles_;
-  CHECK(uv_loop_init(&h.loop) == 0);
-  inbox_ = std::make_unique<Inbox>(&h.loop);
+  CHECK(uv_loop_init(&loop_->uv) == 0);
+  inbox_ = std::make_unique<Inbox>(&loop_->uv);
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   CHECK(epoll_fd_ >= 0);
-  h.poll = new uv_poll_t;
-  CHECK(uv_poll_init(&h.loop, h.poll, epoll_fd_) == 0);
-  h.poll->data = this;
-  uv_poll_start(h.poll, UV_READABLE,
-                [](uv_poll_t* poll, int, int) { static_cast<Reactor*>(poll->data)->on_epoll(); });
-  h.tick = new uv_timer_t;
-  uv_timer_init(&h.loop, h.tick);
-  h.tick->data = this;
-  const auto on_tick = [](uv_timer_t* timer) {
-    auto* reactor = static_cast<Reactor*>(timer->data);
-    reactor->now_ms_ = static_cast<int64_t>(uv_now(&reactor->handles_->loop));
-    reactor->timers_.advance(reactor->now_ms_);
-  };
-  uv_timer_start(h.tick, on_tick, TimerWheel::kTickMs, TimerWheel::kTickMs);
-  h.idle = new uv_idle_t;
-  uv_idle_init(&h.loop, h.idle);
-  now_ms_ = static_cast<int64_t>(uv_now(&h.loop));
-  timers_.advance(now_ms_);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = kLoopEvent;
+  CHECK(epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, uv_backend_fd(&loop_->uv), &event) == 0);
+  look_at_clock();
 }
 
 Reactor::~Reactor() {
-  close_all();
-  while (uv_run(&handles_->loop, UV_RUN_DEFAULT) != 0) {
+  for (uint32_t i = 0; i < listeners_.size(); ++i) close_listener(static_cast<ListenerId>(i));
+  inbox_->close();
+  while (uv_run(&loop_->uv, UV_RUN_DEFAULT) != 0) {
   }
   while (Reapable* item = reaped_.pop_front()) item->destroy();
-  CHECK(uv_loop_close(&handles_->loop) == 0);
+  CHECK(uv_loop_close(&loop_->uv) == 0);
   ::close(epoll_fd_);
 }
 
 void Reactor::run() {
-  uv_update_time(&handles_->loop);
-  now_ms_ = static_cast<int64_t>(uv_now(&handles_->loop));
-  while (!handles_->stopping) {
-    uv_run(&handles_->loop, UV_RUN_ONCE);
-    end_turn();
-  }
+  look_at_clock();
+  run_loop();
+  while (!stopping_) turn();
   inbox_->close();
 }
 
 void Reactor::stop() {
-  post([this] { handles_->stopping = true; });
+  post([this] { stopping_ = true; });
 }
 
-void Reactor::close_all() {
-  Handles& h = *handles_;
-  for (uint32_t i = 0; i < listeners_.size(); ++i) close_listener(static_cast<ListenerId>(i));
-  inbox_->close();
-  if (h.poll == nullptr) return;
-  close_handle(h.poll);
-  close_handle(h.tick);
-  close_handle(h.idle);
-  h.poll = nullptr;
+void Reactor::look_at_clock() {
+  now_ms_ = steady_ns() / 1'000'000;
+  if (now_ms_ < next_tick_ms_) return;
+  next_tick_ms_ = now_ms_ + TimerWheel::kTickMs;
+  timers_.advance(now_ms_);
 }
 
-Reactor::Slot Reactor::watch(const Socket& socket, EventHandler& handler) {
+// libuv puts what its callbacks began to watch into its own set at the start of the next run, so
+// that one follows before the reactor waits.
+void Reactor::run_loop() {
+  uv_run(&loop_->uv, UV_RUN_NOWAIT);
+  if (!stopping_) uv_run(&loop_->uv, UV_RUN_NOWAIT);
+}
+
+uint32_t Reactor::take_slot(EventHandler& handler, int fd) {
   uint32_t index = free_slot_;
   if (index == UINT32_MAX) {
     index = static_cast<uint32_t>(slots_.size());
@@ -120,18 +113,20 @@ Reactor::Slot Reactor::watch(const Socket& socket, EventHandler& handler) {
   } else {
     free_slot_ = slots_[index].next_free;
   }
-  SlotEntry& entry = slots_[index];
+  slots_[index].handler = &handler;
+  slots_[index].fd = fd;
+  return index;
+}
+
+Reactor::Slot Reactor::watch(const Socket& socket, EventHandler& handler) {
+  const uint32_t index = take_slot(handler, socket.fd());
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 = uint64_t{entry.generation} << 32 | index;
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, socket.fd(), &event) != 0) {
-    entry.next_free = free_slot_;
-    free_slot_ = index;
-    return Slot::kNone;
-  }
-  entry.handler = &handler;
-  entry.fd = socket.fd();
-  return static_cast<Slot>(index);
+  event.data.u64 = uint64_t{slots_[index].generation} << 32 | index;
+  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, socket.fd(), &event) == 0)
+    return static_cast<Slot>(index);
+  unwatch(static_cast<Slot>(index));
+  return Slot::kNone;
 }
 
 void Reactor::unwatch(Slot slot) {
@@ -154,11 +149,26 @@ void Reactor::rewatch(Slot slot, EventHandler& handler) {
   entry.handler = &handler;
 }
 
-uint32_t Reactor::poll_once() {
+int Reactor::wait_ms() const {
+  if (!resumables_.empty()) return 0;
+  const int64_t until_tick = next_tick_ms_ - now_ms_;
+  const int of_loop = uv_backend_timeout(&loop_->uv);
+  return of_loop >= 0 && of_loop < until_tick ? of_loop : static_cast<int>(until_tick);
+}
+
+void Reactor::turn() {
+  const int wait = wait_ms();
   std::array<epoll_event, kMaxEvents> events;
-  const int n = epoll_wait(epoll_fd_, events.data(), static_cast<int>(limits_.events_a_turn), 0);
+  const int n = epoll_wait(epoll_fd_, events.data(), static_cast<int>(limits_.events_a_turn), wait);
+  // Before the events: what they arm counts from here.
+  look_at_clock();
+  bool loop_ready = uv_backend_timeout(&loop_->uv) == 0;
   for (int i = 0; i < n; ++i) {
     const epoll_event& event = events[static_cast<size_t>(i)];
+    if (event.data.u64 == kLoopEvent) {
+      loop_ready = true;
+      continue;
+    }
     const auto index = static_cast<uint32_t>(event.data.u64);
     const auto generation = static_cast<uint32_t>(event.data.u64 >> 32);
     const SlotEntry& entry = slots_[index];
@@ -171,57 +181,30 @@ uint32_t Reactor::poll_once() {
                              .closed = closed,
                              .error = error});
   }
-  return n < 0 ? 0 : static_cast<uint32_t>(n);
-}
-
-void Reactor::on_epoll() {
-  now_ms_ = static_cast<int64_t>(uv_now(&handles_->loop));
-  for (uint32_t i = 0; i < limits_.polls_a_turn; ++i) {
-    const uint32_t n = poll_once();
-    end_turn();
-    // A full batch says that more waits; a short one, that libuv may have its turn.
-    if (n < limits_.events_a_turn) break;
-  }
+  if (loop_ready) run_loop();
+  end_turn();
 }
 
 void Reactor::end_turn() {
   ++turns_;
-  Handles& h = *handles_;
   for (uint32_t i = 0; i < kMaxResumesARound; ++i) {
     Resumable* item = resumables_.pop_front();
     if (item == nullptr) break;
     item->on_resume();
   }
   while (Reapable* item = reaped_.pop_front()) item->destroy();
-  const bool more = !resumables_.empty();
-  if (more && !h.idle_active) {
-    uv_idle_start(h.idle, [](uv_idle_t*) {});
-  } else if (!more && h.idle_active) {
-    uv_idle_stop(h.idle);
-  }
-  h.idle_active = more;
 }
 
 Reactor::ListenerId Reactor::add_listener(Socket socket, Accepted accepted) {
-  auto listener = std::make_unique<Listener>();
-  listener->socket = std::move(socket);
-  listener->accepted = std::move(accepted);
-  listener->reactor = this;
-  auto poll = std::make_unique<uv_poll_t>();
-  if (uv_poll_init(&handles_->loop, poll.get(), listener->socket.fd()) != 0)
+  auto listener = std::make_unique<Listener>(*this, std::move(socket), std::move(accepted));
+  listener->index = take_slot(*listener, listener->socket.fd());
+  listener->watched = listener->watch(EPOLLIN);
+  if (!listener->watched) {
+    unwatch(static_cast<Slot>(listener->index));
     return ListenerId::kNone;
-  listener->poll = poll.release();
-  listener->poll->data = listener.get();
-  listener->pause = new uv_timer_t;
-  uv_timer_init(&handles_->loop, listener->pause);
-  listener->pause->data = listener.get();
-  const auto on_connection = [](uv_poll_t* handle, int, int) {
-    auto* self = static_cast<Listener*>(handle->data);
-    self->reactor->accept_some(*self);
-  };
-  uv_poll_start(listener->poll, UV_READABLE, on_connection);
+  }
   const auto closed = std::find_if(listeners_.begin(), listeners_.end(),
-                                   [](const auto& each) { return each->poll == nullptr; });
+                                   [](const auto& each) { return !each->watched; });
   const auto index = static_cast<size_t>(closed - listeners_.begin());
   if (closed == listeners_.end()) {
     listeners_.push_back(std::move(listener));
@@ -231,29 +214,21 @@ Reactor::ListenerId Reactor::add_listener(Socket socket, Accepted accepted) {
   return static_cast<ListenerId>(index);
 }
 
-void Reactor::accept_some(Listener& listener) {
-  now_ms_ = static_cast<int64_t>(uv_now(&handles_->loop));
-  for (uint32_t i = 0; i < limits_.accepts_a_turn; ++i) {
-    Socket socket;
+void Reactor::Listener::on_ready(Ready) {
+  for (uint32_t i = 0; i < reactor.limits_.accepts_a_turn; ++i) {
+    Socket taken;
     SocketAddress peer;
     int error = 0;
-    const IoState state = accept_from(listener.socket, socket, peer, error);
+    const IoState state = accept_from(socket, taken, peer, error);
     if (state == IoState::kBlocked) return;
     if (state != IoState::kOk) {
       // EMFILE, ENFILE, ENOMEM: the queue keeps the connections until descriptors are free again.
-      uv_poll_stop(listener.poll);
-      const auto go_on = [](uv_timer_t* timer) {
-        auto* self = static_cast<Listener*>(timer->data);
-        uv_poll_start(self->poll, UV_READABLE, [](uv_poll_t* handle, int, int) {
-          auto* again = static_cast<Listener*>(handle->data);
-          again->reactor->accept_some(*again);
-        });
-      };
-      uv_timer_start(listener.pause, go_on, kAcceptPauseMs, 0);
+      watch(0);
+      reactor.timers_.arm(*this, reactor.now_ms_ + kAcceptPauseMs);
       return;
     }
-    listener.accepted(std::move(socket), peer);
-    if (listener.poll == nullptr) return;
+    accepted(std::move(taken), peer);
+    if (!watched) return;
   }
 }
 
@@ -262,21 +237,22 @@ void Reactor::drain_listener(ListenerId id) {
   Socket socket;
   SocketAddress peer;
   int error = 0;
-  while (listener.poll != nullptr &&
-         accept_from(listener.socket, socket, peer, error) == IoState::kOk) {
+  while (listener.watched && accept_from(listener.socket, socket, peer, error) == IoState::kOk) {
     listener.accepted(std::move(socket), peer);
   }
   close_listener(id);
 }
 
+void Reactor::Listener::close() {
+  if (!watched) return;
+  watched = false;
+  reactor.timers_.remove(*this);
+  reactor.unwatch(static_cast<Slot>(index));
+  socket.close();
+}
+
 void Reactor::close_listener(ListenerId id) {
-  Listener& listener = *listeners_[static_cast<uint32_t>(id)];
-  if (listener.poll == nullptr) return;
-  close_handle(listener.poll);
-  close_handle(listener.pause);
-  listener.poll = nullptr;
-  listener.pause = nullptr;
-  listener.socket.close();
+  listeners_[static_cast<uint32_t>(id)]->close();
 }
 
 }  // namespace sluice

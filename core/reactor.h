@@ -1,8 +1,11 @@
-// Reactor: one thread of the data plane: a libuv loop with one epoll set nested in it.
+// Reactor: one thread of the data plane: an epoll set of its own, with a libuv loop nested in it.
 //
 // The connections' sockets are in the epoll set, edge-triggered and registered once, for reading
 // and writing: whoever owns a socket keeps what it knows of its readiness, and backpressure is not
-// reading. So the steady path makes no epoll_ctl call. Listeners, timers and the inbox are libuv's.
+// reading. So the steady path makes no epoll_ctl call. The reactor waits in that set, which also
+// holds the listeners and libuv's own set: a turn is one epoll_wait, and libuv, which has the inbox
+// and whatever else is not of the data path, runs only when there is something for it to do (the
+// other way round each waking costs a second wait, docs/performance.md).
 //
 // Every event carries the generation of its slot, so that one for a descriptor that was closed in
 // the same turn is ignored. Nothing is destroyed inside its own callback: reap() frees it at the
@@ -76,7 +79,6 @@ class Reactor {
  public:
   struct Limits {
     uint32_t events_a_turn = 512;
-    uint32_t polls_a_turn = 4;  // looks at the epoll set before libuv gets its turn
     uint32_t accepts_a_turn = 4;
     BufferPool::Limits buffers;
   };
@@ -126,7 +128,7 @@ class Reactor {
   uint64_t turns() const { return turns_; }
 
  private:
-  struct Handles;
+  struct Loop;
   struct Listener;
   struct SlotEntry {
     EventHandler* handler = nullptr;
@@ -135,18 +137,21 @@ class Reactor {
     int fd = -1;
   };
 
-  void on_epoll();
-  uint32_t poll_once();
+  uint32_t take_slot(EventHandler& handler, int fd);
+  void turn();
+  int wait_ms() const;
+  void look_at_clock();
+  void run_loop();
   void end_turn();
-  void accept_some(Listener& listener);
-  void close_all();
 
   const Limits limits_;
-  std::unique_ptr<Handles> handles_;
+  std::unique_ptr<Loop> loop_;
   std::unique_ptr<Inbox> inbox_;
   int epoll_fd_ = -1;
   int64_t now_ms_ = 0;
+  int64_t next_tick_ms_ = 0;
   uint64_t turns_ = 0;
+  bool stopping_ = false;
   std::vector<SlotEntry> slots_;
   uint32_t free_slot_ = UINT32_MAX;
   std::vector<std::unique_ptr<Listener>> listeners_;

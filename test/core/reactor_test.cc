@@ -1,7 +1,9 @@
 #include "core/reactor.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -96,6 +98,40 @@ TEST_CASE("a reactor accepts, echoes and reaps at the end of the turn") {
   EXPECT_EQ(alive, 0);
   EXPECT_EQ(reactor.buffers().used(BlockSize::kSmall), 0u);
   EXPECT(!reactor.post([] {}));
+}
+
+TEST_CASE("a listener without descriptors pauses, and goes on once there are some") {
+  Reactor reactor;
+  Result<Socket> listener = listen_on(*SocketAddress::make("127.0.0.1", 0), {});
+  REQUIRE(listener);
+  const SocketAddress at = listener->local_address();
+  int accepted = 0;
+  uint64_t turns = 0;
+  reactor.add_listener(std::move(*listener), [&](Socket, const SocketAddress&) {
+    ++accepted;
+    turns = reactor.turns();
+    reactor.stop();
+  });
+  Socket client(::socket(AF_INET, SOCK_STREAM, 0));
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  // No descriptor above those in use can be had.
+  const rlimit none{static_cast<rlim_t>(client.fd()), before.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  CHECK(::connect(client.fd(), at.raw(), at.size()) == 0);
+  // The connection waits in the queue from the start: the first turn meets EMFILE.
+  struct Restore final : Timer {
+    std::function<void()> run;
+    void on_timer() override { run(); }
+  } restore;
+  restore.run = [&] {
+    EXPECT_EQ(accepted, 0);
+    setrlimit(RLIMIT_NOFILE, &before);
+  };
+  reactor.timers().arm(restore, reactor.now_ms() + 2 * TimerWheel::kTickMs);
+  reactor.run();
+  EXPECT_EQ(accepted, 1);
+  EXPECT(turns < 100);  // it waited, and did not spin
 }
 
 TEST_CASE("messages of other threads run in order on the reactor") {
