@@ -115,6 +115,7 @@ void Http1Client::begin(const http1::Head& head) {
   minor_version_ = head.minor_version;
   head_only_ = head.method == http1::Method::kHead;
   keep_alive_ = head.keep_alive;
+  last_ = !head.keep_alive;
   source_.start(framing_, content_length_, head_size_);
   forward_.on_request_head(head, framing_ == http1::Framing::kNone);
 }
@@ -296,6 +297,10 @@ void Http1Client::next_or_close() {
 }
 
 void Http1Client::linger() {
+  // RFC 9112 9.6: who has said close sends nothing more, so no reset can take the answer back.
+  const bool nothing_follows = last_ && forward_.exchange().request_ended &&
+                               in_.size() == source_.used() && !channel_.readable();
+  if (nothing_follows && !facts_.tls) return close();
   channel_.shutdown_write();
   if (channel_.closed() && !channel_.readable()) return close();
   state_ = State::kLingering;

@@ -96,6 +96,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool head_only_ = false;     // the request's method is HEAD
   bool keep_alive_ = false;    // after this exchange
   bool served_ = false;        // a request came on this connection
+  bool last_ = false;          // the client said that no request follows this one
   bool head_dropped_ = false;  // the request's bytes are not all kept any more
   char ip_[SocketAddress::kMaxText];
 };
