@@ -6,13 +6,6 @@
 
 namespace sluice::proxy {
 
-namespace {
-
-// Payload that is still to come, from which on two splices cost less than a read and a write.
-constexpr uint64_t kSpliceBytes = 32 * 1024;
-
-}  // namespace
-
 Forward::~Forward() {
   CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr);
 }
@@ -143,7 +136,7 @@ Forward::Spliced Forward::splice(BodyStream& source, BodyStream& sink, Splicer& 
   uint64_t left = 0;
   // Bytes in the pipe go first whatever else is; the source is asked only once it is empty.
   if (splicer.held() == 0) {
-    switch (source.splice_from(kSpliceBytes, from, left)) {
+    switch (source.splice_from(BodyStream::kSpliceBytes, from, left)) {
       case BodyStream::Splice::kYes: break;
       case BodyStream::Splice::kNo: return Spliced::kCopy;
       case BodyStream::Splice::kLater: return Spliced::kWait;

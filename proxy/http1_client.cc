@@ -87,7 +87,7 @@ void Http1Client::read_head() {
       if (result.state == http1::ReadState::kBad) return refuse(result.status);
       if (!started) arm(timeouts_.head_ms);
     }
-    switch (fill(in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes)) {
+    switch (fill_head()) {
       case Fill::kGot: break;
       case Fill::kWait: return;
       case Fill::kEnd:
@@ -116,7 +116,7 @@ void Http1Client::begin(const http1::Head& head) {
   head_only_ = head.method == http1::Method::kHead;
   keep_alive_ = head.keep_alive;
   last_ = !head.keep_alive;
-  source_.start(framing_, content_length_, head_size_);
+  start_body(framing_, content_length_, head_size_);
   forward_.on_request_head(head, framing_ == http1::Framing::kNone);
 }
 

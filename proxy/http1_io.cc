@@ -21,7 +21,7 @@ std::string_view BodySource::peek(std::string_view bytes) {
   return bytes.substr(run_size_ != 0 ? run_at_ : 0, run_size_);
 }
 
-Http1Io::Fill Http1Io::fill(size_t want) {
+Http1Io::Fill Http1Io::fill(size_t want, size_t most) {
   if (!channel_.is_open()) return Fill::kFailed;
   if (!channel_.readable()) return Fill::kWait;
   if (reads_ >= kReadsATurn) {
@@ -31,7 +31,7 @@ Http1Io::Fill Http1Io::fill(size_t want) {
   ++reads_;
   const size_t room = in_.make_room(want);
   if (room == 0) return Fill::kFull;
-  const IoResult got = channel_.read(in_.room(), room);
+  const IoResult got = channel_.read(in_.room(), room < most ? room : most);
   switch (got.state) {
     case IoState::kOk: in_.commit(got.bytes); return Fill::kGot;
     case IoState::kBlocked: in_.release_if_empty(); return Fill::kWait;

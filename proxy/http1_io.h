@@ -60,6 +60,9 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
  public:
   static constexpr uint32_t kReadsATurn = 4;
   static constexpr uint32_t kCopyBytes = 4096;  // payload up to this joins the head in one buffer
+  // Behind a body that was worth splicing a head is read with few bytes of what follows it, so that
+  // they need not be copied if that is another such body.
+  static constexpr size_t kHeadReadBytes = 2048;
 
   enum class Fill : uint8_t {
     kGot,
@@ -92,7 +95,16 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
   void splice_blocked() { blocked_ = true; }
 
  protected:
-  Fill fill(size_t want);
+  /// Reads at most `most` bytes into room for `want` at least.
+  Fill fill(size_t want, size_t most = SIZE_MAX);
+  Fill fill_head() {
+    const size_t want = in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes;
+    return fill(want, after_large_ && in_.empty() ? kHeadReadBytes : SIZE_MAX);
+  }
+  void start_body(http1::Framing framing, uint64_t length, uint32_t at) {
+    source_.start(framing, length, at);
+    after_large_ = framing == http1::Framing::kLength && length >= BodyStream::kSpliceBytes;
+  }
   void start_turn() { reads_ = 0; }
   void note(Ready ready) {
     if (channel_.note(ready).writable) blocked_ = false;
@@ -108,6 +120,7 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
   bool chunked_out_ = false;  // the message that is being sent
   bool blocked_ = false;      // the socket takes no more for now
   bool write_failed_ = false;
+  bool after_large_ = false;  // the last message's body was worth splicing
 
  private:
   size_t write_raw(std::string_view run);

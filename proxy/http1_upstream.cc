@@ -163,7 +163,7 @@ void Http1Upstream::read_head() {
         in_body_ = true;
         keep_alive_ =
             head.keep_alive && head.framing != http1::Framing::kUntilClose && head.status != 101;
-        source_.start(head.framing, head.content_length, head.size);
+        start_body(head.framing, head.content_length, head.size);
         arm(worker_.options().timeouts.response_ms);
         if (head.status == 101) {
           forward_->on_upgraded(head);
@@ -173,7 +173,7 @@ void Http1Upstream::read_head() {
         return;
       }
     }
-    switch (fill(in_.size() < BufferPool::kSmallBytes / 2 ? 1 : BufferPool::kLargeBytes)) {
+    switch (fill_head()) {
       case Fill::kGot: break;
       case Fill::kWait: return;
       case Fill::kEnd:

@@ -40,6 +40,8 @@ class BodyStream {
   /// Sends what is built.
   virtual void flush() = 0;
 
+  /// Payload that is still to come, from which on two splices cost less than a read and a write.
+  static constexpr uint64_t kSpliceBytes = 32 * 1024;
   /// Whether payload can go from socket to socket without passing through memory is asked of each
   /// pair.
   enum class Splice : uint8_t { kYes, kNo, kLater };

@@ -29,6 +29,7 @@ def options_of(words):
     parser.add_argument("--rounds", type=int, help="rounds a row (7)")
     parser.add_argument("--seconds", type=float, help="length of each measurement (1.5)")
     parser.add_argument("--rows", help="only rows whose id has this text")
+    parser.add_argument("--peers", help="only these beside sluice, by a comma")
     parser.add_argument("--static-proxy", action="store_true",
                         help="measure bench/static-proxy, the data plane alone, as ours")
     options = parser.parse_args(words)
@@ -122,7 +123,8 @@ def main(words):
     os.sched_setaffinity(0, {measure.LOAD_CORE})
     allow_descriptors()
     ours = peers.StaticProxy("sluice") if options.static_proxy else peers.Sluice()
-    field = [ours, *peers.others()]
+    field = [ours, *(p for p in peers.others()
+                     if not options.peers or p.name in options.peers.split(","))]
     results = {"date": datetime.date.today().isoformat(),
                "command": " ".join(["./bench/run", *words]), "machine": machine(),
                "versions": peers.versions(field), "rounds": options.rounds,

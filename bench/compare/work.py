@@ -37,20 +37,20 @@ SLOW = ("Envoy", "Caddy", "fabio")
 
 def _download(size, label, connections, quick=False):
     path = "/size/%d" % size
-    return Row("http-down-" + label, "http", "HTTP %s down" % label, "http",
+    return Row("http-down-" + label.replace(" ", ""), "http", "HTTP %s down" % label, "http",
                Wrk(connections, path), Load(connections, "-path", path), quick=quick,
                targets=(Target(0.85, PEERS), Target(1.15, RAW)))
 
 
 def _upload(size, label, connections):
     load = Load(connections, "-path", "/upload", "-upload", str(size))
-    return Row("http-up-" + label, "http", "HTTP %s up" % label, "http", load, load,
+    return Row("http-up-" + label.replace(" ", ""), "http", "HTTP %s up" % label, "http", load, load,
                targets=(Target(0.85, PEERS), Target(1.15, RAW)))
 
 
 def _tcp(size, label, connections, targets, quick=False):
     load = Load(connections, "-path", "/size/%d" % size if size else "/")
-    return Row("tcp-" + label, "tcp", "TCP %s" % label, "tcp", load, load, targets=targets,
+    return Row("tcp-" + label.replace(" ", ""), "tcp", "TCP %s" % label, "tcp", load, load, targets=targets,
                quick=quick)
 
 
