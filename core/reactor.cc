@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <ctime>
+#include <span>
 
 #include "core/check.h"
 
@@ -162,13 +163,14 @@ void Reactor::turn() {
   const int n = epoll_wait(epoll_fd_, events.data(), static_cast<int>(limits_.events_a_turn), wait);
   // Before the events: what they arm counts from here.
   look_at_clock();
-  bool loop_ready = uv_backend_timeout(&loop_->uv) == 0;
-  for (int i = 0; i < n; ++i) {
-    const epoll_event& event = events[static_cast<size_t>(i)];
-    if (event.data.u64 == kLoopEvent) {
-      loop_ready = true;
-      continue;
-    }
+  const std::span<const epoll_event> ready(events.data(), static_cast<size_t>(std::max(n, 0)));
+  const auto of_loop = [](const epoll_event& event) { return event.data.u64 == kLoopEvent; };
+  // Messages first: a client that came after a change was posted meets the change.
+  if (uv_backend_timeout(&loop_->uv) == 0 || std::any_of(ready.begin(), ready.end(), of_loop)) {
+    run_loop();
+  }
+  for (const epoll_event& event : ready) {
+    if (of_loop(event)) continue;
     const auto index = static_cast<uint32_t>(event.data.u64);
     const auto generation = static_cast<uint32_t>(event.data.u64 >> 32);
     const SlotEntry& entry = slots_[index];
@@ -181,7 +183,6 @@ void Reactor::turn() {
                              .closed = closed,
                              .error = error});
   }
-  if (loop_ready) run_loop();
   end_turn();
 }
 
