@@ -17,9 +17,9 @@ namespace sluice::drivers::sqlite {
 
 class Database {
  public:
-  /// Opens the file, and makes it where it is missing and `create` is set. Closing leaves the file
-  /// and its -wal as they are until `tidy_on_close`.
-  static Result<Database> open(const std::string& path, bool create);
+  /// Opens the file, which is there. Closing leaves it and its -wal as they are until
+  /// `tidy_on_close`.
+  static Result<Database> open(const std::string& path);
 
   Database(Database&&) = default;
   Database& operator=(Database&&) = default;

@@ -52,11 +52,12 @@ LogFile::LogFile(std::string path, LogFileOptions options)
     : path_(std::move(path)), options_(options) {}
 
 std::unexpected<Error> LogFile::damaged(std::string_view what) const {
-  return fail(
-      Code::kInvalid,
-      "{0} is damaged: {1}. Nothing was changed, and running tasks go on. Put back a good "
-      "copy of {0} and, if there is one, {0}-wal; or move both away and start with no state",
-      path_, what);
+  return fail(Code::kInvalid,
+              "{0} is damaged: {1}. Nothing was changed, and running tasks go on. Put back a good "
+              "copy of {0} and, if there is one, {0}-wal; or start anew with another data_dir, and "
+              "what runs "
+              "from this one goes on by itself",
+              path_, what);
 }
 
 std::unique_lock<std::mutex> LogFile::lock() {
@@ -94,7 +95,7 @@ Result<void> LogFile::open() {
     Result<void> made = disk.write_file(path_, "", 0600);
     if (!made) return made;
   }
-  Result<Database> opened = Database::open(path_, false);
+  Result<Database> opened = Database::open(path_);
   if (!opened) return pass(opened);
   database_.emplace(std::move(*opened));
   sqlite3_busy_timeout(database_->raw(), static_cast<int>(options_.busy_wait_ms));

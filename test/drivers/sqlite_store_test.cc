@@ -36,6 +36,19 @@ TEST_CASE("sqlite: a new store is empty, private, and keeps every kind of record
   EXPECT_EQ(again.dump(), before);
 }
 
+TEST_CASE("sqlite: a folder behind a link is as good as another") {
+  const Folder folder, link;
+  std::filesystem::create_directory(folder.path + "/real");
+  std::filesystem::create_directory_symlink(folder.path + "/real", link.path + "/server");
+  {
+    Opened opened(link);
+    REQUIRE_MESSAGE(opened.loaded.has_value(), message_of(opened.loaded));
+    REQUIRE(opened.append(3).has_value());
+  }
+  EXPECT(std::filesystem::exists(folder.path + "/real/state.db"));
+  EXPECT_EQ(Opened(link).loaded->index(), 3u);
+}
+
 TEST_CASE("sqlite: WAL mode, full synchronisation, its own number and format") {
   const Folder folder;
   Opened(folder).append(3).value();
