@@ -107,9 +107,10 @@ class Workload:
             allowed = {before, self.doubtful.pop(name, before)}
             assert now in allowed, (name, now, allowed)
             self.known[name] = now
-        for name, acknowledged in self.once.items():
-            if acknowledged:
-                assert self.agent.get("/v1/job/" + name)["ID"] == name
+        there = {job["ID"] for job in self.agent.get("/v1/jobs")}
+        lost = [name for name, acknowledged in self.once.items()
+                if acknowledged and name not in there]
+        assert not lost, lost
 
     def state(self, name):
         try:
