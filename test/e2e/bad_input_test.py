@@ -70,7 +70,7 @@ def test_a_listeners_port_is_reserved(agent):
 
 @pytest.mark.parametrize("which", ["proxy_port", "api_port", "ui_port"])
 def test_a_listeners_port_in_use(make_agent, which):
-    agent = make_agent()
+    agent = make_agent(dev=False)
     with socket.socket() as taken:
         # The other side shares its port: without a probe the agent would join it in silence.
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -80,6 +80,7 @@ def test_a_listeners_port_in_use(make_agent, which):
         assert agent.process.wait(20) != 0
         assert str(getattr(agent, which)) in agent.process.err()
         assert "in use" in agent.process.err()
+        assert not (agent.folder / "data" / "server").exists()  # no state was opened
 
 
 def test_a_second_agent_on_the_same_ports(agent, make_agent):
