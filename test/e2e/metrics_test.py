@@ -40,8 +40,10 @@ def test_counters_by_service_and_class(lb, backend, curl):
     assert now["sluice_connections_total"] == 11
     assert now['sluice_tunnel_bytes_total{service="db",way="down"}'] > 1000
     time = 'sluice_response_seconds_bucket{service="web",le="%s"}'
-    assert (now[time % "0.05"], now[time % "1"], now[time % "+Inf"]) == (8, 9, 9)
+    # The one that slept is above the first bound; on a loaded machine others may be, too.
+    assert now[time % "0.05"] <= 8 and now[time % "0.05"] <= now[time % "5"] <= 9
+    assert now[time % "+Inf"] == 9
     assert now['sluice_response_seconds_count{service="web"}'] == 9
-    assert 0.2 <= now['sluice_response_seconds_sum{service="web"}'] < 2
+    assert now['sluice_response_seconds_sum{service="web"}'] >= 0.2
     assert now["sluice_routes"] == 2
     assert curl("http://127.0.0.1:%d/metrics" % metrics).status == 404
