@@ -22,9 +22,9 @@ void run(std::string_view text) {
   }
   const ProxyHeader header = read_proxy_header(input);
   if (header.state != State::kDone || !header.source.valid()) return;
-  char text[kProxyV1Bytes];
-  const size_t size = write_proxy_header(header.source, header.source, text);
-  const ProxyHeader again = read_proxy_header({text, size});
+  char built[kProxyV1Bytes];
+  const size_t size = write_proxy_header(header.source, header.source, built);
+  const ProxyHeader again = read_proxy_header({built, size});
   CHECK(again.state == State::kDone && again.size == size);
   CHECK(again.source == header.source);
 }
