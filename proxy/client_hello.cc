@@ -77,7 +77,7 @@ ClientHelloReader::State ClientHelloReader::read(std::string_view text, Scratch&
   const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   const State state = walk(bytes);
   if (state != State::kDone) return state;
-  if (one_record_) return parse(bytes.subspan(kRecordHeader + kMessageHeader, message_ - 4));
+  if (one_record_) return look(bytes.subspan(kRecordHeader + kMessageHeader, message_ - 4));
   size_t got = 0;
   for (size_t at = 0; got < message_;) {
     const size_t size = size_t{bytes[at + 3]} << 8 | bytes[at + 4];
@@ -86,11 +86,17 @@ ClientHelloReader::State ClientHelloReader::read(std::string_view text, Scratch&
     got += take;
     at += kRecordHeader + size;
   }
-  return parse(std::span<const uint8_t>(scratch).subspan(kMessageHeader, message_ - 4));
+  return look(std::span<const uint8_t>(scratch).subspan(kMessageHeader, message_ - 4));
+}
+
+ClientHelloReader::State ClientHelloReader::look(std::span<const uint8_t> message) {
+  server_name_ = {};
+  const State state = parse(message);
+  if (state != State::kDone) server_name_ = {};  // what is broken behind it may be the name's fault
+  return state;
 }
 
 ClientHelloReader::State ClientHelloReader::parse(std::span<const uint8_t> message) {
-  server_name_ = {};
   CBS hello;
   CBS_init(&hello, message.data(), message.size());
   uint16_t version;

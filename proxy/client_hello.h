@@ -36,6 +36,7 @@ class ClientHelloReader {
 
  private:
   State walk(std::span<const uint8_t> bytes);
+  State look(std::span<const uint8_t> message);
   State parse(std::span<const uint8_t> message);
 
   size_t record_at_ = 0;    // of the record that is not whole yet

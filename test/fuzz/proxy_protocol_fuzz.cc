@@ -22,11 +22,12 @@ void run(std::string_view text) {
   }
   const ProxyHeader header = read_proxy_header(input);
   if (header.state != State::kDone || !header.source.valid()) return;
-  char built[kProxyV1Bytes];
-  const size_t size = write_proxy_header(header.source, header.source, built);
-  const ProxyHeader again = read_proxy_header({built, size});
+  char written[kProxyV1Bytes];
+  const size_t size = write_proxy_header(header.source, header.source, written);
+  const ProxyHeader again = read_proxy_header({written, size});
   CHECK(again.state == State::kDone && again.size == size);
-  CHECK(again.source == header.source);
+  // As text: a mapped address is written as the IPv4 address that it is.
+  CHECK(again.source.text() == header.source.text());
 }
 
 }  // namespace sluice::fuzz

@@ -162,7 +162,7 @@ TEST_CASE("extensions around the name: GREASE, ECH, other types of names, repeat
   EXPECT(read(extension(0x3a3a, "") + name + extension(0xfafa, u8(0))) == outer);
   EXPECT(read(extension(0xfe0d, std::string(300, 'e')) + name) == outer);
   EXPECT(read(extension(0, with16(name_entry(7, "x") + name_entry(0, "outer.example")))) == outer);
-  EXPECT(read(name + name).state == State::kMalformed);
+  EXPECT(read(name + name) == Outcome{State::kMalformed, ""});
   EXPECT(read(extension(0, with16(name_entry(0, "a") + name_entry(0, "b")))).state ==
          State::kMalformed);
   EXPECT(read(extension(0, "")).state == State::kMalformed);
