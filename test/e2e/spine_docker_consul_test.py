@@ -47,7 +47,15 @@ def test_httpbackend_1_then_2_then_a_kill_then_stop(agent, docker, consul, curl)
     answer = curl(agent.traffic, "-H", "Host: " + HOST, "-H", "Trace: abc")
     assert (answer.status, answer.body) == (200, "this is httpbackendservice, version: v1.0.0\n")
     until(lambda: agent.err().count("[TRACE] abc ") == 4, "four trace lines")
-    until(lambda: re.search(r'"GET / HTTP/1\.1" 200 44$', agent.out(), re.M), "the access line")
+    stamp = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[TRACE\] abc "
+    traces = [line for line in agent.err().splitlines() if "[TRACE] abc " in line]
+    for line, text in zip(traces, (
+            r"Tracing mysite\.com:9999/", r"Matching hosts: \[mysite\.com:9999\]",
+            r"Match mysite\.com:9999/",
+            r"Routing to service httpbackend on http://127\.0\.0\.1:\d+/")):
+        assert re.fullmatch(stamp + text, line), traces
+    access = r'^127\.0\.0\.1 - - \[.*\] "GET / HTTP/1\.1" 200 44$'
+    until(lambda: re.search(access, agent.out(), re.M), "the access line")
     assert curl(agent.traffic, "-H", "Host: nobody.example").status == 404
 
     # One is killed behind our back: it comes back (restart delay 15 s), and no request fails.
@@ -103,6 +111,23 @@ def test_routes_stay_when_consul_goes_away(consul, make_agent, curl):
     until(lambda: len([s for s in consul.services("shop") if all(
         c["Status"] == "passing" for c in s["Checks"])]) == 2, "registered again", 60)
     agent.wait_routes("shop.test", 2)
+
+
+def test_a_job_stops_at_once_while_consul_is_away(consul, make_agent, curl):
+    agent = make_agent(config='consul {\n  address = "%s"\n}\n' % consul.address).start()
+    agent.run(jobs.http(count=2, host="shop.test"))
+    agent.wait_routes("shop.test", 2)
+    consul.kill()
+    until(lambda: re.search(r"\[WARN\] consul: .*the routes stay", agent.err()), "a warning")
+    assert agent.verb("job", "stop", "shop").code == 0
+    # Far below drain_timeout: no balancer picks them any more, whatever Consul said last.
+    until(lambda: not agent.task_pids(), "the tasks end", 10)
+    stays(lambda: agent.routes("shop.test") == [], "no request goes to what is gone", 1)
+    assert curl(agent.traffic, "-H", "Host: shop.test").status == 503
+    assert len(re.findall(r"\[WARN\] consul: .*the routes stay", agent.err())) == 1  # said once
+    consul.start()
+    until(lambda: "consul: answers again" in agent.err(), "the agent finds it again", 40)
+    until(lambda: consul.services("shop") == [], "nothing of it in Consul")
 
 
 def test_the_agent_starts_without_consul(make_agent, free_port):
