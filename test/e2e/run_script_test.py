@@ -76,12 +76,12 @@ def test_an_unknown_argument_and_help():
     assert code == 0 and "./run --check" in out
 
 
-def demo(tmp_path, free_port, *arguments):
+def demo(tmp_path, free_port, *arguments, **environment):
     """The script behind ./run on ports of the test's own: (process, those ports)."""
     ports = [free_port() for _ in range(3)]
     return Process([sys.executable, DEMO, *arguments], tmp_path, "demo",
                    env={"SLUICE_RUN_PORTS": " ".join(map(str, ports)), "TMPDIR": str(tmp_path),
-                        "SLUICE_BUILD": str(tree.build)}), ports
+                        "SLUICE_BUILD": str(tree.build), **environment}), ports
 
 
 def is_free(port):
@@ -126,3 +126,21 @@ def test_a_port_in_use_is_named_and_nothing_is_started(tmp_path, free_port):
         assert shown.wait(30) == 1
     assert "run: failed: ports: in use already: %d (traffic)" % ports[1] in shown.err()
     assert "starting" not in shown.out()
+
+
+def test_with_docker(tmp_path, free_port, docker):
+    """httpbackend-2 as it stands, on the daemon that DOCKER_HOST names."""
+    shown, _ = demo(tmp_path, free_port, "--docker", "--check",
+                    DOCKER_HOST="unix://" + docker.sock)
+    assert shown.wait(180) == 0, shown.tail()
+    assert "this is httpbackendservice, version: v1.0.0" in shown.out()
+    assert shown.out().endswith("all parts work\n")
+    assert not [c for c in docker.containers() if "httpbackend" in c["Names"][0]]
+
+
+def test_with_docker_where_no_daemon_answers(tmp_path, free_port):
+    shown, _ = demo(tmp_path, free_port, "--docker", DOCKER_HOST="unix://%s/none" % tmp_path)
+    assert shown.wait(30) == 1
+    assert shown.out() == ""
+    assert shown.err() == ("run: failed: docker: no Docker daemon answers on its socket "
+                           "(/var/run/docker.sock, or what DOCKER_HOST names)\n")

@@ -65,12 +65,13 @@ def wait_until(part, condition, timeout, agent):
 class Agent:
     """`sluice agent -dev`; its lines are kept, and shown once it is live."""
 
-    def __init__(self):
+    def __init__(self, *flags):
         self.lines = []
         self.live = False
         self.process = subprocess.Popen(
             [SLUICE, "agent", "-dev", "-http-port=%d" % API, "-proxy.addr=:%d" % TRAFFIC,
-             "-ui.addr=127.0.0.1:%d" % ROUTES, "-log.level=TRACE", "-log.access.target=stdout"],
+             "-ui.addr=127.0.0.1:%d" % ROUTES, "-log.level=TRACE", "-log.access.target=stdout",
+             *flags],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             errors="replace", start_new_session=True)
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -123,16 +124,19 @@ def port_is_free(port):
 
 
 def prepare_docker():
-    """The images that the job names, made from the demo backend where they are not there."""
+    """Docker's socket, which DOCKER_HOST may name; the images that the job names are made from the
+    demo backend where they are not there."""
     from helpers import docker as helper
     docker = helper.running()
     if not docker:
-        raise Failed("docker: no Docker daemon answers on its socket")
+        raise Failed("docker: no Docker daemon answers on its socket "
+                     "(/var/run/docker.sock, or what DOCKER_HOST names)")
     for name, arguments in helper.IMAGES.items():
         status, _ = docker.request("GET", "/images/%s/json" % name)
         if status == 404:
             step("building the image %s from the demo backend" % name)
             docker.build(name, arguments)
+    return docker.sock
 
 
 def routes():
@@ -253,8 +257,9 @@ def main(arguments):
     try:
         check_ports()
         if docker:
-            prepare_docker()
-        agent = Agent()
+            agent = Agent("-docker-socket", prepare_docker())
+        else:
+            agent = Agent()
         bring_up(agent, os.path.join(EXAMPLES, "httpbackend-2.nomad" if docker else "demo.nomad"))
         status, body, lines = send_request(agent)
         show("sluice job status httpbackend", sluice("job", "status", "httpbackend")[1])
