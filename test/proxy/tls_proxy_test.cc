@@ -280,4 +280,96 @@ TEST_CASE("an upgraded connection is a tunnel between TLS and TLS, with its ends
   answerer.join();
 }
 
+TEST_CASE("a tcp listener ends TLS before a plain upstream, whoever speaks first") {
+  Upstream upstream;
+  Fixture::Tls tls = setting({plain(upstream)});
+  tls.protocol = ListenProtocol::kTcp;
+  Fixture fixture(tls);
+  const std::string large = pattern(3'000'000);
+  TlsWire client = TlsWire::connect(fixture.connect_tls(), "a.test");
+  Wire server = upstream.accept();
+  server.send("220 hello\r\n");
+  EXPECT_EQ(client.read(11), "220 hello\r\n");
+  std::thread sender([&] {
+    client.send(large);
+    client.end();
+  });
+  bool flag = true;
+  EXPECT(server.read_to_end(&flag) == large);
+  EXPECT(!flag);
+  sender.join();
+  std::thread answerer([&] {
+    server.send(large);
+    server.close();
+  });
+  EXPECT(client.read_to_end(&flag) == large);
+  EXPECT(flag);
+  answerer.join();
+  // A client that is gone without its close_notify may have had more to say.
+  TlsWire cut = TlsWire::connect(fixture.connect_tls(), "a.test");
+  cut.send("half of it");
+  Wire other = upstream.accept();
+  EXPECT_EQ(other.read(10), "half of it");
+  cut.cut();
+  other.read_to_end(&flag);
+  EXPECT(flag);
+}
+
+TEST_CASE("a tcp listener's handshake has a limit") {
+  WorkerOptions options;
+  options.timeouts.handshake_ms = 200;
+  Upstream upstream;
+  Fixture::Tls tls = setting({plain(upstream)});
+  tls.protocol = ListenProtocol::kTcp;
+  Fixture fixture(tls, options);
+  Wire client = fixture.connect_tls();
+  Wire server = upstream.accept();
+  EXPECT_EQ(client.read_to_end(), "");
+  EXPECT_EQ(server.read_to_end(), "");
+}
+
+TEST_CASE("https+tcp+sni passes on what leads to tcp, and ends TLS for the rest") {
+  Upstream upstream;
+  EndpointKey raw = plain(upstream);
+  raw.destination.scheme = Scheme::kTcp;
+  for (const bool passed : {true, false}) {
+    CAPTURE(passed);
+    Fixture::Tls tls = setting({passed ? raw : plain(upstream)});
+    tls.protocol = ListenProtocol::kHttpsTcpSni;
+    Fixture fixture(tls);
+    TlsWire client = TlsWire::connect(fixture.connect_tls(), "a.test");
+    std::thread sender([&] { client.send(kGet); });  // shakes hands with whoever is there
+    Wire raw_server = upstream.accept();
+    if (passed) {
+      TlsWire server = TlsWire::accept(std::move(raw_server));
+      EXPECT_EQ(server.read_head(), std::string(kGet));
+      server.send(kEmptyAnswer);
+    } else {
+      EXPECT(raw_server.read_head().find("X-Forwarded-Proto: https\r\n") != std::string::npos);
+      raw_server.send(kEmptyAnswer);
+    }
+    sender.join();
+    EXPECT_EQ(client.read_head(), std::string(kEmptyAnswer));
+    EXPECT_EQ(fixture.last_stream().server_name, "a.test");
+  }
+}
+
+TEST_CASE("a PROXY header stands in front of the handshake, in one piece with it or not") {
+  Upstream upstream;
+  Fixture::Tls tls = setting({plain(upstream)});
+  tls.proxy_protocol = true;
+  for (const ListenProtocol protocol : {ListenProtocol::kHttps, ListenProtocol::kHttpsTcpSni}) {
+    tls.protocol = protocol;
+    Fixture fixture(tls);
+    Wire raw = fixture.connect_tls();
+    raw.send("PROXY TCP4 192.0.2.7 192.0.2.8 1111 443\r\n");
+    TlsWire client = TlsWire::connect(std::move(raw), "a.test");
+    client.send(kGet);
+    Wire server = upstream.accept();
+    EXPECT(server.read_head().find("X-Real-Ip: 192.0.2.7\r\n") != std::string::npos);
+    server.send(kEmptyAnswer);
+    EXPECT_EQ(client.read_head(), kEmptyAnswer);
+  }
+}
+
 }  // namespace sluice::proxy::test

@@ -41,6 +41,8 @@ class FirstUntried final : public Router {
   RouteDecision route_stream(const StreamQuery& query) override {
     asked_(query);
     for (const EndpointRef& each : endpoints_) {
+      const bool tcp = each->scheme() == Scheme::kTcp;
+      if (query.by == StreamQuery::By::kTcpOnly && !tcp) return {.no_route = true};
       bool tried = false;
       for (const Endpoint* before : query.tried) tried |= before == each.get();
       if (tried) continue;
