@@ -44,14 +44,14 @@ def _download(size, label, connections, quick=False):
 
 def _upload(size, label, connections):
     load = Load(connections, "-path", "/upload", "-upload", str(size))
-    return Row("http-up-" + label.replace(" ", ""), "http", "HTTP %s up" % label, "http", load, load,
-               targets=(Target(0.85, PEERS), Target(1.15, RAW)))
+    return Row("http-up-" + label.replace(" ", ""), "http", "HTTP %s up" % label, "http", load,
+               load, targets=(Target(0.85, PEERS), Target(1.15, RAW)))
 
 
 def _tcp(size, label, connections, targets, quick=False):
     load = Load(connections, "-path", "/size/%d" % size if size else "/")
-    return Row("tcp-" + label.replace(" ", ""), "tcp", "TCP %s" % label, "tcp", load, load, targets=targets,
-               quick=quick)
+    return Row("tcp-" + label.replace(" ", ""), "tcp", "TCP %s" % label, "tcp", load, load,
+               targets=targets, quick=quick)
 
 
 def _same(id, part, title, kind, load, **more):
