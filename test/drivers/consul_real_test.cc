@@ -65,14 +65,14 @@ class World {
   }
   ~World() { scope_.cancel_all(); }
 
-  /// Turns the loop until it is so; a failure after 20 s.
+  /// Turns the loop until it is so; a failure after 60 s.
   void until(const char* what, std::function<bool()> so) {
     auto wait = [](World& world, std::function<bool()> holds) -> Task<Result<void>> {
       while (!holds()) co_await sleep_for(world.loop_, 5);
       co_return Result<void>();
     };
     INFO(std::string(what));
-    auto done = run_to_end(loop_, with_timeout(loop_, 20'000, wait(*this, std::move(so))));
+    auto done = run_to_end(loop_, with_timeout(loop_, 60'000, wait(*this, std::move(so))));
     REQUIRE(done.has_value());
   }
   void pause(int64_t delay_ms) {

@@ -220,6 +220,7 @@ TEST_CASE("docker real: stop, by signal and by force") {
 
   TaskSpec deaf = agent.spec("s2", R"({"image":"probe:1","args":["deaf"]})");
   handle = agent.good(agent.driver().start(deaf, agent.events()));
+  agent.wait_for_output(deaf.log_folder, "staying\n");
   int64_t begun = agent.loop().now_ms();
   agent.good(agent.driver().stop(handle, "SIGTERM", 300));
   EXPECT(agent.loop().now_ms() - begun >= 300);

@@ -49,7 +49,8 @@ def put(pair, folder, stem, together=False):
         shutil.copy(pair.key, folder / (stem + "-key.pem"))
 
 
-def test_a_path_store_follows_its_folder_and_open_connections_go_on(lb, backend, ca, curl, tmp_path):
+def test_a_path_store_follows_its_folder_and_open_connections_go_on(
+        lb, backend, ca, curl, tmp_path):
     folder = tmp_path / "certs"
     put(ca.issue(["a.test"]), folder, "a")
     put(ca.issue(["deep.test"]), folder / "below", "b", together=True)
