@@ -184,16 +184,18 @@ struct Balancer::Parts {
   }
 
   Result<void> open_access_log();
-  Result<void> open_certificates(Network& network, const std::vector<proxy::ListenSpec>& listeners);
+  Result<void> open_certificates(Network& network, const std::vector<proxy::ListenSpec>& listeners,
+                                 std::shared_ptr<const tls::ClientContext> client_tls);
   Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
   Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);
 };
 
-Result<void> Balancer::Parts::open_certificates(Network& network,
-                                                const std::vector<proxy::ListenSpec>& listeners) {
+Result<void> Balancer::Parts::open_certificates(
+    Network& network, const std::vector<proxy::ListenSpec>& listeners,
+    std::shared_ptr<const tls::ClientContext> client_tls) {
   auto stores = proxy::parse_cert_stores(properties.get("proxy.cs"));
   if (!stores) return pass(stores, "-proxy.cs");
-  certificates = std::make_unique<proxy::CertStores>(loop, network, log);
+  certificates = std::make_unique<proxy::CertStores>(loop, network, std::move(client_tls), log);
   return certificates->open(std::move(*stores), listeners);
 }
 
@@ -292,10 +294,10 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   Result<std::vector<int64_t>> bounds = parse_buckets(properties);
   if (!bounds) return pass(bounds);
   parts->time_bounds_ms = *bounds;
-  Result<void> certificates = parts->open_certificates(network, *listeners);
-  if (!certificates) return pass(certificates);
   auto client_tls = upstream_tls(properties.get("proxy.upstream.ca"));
   if (!client_tls) return pass(client_tls);
+  Result<void> certificates = parts->open_certificates(network, *listeners, *client_tls);
+  if (!certificates) return pass(certificates);
   proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
   options.tls = parts->certificates->contexts();
   options.worker.upstream_tls = std::move(*client_tls);

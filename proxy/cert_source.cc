@@ -24,17 +24,16 @@ class FileSource final : public CertSource {
 
 }  // namespace
 
-Result<std::unique_ptr<CertSource>> make_cert_source(const CertStoreSpec& spec, Executor& executor,
-                                                     Network& network) {
-  (void)network;
+Result<std::unique_ptr<CertSource>> make_cert_source(const CertStoreSpec& spec,
+                                                     const CertReach& reach) {
   switch (spec.type) {
     case CertStoreType::kFile:
-    case CertStoreType::kPath: return std::make_unique<FileSource>(spec, executor);
-    case CertStoreType::kHttp:
-    case CertStoreType::kConsul:
-    case CertStoreType::kVault: break;
+    case CertStoreType::kPath: return std::make_unique<FileSource>(spec, reach.executor);
+    case CertStoreType::kHttp: return make_http_source(spec, reach);
+    case CertStoreType::kConsul: return make_consul_source(spec, reach);
+    case CertStoreType::kVault: return make_vault_source(spec, reach);
   }
-  return fail(Code::kUnsupported, "type={} is not built yet", to_string(spec.type));
+  return fail(Code::kInternal, "no such type");
 }
 
 }  // namespace sluice::proxy

@@ -9,6 +9,7 @@
 #include "core/network.h"
 #include "core/result.h"
 #include "core/task.h"
+#include "core/tls/context.h"
 #include "proxy/cert_material.h"
 #include "proxy/cert_spec.h"
 
@@ -24,8 +25,23 @@ class CertSource {
   virtual bool waits() const { return false; }
 };
 
+/// What sources reach the world by; outlives them.
+struct CertReach {
+  Executor& executor;
+  Network& network;
+  std::shared_ptr<const tls::ClientContext> tls;  // judges servers that speak https
+};
+
 /// Fails where the spec names what the type cannot reach.
-Result<std::unique_ptr<CertSource>> make_cert_source(const CertStoreSpec& spec, Executor& executor,
-                                                     Network& network);
+Result<std::unique_ptr<CertSource>> make_cert_source(const CertStoreSpec& spec,
+                                                     const CertReach& reach);
+
+Result<std::unique_ptr<CertSource>> make_http_source(const CertStoreSpec& spec,
+                                                     const CertReach& reach);
+Result<std::unique_ptr<CertSource>> make_consul_source(const CertStoreSpec& spec,
+                                                       const CertReach& reach);
+/// The address and the token come from VAULT_ADDR and VAULT_TOKEN, as for Vault's own tools.
+Result<std::unique_ptr<CertSource>> make_vault_source(const CertStoreSpec& spec,
+                                                      const CertReach& reach);
 
 }  // namespace sluice::proxy

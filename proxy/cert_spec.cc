@@ -38,6 +38,10 @@ Result<void> set_option(CertStoreSpec& spec, std::string_view key, std::string_v
     spec.client_ca = value;
   } else if (key == "hdr") {
     spec.header = value;
+  } else if (key == "vaultfetchtoken") {
+    if (!value.starts_with("env:") && !value.starts_with("file:"))
+      return fail(Code::kInvalid, "{} is neither env:NAME nor file:PATH", value);
+    spec.vault_token = value;
   } else if (key == "caupgcn") {
     // fabio makes a CA of the certificate with this name. Here whatever clientca holds is trusted.
   } else if (key == "refresh") {
@@ -60,6 +64,9 @@ Result<void> check(const CertStoreSpec& spec, bool has_type) {
   }
   if (!spec.header.empty() && spec.type != CertStoreType::kHttp) {
     return fail(Code::kInvalid, "hdr= is for type=http alone");
+  }
+  if (!spec.vault_token.empty() && spec.type != CertStoreType::kVault) {
+    return fail(Code::kInvalid, "vaultfetchtoken= is for type=vault alone");
   }
   return {};
 }

@@ -28,6 +28,7 @@ struct CertStoreSpec {
   std::string key;             // of type=file; "": the key stands in `cert`
   std::string client_ca;       // "": no client certificate is asked for
   std::string header;          // hdr, of type=http: "Authorization: Basic ..."
+  std::string vault_token;     // vaultfetchtoken, of type=vault: "env:NAME" or "file:PATH"
   int64_t refresh_ms = 3'000;  // 0: never
 };
 

@@ -44,7 +44,7 @@ Result<void> CertStores::open(std::vector<CertStoreSpec> specs,
 }
 
 Result<void> CertStores::open_store(Store& store) {
-  auto source = make_cert_source(store.spec, executor_, network_);
+  auto source = make_cert_source(store.spec, reach_);
   if (!source) return pass(source);
   store.source = std::move(*source);
   if (!reads_files(store.spec)) return {};

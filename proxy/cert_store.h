@@ -34,8 +34,10 @@ namespace sluice::proxy {
 
 class CertStores {
  public:
-  CertStores(Executor& executor, Network& network, Log& log)
-      : executor_(executor), network_(network), log_(log) {}
+  /// `tls` judges the servers of stores that are asked by https.
+  CertStores(Executor& executor, Network& network, std::shared_ptr<const tls::ClientContext> tls,
+             Log& log)
+      : executor_(executor), reach_{executor, network, std::move(tls)}, log_(log) {}
   CertStores(const CertStores&) = delete;
   CertStores& operator=(const CertStores&) = delete;
 
@@ -79,7 +81,7 @@ class CertStores {
   Task<void> rotate_keys();
 
   Executor& executor_;
-  Network& network_;
+  const CertReach reach_;
   Log& log_;
   tls::Keyrings keyrings_;
   std::vector<std::unique_ptr<Store>> stores_;

@@ -103,6 +103,15 @@ class Session {
   /// close_notify as far as the socket takes it; the socket is closed next.
   void end(Socket& socket);
 
+  /// For what is no socket: the calls take a closed one, bytes come by feed() and go by unsent().
+  void detach() { raw_readable_ = raw_writable_ = false; }
+  void feed_end() { raw_ended_ = true; }
+  std::string_view unsent() const { return out_.view(); }
+  void sent(size_t n) {
+    out_.consume(n);
+    out_.release_if_empty();
+  }
+
   bool established() const { return established_; }
   bool resumed() const;
   uint16_t version() const;  // 0x0303, 0x0304; 0 before the handshake is done

@@ -1,12 +1,11 @@
 """Certificate stores: what they show, how they change at run time, and what a bad one does not."""
 
-import re
 import shutil
 import subprocess
 
 import pytest
 from helpers.certificates import Authority
-from helpers.ports import free_port
+from helpers.tls_site import Site
 from helpers.wait import until
 
 REFRESH = "refresh=100ms"
@@ -15,29 +14,6 @@ REFRESH = "refresh=100ms"
 @pytest.fixture(scope="module")
 def ca(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("ca"))
-
-
-class Site:
-    def __init__(self, lb, backend, stores, listener="cs=main", **flags):
-        self.port = free_port()
-        self.upstream = backend()
-        self.lb = lb(listeners="127.0.0.1:%d;%s" % (self.port, listener), proxy_cs=stores,
-                     registry_backend="static", registry_static_routes="route add web / "
-                     + self.upstream.http_url, **flags)
-
-    def shown(self, name, *arguments):
-        """The common name of the certificate that a client which asks for `name` is shown."""
-        done = subprocess.run(
-            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % self.port, "-servername", name,
-             *map(str, arguments)], input=b"Q\n", capture_output=True, timeout=20)
-        found = re.search(r"^subject=CN = (\S+)$", done.stdout.decode(errors="replace"), re.M)
-        return found and found.group(1)
-
-    def until_shown(self, name, subject):
-        until(lambda: self.shown(name) == subject, "%s is shown %s" % (name, subject))
-
-    def until_said(self, text):
-        until(lambda: text in self.lb.err(), "the log says: " + text)
 
 
 def put(pair, folder, stem, together=False):
@@ -49,8 +25,8 @@ def put(pair, folder, stem, together=False):
         shutil.copy(pair.key, folder / (stem + "-key.pem"))
 
 
-def test_a_path_store_follows_its_folder_and_open_connections_go_on(
-        lb, backend, ca, curl, tmp_path):
+def test_a_path_store_follows_its_folder_and_open_connections_go_on(lb, backend, ca, curl,
+                                                                    tmp_path):
     folder = tmp_path / "certs"
     put(ca.issue(["a.test"]), folder, "a")
     put(ca.issue(["deep.test"]), folder / "below", "b", together=True)
