@@ -191,7 +191,8 @@ def test_what_cannot_be_asked_is_refused_at_the_start(lb, backend):
             ("cs=main;type=http;cert=ftp://x/", "does not begin with http:// or https://"),
             ("cs=main;type=http;cert=http://x/;hdr=none", "hdr= wants"),
             ("cs=main;type=http;cert=http://:80/", "the host is missing"),
-            ("cs=main;type=consul;cert=http://127.0.0.1:8500/certs", "wants http://host:port/v1/kv/"),
+            ("cs=main;type=consul;cert=http://127.0.0.1:8500/certs",
+             "wants http://host:port/v1/kv/"),
             ("cs=main;type=vault;cert=secret/x", "type=vault wants VAULT_ADDR"),
             ("cs=main;type=vault;cert=x;vaultfetchtoken=abc", "neither env:NAME nor file:PATH")):
         site = Site(lb, backend, stores, env={"VAULT_ADDR": ""})

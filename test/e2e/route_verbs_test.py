@@ -127,7 +127,8 @@ def test_routes_of_connections_are_passed_over_by_requests(verb):
 def test_nothing_is_counted_or_logged_and_mistakes_are_told(verb):
     explain(verb, "http://nobody.test/")
     assert "No route" not in verb.balancer.err()
-    for arguments, message in ((["ftp://x/"], "want http://"), (["-H", "x", "http://a/"], "want Name"),
+    for arguments, message in ((["ftp://x/"], "want http://"),
+                               (["-H", "x", "http://a/"], "want Name"),
                                (["-client", "me", "http://a/"], "client"), (["tcp://x"], "PORT")):
         done = verb("explain", *arguments)
         assert done.returncode == 1 and message in done.stderr, done.stderr

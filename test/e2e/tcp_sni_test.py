@@ -31,7 +31,8 @@ def s_client(port, *arguments, data=b"GET / HTTP/1.0\r\n\r\n"):
 
 
 def fetch(curl, port, name):
-    return curl("-k", "--resolve", "%s:%d:127.0.0.1" % (name, port), "https://%s:%d/" % (name, port))
+    return curl("-k", "--resolve", "%s:%d:127.0.0.1" % (name, port),
+                "https://%s:%d/" % (name, port))
 
 
 def test_each_name_reaches_its_own_service_and_certificate(sni, curl):
