@@ -1,4 +1,5 @@
-"""A stand-in for Vault's HTTP API: KV secrets of version 1 or 2, token look-up, renewal, unwrapping.
+"""A stand-in for Vault's HTTP API: KV secrets of version 1 or 2, token look-up, renewal,
+unwrapping.
 Its answers have the shape of Vault's documentation."""
 
 import http.server
