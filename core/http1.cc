@@ -86,7 +86,9 @@ ReadResult read_target(Head& head) {
   const size_t end = target.find_first_of("/?", scheme);
   head.form = TargetForm::kAbsolute;
   head.authority = target.substr(scheme, end == std::string_view::npos ? end : end - scheme);
-  head.path = end == std::string_view::npos ? std::string_view("/") : target.substr(end);
+  // RFC 9112 3.2.4: of OPTIONS, a URL without a path is about the server as a whole.
+  const std::string_view root = head.method == Method::kOptions ? "*" : "/";
+  head.path = end == std::string_view::npos ? root : target.substr(end);
   // "http://host?q" has an empty path; sent on in origin form it would need a byte that is not
   // there.
   if (head.path.front() == '?') return bad(400, "URL without a path has a query");
@@ -295,6 +297,12 @@ ReadResult settle_request(const Seen& seen, Head& head) {
   // RFC 9110 10.1.1: the expectation of a 1.0 client is ignored; so is one without a body to hold
   // back.
   if (head.minor_version == 0 || head.framing == Framing::kNone) head.expect_continue = false;
+  // RFC 9110 7.8: a 1.0 client cannot ask for it. RFC 9113 3.1 gave h2c up, and what is sent over
+  // one would pass by everything that we decide of a request.
+  if (head.minor_version == 0 ||
+      (head.upgrade && list_has_token(head.find(Name::kUpgrade)->value, "h2c"))) {
+    head.upgrade = false;
+  }
   return {ReadState::kDone};
 }
 

@@ -71,6 +71,7 @@ enum class Name : uint8_t {
   kAuthorization,
   kCookie,
   kLocation,
+  kStrictTransport,
 };
 
 struct Header {

@@ -32,7 +32,27 @@ bool trailer_line_ok(std::string_view line) {
     case Name::kContentLength:
     case Name::kTransferEncoding:
     case Name::kHost:
-    case Name::kConnection: return false;
+    case Name::kConnection:
+    case Name::kUpgrade:
+    case Name::kExpect:
+    case Name::kTe:
+    case Name::kTrailer:
+    case Name::kKeepAlive:
+    case Name::kProxyConnection:
+    case Name::kHttp2Settings:
+    case Name::kForwarded:
+    case Name::kXForwardedFor:
+    case Name::kXForwardedProto:
+    case Name::kXForwardedPort:
+    case Name::kXForwardedHost:
+    case Name::kXForwardedPrefix:
+    case Name::kXRealIp:
+    case Name::kAuthorization:
+    case Name::kCookie:
+    case Name::kContentType:
+    case Name::kContentEncoding:
+    case Name::kLocation:
+    case Name::kStrictTransport: return false;
     default: return true;
   }
 }

@@ -121,6 +121,7 @@ Name name_of(std::string_view name) {
       return lower(name[0]) == 't' ? is("transfer-encoding", Name::kTransferEncoding)
                                    : is("x-forwarded-proto", Name::kXForwardedProto);
     case 18: return is("x-forwarded-prefix", Name::kXForwardedPrefix);
+    case 25: return is("strict-transport-security", Name::kStrictTransport);
     default: return Name::kOther;
   }
 }

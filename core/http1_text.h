@@ -1,4 +1,4 @@
-// Text of HTTP/1 heads: which bytes may stand where, and lists. For core/http1's own sources.
+// Text of HTTP/1 heads: which bytes may stand where, and lists.
 //
 // Owner, thread: none; pure functions and constant tables.
 #pragma once

@@ -189,6 +189,7 @@ ConnectStart start_connect(const SocketAddress& to) {
   Socket socket(::socket(to.raw()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.open()) return {Socket(), errno, false};
   socket.set_no_delay();
+  socket.set_user_timeout(kUserTimeoutMs);
   if (::connect(socket.fd(), to.raw(), to.size()) == 0) return {std::move(socket), 0, true};
   if (errno == EINPROGRESS) return {std::move(socket), 0, false};
   return {Socket(), errno, false};
@@ -229,6 +230,7 @@ Result<Socket> listen_on(const SocketAddress& at, const ListenOptions& options) 
   }
   // Accepted sockets inherit it, which saves a call a connection.
   socket->set_no_delay();
+  socket->set_user_timeout(options.user_timeout_ms);
   Result<void> listening = listen_now(*socket, at, options.backlog);
   if (!listening) return pass(listening);
   return socket;

@@ -103,6 +103,10 @@ class Socket {
   int fd_ = -1;
 };
 
+/// How long bytes that we sent may stay without an acknowledgement (TCP_USER_TIMEOUT): a peer that
+/// is gone without a word is noticed then, and not after the system's quarter of an hour.
+inline constexpr int kUserTimeoutMs = 30'000;
+
 /// Starts a connect. `error` is 0 if it is under way or done (`done` says which), else errno.
 struct ConnectStart {
   Socket socket;
@@ -114,6 +118,7 @@ ConnectStart start_connect(const SocketAddress& to);
 struct ListenOptions {
   int backlog = 4096;
   bool reuse_port = true;
+  int user_timeout_ms = kUserTimeoutMs;  // of the accepted connections, which inherit it
   bool defer_accept =
       false;  // wake only once bytes are there: not for protocols where the server speaks first
 };

@@ -88,9 +88,15 @@ void AccessRecorder::close(AccessRecord* record, const ClientFacts& client, uint
   records_.free(record);
 }
 
-void AccessRecorder::refused(const ClientFacts& client, uint16_t status, uint64_t body_bytes) {
+void AccessRecorder::refused(const ClientFacts& client, const http1::Head* head, uint16_t status,
+                             uint64_t body_bytes) {
   if (format_ == nullptr) return;
   AccessEvent event;
+  AccessRequest request;
+  if (head != nullptr) {
+    request = format_->read(*head, client.tls);
+    event.request = &request;
+  }
   event.remote_host = client.ip;
   event.remote_port = client.peer.port();
   event.status = status;

@@ -55,8 +55,9 @@ class AccessRecorder final : private Timer {
   void keep_without_pin(AccessRecord* record);
   /// Writes the line and frees the record; of nullptr nothing.
   void close(AccessRecord* record, const ClientFacts& client, uint16_t status, uint64_t body_bytes);
-  /// A request that was refused before it was one.
-  void refused(const ClientFacts& client, uint16_t status, uint64_t body_bytes);
+  /// A request that was refused before it was one; `head`: where it could be read at least.
+  void refused(const ClientFacts& client, const http1::Head* head, uint16_t status,
+               uint64_t body_bytes);
   void flush();
 
  private:

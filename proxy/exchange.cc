@@ -105,7 +105,7 @@ Actions step(Exchange& x, const Event& event) {
       // Part of the request is out already, so the upstream must see that it is cut off.
       add(actions, Action::kCloseUpstream);
       if (x.response == ResponseState::kNone) {
-        answer(x, actions, 400);
+        answer(x, actions, event.code);
       } else {
         x.request = RequestState::kStopped;
         x.response = ResponseState::kAborted;
@@ -148,6 +148,12 @@ Actions step(Exchange& x, const Event& event) {
       break;
     case EventKind::kResponseEnd: on_response_end(x, actions); break;
     case EventKind::kUpgraded:
+      if (x.request != RequestState::kSent) {
+        // What is left of the body would go on as bytes of the new protocol.
+        x.replayable = false;
+        on_upstream_gone(x, actions, 502);
+        break;
+      }
       x.response = ResponseState::kDone;
       add(actions, Action::kSendResponseHead);
       add(actions, Action::kTunnel);

@@ -32,7 +32,7 @@ enum class EventKind : uint8_t {
   kRequestHead,     // end: no body follows
   kRequestData,     // body bytes wait at the client's side
   kRequestEnd,      // the last body byte was passed on
-  kRequestBad,      // the body's framing is broken
+  kRequestBad,      // the body's framing is broken, it is too large or too slow; code: the status
   kClientGone,      // reset by the client, or its stream failed
   kClientCredit,    // the client takes bytes again
   kRefused,         // routing says no: code is the status to answer

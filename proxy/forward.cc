@@ -182,7 +182,8 @@ void Forward::pump_request() {
       }
       case BodyStream::Source::kWait: return;
       case BodyStream::Source::kEnded: feed({.kind = EventKind::kRequestEnd}); return;
-      case BodyStream::Source::kBad: feed({.kind = EventKind::kRequestBad}); return;
+      case BodyStream::Source::kBad: on_request_bad(400); return;
+      case BodyStream::Source::kTooLarge: on_request_bad(413); return;
       case BodyStream::Source::kLost: on_client_gone(); return;
     }
   }
@@ -207,6 +208,7 @@ void Forward::pump_response() {
       }
       case BodyStream::Source::kWait: return;
       case BodyStream::Source::kEnded: feed({.kind = EventKind::kResponseEnd}); return;
+      case BodyStream::Source::kTooLarge:
       case BodyStream::Source::kBad: on_response_bad(); return;
       case BodyStream::Source::kLost: on_upstream_gone(502); return;
     }

@@ -31,6 +31,8 @@ class Forward {
   void on_request_data() { feed({.kind = EventKind::kRequestData}); }
   void on_client_credit() { feed({.kind = EventKind::kClientCredit}); }
   void on_client_gone();
+  /// The rest of the body will not come as it should.
+  void on_request_bad(uint16_t status) { feed({.kind = EventKind::kRequestBad, .code = status}); }
   /// The request's bytes are about to move.
   void before_move();
   /// Bytes of the request were dropped: it cannot be sent again.
@@ -51,6 +53,11 @@ class Forward {
   void on_timeout(uint16_t status) { feed({.kind = EventKind::kTimeout, .code = status}); }
 
   const Exchange& exchange() const { return exchange_; }
+  /// The client owes bytes of the body, and nothing else is waited for.
+  bool awaits_upload() const {
+    return exchange_.request == RequestState::kStreaming && !exchange_.request_ended &&
+           upstream_ != nullptr && !upstream_->blocked();
+  }
 
  private:
   void feed(const Event& event);

@@ -1,5 +1,7 @@
 #include "proxy/headers.h"
 
+#include "core/http1_text.h"
+
 namespace sluice::proxy {
 
 using http1::Head;
@@ -81,25 +83,35 @@ void add_all(HeadWriter& out, const Head& head, Name id) {
   }
 }
 
-void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
-                      const ClientFacts& client, std::string_view stripped_prefix) {
-  const std::string_view proto =
-      head.upgrade ? (client.tls ? "wss" : "ws") : (client.tls ? "https" : "http");
-  out.add("X-Forwarded-For: ");
-  if (had.forwarded_for != nullptr) add_all(out, head, Name::kXForwardedFor);
-  out.add(client.ip);
-  out.add("\r\n");
-  out.header("X-Real-Ip", had.real_ip != nullptr ? had.real_ip->value : client.ip);
-  out.header("X-Forwarded-Proto", had.proto != nullptr ? had.proto->value : proto);
-  out.header("X-Forwarded-Port", had.port != nullptr ? had.port->value : client.local_port);
-  out.header("X-Forwarded-Host", had.host != nullptr ? had.host->value : head.authority);
-  if (had.prefix != nullptr) {
-    out.header("X-Forwarded-Prefix", had.prefix->value);
-  } else if (!stripped_prefix.empty()) {
-    out.header("X-Forwarded-Prefix", stripped_prefix);
+// The port that the client named, else its scheme's: where we are behind a port mapping, ours would
+// lead nowhere.
+std::string_view port_of(std::string_view authority, bool tls) {
+  std::string_view host;
+  uint16_t port = 0;
+  if (http1::split_authority(authority, host, port) && port != 0) {
+    return authority.substr(host.size() + 1);
   }
-  out.add("Forwarded: ");
-  if (had.forwarded != nullptr) add_all(out, head, Name::kForwarded);
+  return tls ? "443" : "80";
+}
+
+void add_hex16(HeadWriter& out, uint16_t number) {
+  char text[6] = {'0', 'x'};
+  for (int i = 0; i < 4; ++i) text[2 + i] = "0123456789abcdef"[number >> (12 - 4 * i) & 15];
+  out.add({text, sizeof text});
+}
+
+std::string_view tls_name_of(uint16_t version) {
+  switch (version) {
+    case 0x0301: return "tls10";
+    case 0x0302: return "tls11";
+    case 0x0303: return "tls12";
+    case 0x0304: return "tls13";
+    default: return {};
+  }
+}
+
+void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& client,
+                     const HeaderPolicy& policy) {
   // RFC 7239 6: an IPv6 address is quoted and bracketed.
   const auto node = [&out](std::string_view ip) {
     const bool v6 = ip.find(':') != std::string_view::npos;
@@ -110,17 +122,84 @@ void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
   out.add("for=");
   node(client.ip);
   out.add("; proto=");
-  out.add(proto);
-  if (!client.local_ip.empty()) {
+  out.add(head.upgrade ? (client.tls ? "wss" : "ws") : (client.tls ? "https" : "http"));
+  if (!policy.local_ip.empty()) {
     out.add("; by=");
-    node(client.local_ip);
+    node(policy.local_ip);
   }
-  out.add(head.minor_version == 0 ? "; httpproto=http/1.0\r\n" : "; httpproto=http/1.1\r\n");
+  out.add(head.minor_version == 0 ? "; httpproto=http/1.0" : "; httpproto=http/1.1");
+  if (client.tls_version != 0) {
+    out.add("; tlsver=");
+    const std::string_view name = tls_name_of(client.tls_version);
+    if (name.empty()) {
+      add_hex16(out, client.tls_version);
+    } else {
+      out.add(name);
+    }
+  }
+  if (client.tls_cipher != 0) {
+    out.add("; tlscipher=");
+    add_hex16(out, client.tls_cipher);
+  }
+  out.add("\r\n");
+}
+
+void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
+                      const ClientFacts& client, const HeaderPolicy& policy,
+                      std::string_view stripped_prefix) {
+  out.add("X-Forwarded-For: ");
+  if (had.forwarded_for != nullptr) add_all(out, head, Name::kXForwardedFor);
+  out.add(client.ip);
+  out.add("\r\n");
+  out.header("X-Real-Ip", had.real_ip != nullptr ? had.real_ip->value : client.ip);
+  // Of a websocket too it is http or https: clients' libraries choke on ws.
+  out.header("X-Forwarded-Proto",
+             had.proto != nullptr ? had.proto->value : (client.tls ? "https" : "http"));
+  out.header("X-Forwarded-Port",
+             had.port != nullptr ? had.port->value : port_of(head.authority, client.tls));
+  if (had.host != nullptr || !head.authority.empty()) {
+    out.header("X-Forwarded-Host", had.host != nullptr ? had.host->value : head.authority);
+  }
+  if (!stripped_prefix.empty()) {
+    out.header("X-Forwarded-Prefix", stripped_prefix);
+  } else if (had.prefix != nullptr) {
+    out.header("X-Forwarded-Prefix", had.prefix->value);
+  }
+  out.add("Forwarded: ");
+  if (had.forwarded != nullptr) add_all(out, head, Name::kForwarded);
+  write_forwarded(out, head, client, policy);
+}
+
+void write_policy(HeadWriter& out, const ClientFacts& client, const HeaderPolicy& policy,
+                  std::string_view request_id) {
+  if (!policy.client_ip.empty()) out.header(policy.client_ip, client.ip);
+  if (!policy.tls_name.empty() && client.tls) out.header(policy.tls_name, policy.tls_value);
+  if (!policy.request_id.empty()) out.header(policy.request_id, request_id);
 }
 
 enum class Fate : uint8_t { kKeep, kDrop };
 
-Fate fate_of_request_header(const Header& header, const ClientFacts& client, Believed& had) {
+// Gateways of CGI and its like read X_Forwarded_For and X-Forwarded-For as one variable, so a name
+// is the same with either.
+bool same_variable(std::string_view name, std::string_view ours) {
+  if (name.size() != ours.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const char a = name[i] == '_' ? '-' : http1::lower(name[i]);
+    const char b = ours[i] == '_' ? '-' : http1::lower(ours[i]);
+    if (a != b) return false;
+  }
+  return true;
+}
+
+// One that nobody but a proxy sets, beyond those with a Name of their own.
+bool speaks_for_a_proxy(std::string_view name) {
+  constexpr std::string_view kPrefix = "x-forwarded-";
+  if (name.size() < 9 || (name[0] != 'x' && name[0] != 'X')) return false;
+  return same_variable(name.substr(0, kPrefix.size()), kPrefix) || same_variable(name, "x-real-ip");
+}
+
+Fate fate_of_request_header(const Header& header, const ClientFacts& client,
+                            const HeaderPolicy& policy, Believed& had) {
   const auto believe = [&](const Header*& slot) {
     if (client.trusted && slot == nullptr) slot = &header;
     return Fate::kDrop;
@@ -141,14 +220,26 @@ Fate fate_of_request_header(const Header& header, const ClientFacts& client, Bel
     case Name::kXForwardedPort: return believe(had.port);
     case Name::kXForwardedHost: return believe(had.host);
     case Name::kXForwardedPrefix: return believe(had.prefix);
+    case Name::kOther: {
+      if (!client.trusted && speaks_for_a_proxy(header.name)) return Fate::kDrop;
+      for (const std::string* ours : {&policy.client_ip, &policy.tls_name, &policy.request_id}) {
+        if (!ours->empty() && same_variable(header.name, *ours)) return Fate::kDrop;
+      }
+      return Fate::kKeep;
+    }
     default: return Fate::kKeep;
   }
 }
 
 }  // namespace
 
+size_t room_for(const HeaderPolicy& policy) {
+  return policy.client_ip.size() + policy.tls_name.size() + policy.tls_value.size() +
+         policy.request_id.size() + policy.local_ip.size() + policy.sts.size() + 128;
+}
+
 bool write_request_head(HeadWriter& out, const Head& head, const RequestEdit& edit,
-                        const ClientFacts& client) {
+                        const ClientFacts& client, const HeaderPolicy& policy) {
   out.add(head.method_text);
   out.add(" ");
   out.add(edit.path);
@@ -161,7 +252,7 @@ bool write_request_head(HeadWriter& out, const Head& head, const RequestEdit& ed
     const Header& header = head.headers[i];
     const bool named = head.connection_names && !connection_may_not_remove(header.id) &&
                        head.connection_lists(header.name);
-    if (named || fate_of_request_header(header, client, had) == Fate::kDrop) {
+    if (named || fate_of_request_header(header, client, policy, had) == Fate::kDrop) {
       copier.skip();
     } else {
       copier.keep(header);
@@ -173,12 +264,13 @@ bool write_request_head(HeadWriter& out, const Head& head, const RequestEdit& ed
     out.header("Upgrade", head.find(Name::kUpgrade)->value);
   }
   if (head.framing == http1::Framing::kChunked) out.add("Transfer-Encoding: chunked\r\n");
-  write_forwarding(out, head, had, client, edit.stripped_prefix);
+  write_forwarding(out, head, had, client, policy, edit.stripped_prefix);
+  write_policy(out, client, policy, edit.request_id);
   out.add(head.minor_version == 0 ? "Via: 1.0 sluice\r\n\r\n" : "Via: 1.1 sluice\r\n\r\n");
   return out.ok();
 }
 
-bool write_response_head(HeadWriter& out, const Head& head, const ResponseFraming& framing) {
+bool write_response_head(HeadWriter& out, const Head& head, const ResponseEdit& edit) {
   out.add("HTTP/1.1 ");
   out.add_number(head.status);
   out.add(" ");
@@ -199,6 +291,7 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseFramin
       case Name::kUpgrade:
       case Name::kTransferEncoding: drop = true; break;
       case Name::kContentLength: drop = no_length; break;
+      case Name::kStrictTransport: drop = !edit.sts.empty(); break;
       default:
         drop = head.connection_names && !connection_may_not_remove(header.id) &&
                head.connection_lists(header.name);
@@ -215,9 +308,14 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseFramin
     out.add("Connection: Upgrade\r\n");
     if (const Header* upgrade = head.find(Name::kUpgrade)) out.header("Upgrade", upgrade->value);
   }
-  if (framing.chunked) out.add("Transfer-Encoding: chunked\r\n");
-  if (framing.close) out.add("Connection: close\r\n");
-  if (framing.keep_alive_10) out.add("Connection: keep-alive\r\n");
+  if (!edit.sts.empty()) out.header("Strict-Transport-Security", edit.sts);
+  // RFC 9110 7.6.3: not of an interim response, which is over before the response is.
+  if (head.status >= 200) {
+    out.add(head.minor_version == 0 ? "Via: 1.0 sluice\r\n" : "Via: 1.1 sluice\r\n");
+  }
+  if (edit.chunked) out.add("Transfer-Encoding: chunked\r\n");
+  if (edit.close) out.add("Connection: close\r\n");
+  if (edit.keep_alive_10) out.add("Connection: keep-alive\r\n");
   out.add("\r\n");
   return out.ok();
 }

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/http1.h"
@@ -45,14 +46,25 @@ class HeadWriter {
 /// What is known of the client's connection: constant for its life.
 struct ClientFacts {
   SocketAddress peer;
-  std::string_view ip;          // the peer's, as text
-  std::string_view local_ip;    // ours, for Forwarded: by=
-  std::string_view local_port;  // digits
+  std::string_view ip;  // the peer's, as text
   uint16_t listener_port = 0;
+  uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2
+  uint16_t tls_cipher = 0;
   bool tls = false;
   uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2
   uint16_t tls_cipher = 0;   // its number in the registry
   bool trusted = false;      // its X-Forwarded-* and Forwarded are believed and appended to
+};
+
+/// fabio's -proxy.header.* and -proxy.localip: what is set in every request or response, whatever
+/// its route. Constant; "" is off.
+struct HeaderPolicy {
+  std::string client_ip;   // a header with the peer's address
+  std::string tls_name;    // a header that only a request that came over TLS has
+  std::string tls_value;   // and its value
+  std::string request_id;  // a header with an id of our own
+  std::string local_ip;    // Forwarded: by=
+  std::string sts;         // the value of Strict-Transport-Security over TLS
 };
 
 /// What the route changes of a request.
@@ -60,24 +72,29 @@ struct RequestEdit {
   std::string_view path;             // path and query as sent; not empty
   std::string_view host;             // "": the client's own
   std::string_view stripped_prefix;  // for X-Forwarded-Prefix
+  std::string_view request_id;       // the value; where the policy names a header for it
 };
 
 /// Room for what write_request_head adds beside the head's own bytes and the edit's.
 inline constexpr size_t kAddedHeadBytes = 1024;
 
+/// How much more the policy may add to a head.
+size_t room_for(const HeaderPolicy& policy);
+
 /// The request line and headers for an HTTP/1.1 upstream. False if the room is too small.
 bool write_request_head(HeadWriter& out, const http1::Head& head, const RequestEdit& edit,
-                        const ClientFacts& client);
+                        const ClientFacts& client, const HeaderPolicy& policy);
 
-/// How the response is framed towards the client.
-struct ResponseFraming {
+/// What a response gets on its way to the client.
+struct ResponseEdit {
   bool chunked = false;        // Transfer-Encoding: chunked is added
   bool close = false;          // Connection: close is added
   bool keep_alive_10 = false;  // Connection: keep-alive is added, for a 1.0 client
+  std::string_view sts;        // Strict-Transport-Security, in place of the upstream's own
 };
 
 /// Interim responses too. 101 keeps its Upgrade.
-bool write_response_head(HeadWriter& out, const http1::Head& head, const ResponseFraming& framing);
+bool write_response_head(HeadWriter& out, const http1::Head& head, const ResponseEdit& edit);
 
 std::string_view reason_of(uint16_t status);
 

@@ -12,11 +12,9 @@ Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const Listen
       forward_(worker, *this) {
   facts_.peer = peer;
   facts_.ip = {ip_, peer.write_ip(ip_)};
-  facts_.local_ip = worker.options().local_ip;
-  facts_.local_port = listener.port_text;
   facts_.listener_port = listener.port;
   facts_.tls = listener.tls;
-  facts_.trusted = true;
+  facts_.trusted = contains(worker.options().trusted, peer);
 }
 
 bool Http1Client::start(Socket socket, std::unique_ptr<tls::Session> tls) {
@@ -84,7 +82,7 @@ void Http1Client::read_head() {
       const http1::ReadResult result =
           reader_.read_request(in_.view(), worker_.options().head, head);
       if (result.state == http1::ReadState::kDone) return begin(head);
-      if (result.state == http1::ReadState::kBad) return refuse(result.status);
+      if (result.state == http1::ReadState::kBad) return refuse(result.status, nullptr);
       if (!started) arm(timeouts_.head_ms);
     }
     switch (fill_head()) {
@@ -103,7 +101,11 @@ void Http1Client::begin(const http1::Head& head) {
     facts_.tls_version = channel_.tls()->version();
     facts_.tls_cipher = channel_.tls()->cipher();
   }
-  if (head.method == http1::Method::kConnect) return refuse(405);
+  if (head.method == http1::Method::kConnect) return refuse(405, &head);
+  body_bytes_ = 0;
+  if (head.framing == http1::Framing::kLength && too_large(head.content_length)) {
+    return refuse(413, &head);
+  }
   reactor_.timers().disarm(*this);
   worker_.counters().requests += 1;
   served_ = true;
@@ -138,7 +140,7 @@ void Http1Client::rewind() {
 BodyStream::Source Http1Client::pull() {
   for (;;) {
     run_ = source_.peek(in_.view());
-    if (!run_.empty()) return Source::kData;
+    if (!run_.empty()) return too_large(run_.size()) ? Source::kTooLarge : Source::kData;
     if (source_.ended()) return Source::kEnded;
     if (source_.bad()) return Source::kBad;
     const uint64_t left = source_.reader().payload_left();
@@ -164,15 +166,22 @@ BodyStream::Source Http1Client::pull() {
   }
 }
 
+bool Http1Client::too_large(uint64_t more) const {
+  const uint64_t max = worker_.options().max_body_bytes;
+  return max != 0 && (more > max || body_bytes_ > max - more);
+}
+
 void Http1Client::spliced(uint64_t n, bool end) {
   // What never was in memory cannot be sent again.
   if (n > 0) forward_.not_replayable();
+  body_bytes_ += n;
   arm(timeouts_.client_ms);
   Http1Io::spliced(n, end);
 }
 
 void Http1Client::pass(size_t n) {
   source_.pass(n);
+  body_bytes_ += n;
   run_.remove_prefix(n);
 }
 
@@ -184,7 +193,8 @@ void Http1Client::send_interim(const http1::Head& head) {
 }
 
 void Http1Client::send_head(const http1::Head& head) {
-  ResponseFraming framing;
+  ResponseEdit framing;
+  if (facts_.tls) framing.sts = worker_.options().headers.sts;
   const bool until_close = head.framing == http1::Framing::kUntilClose ||
                            (head.framing == http1::Framing::kChunked && minor_version_ == 0);
   // An answer that comes before the upload has ended leaves bytes behind that nobody will read.
@@ -192,7 +202,7 @@ void Http1Client::send_head(const http1::Head& head) {
   framing.chunked = head.framing == http1::Framing::kChunked && minor_version_ == 1;
   framing.close = !keep_alive_;
   framing.keep_alive_10 = keep_alive_ && minor_version_ == 0;
-  const size_t room = out_.make_room(head.size + kAddedHeadBytes);
+  const size_t room = out_.make_room(head.size + kAddedHeadBytes + framing.sts.size());
   HeadWriter writer(out_.room(), room);
   if (!write_response_head(writer, head, framing)) return abort();
   out_.commit(writer.size());
@@ -201,7 +211,8 @@ void Http1Client::send_head(const http1::Head& head) {
 
 uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   const std::string_view page = answer.no_route ? worker_.no_route_page() : std::string_view();
-  const size_t room = out_.make_room(answer.location.size() + page.size() + 512);
+  const std::string& sts = worker_.options().headers.sts;
+  const size_t room = out_.make_room(answer.location.size() + page.size() + sts.size() + 512);
   HeadWriter writer(out_.room(), room);
   const std::string_view reason = reason_of(answer.status);
   const uint64_t body_size = page.empty() ? reason.size() + 5 : page.size();
@@ -211,6 +222,7 @@ uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   writer.add(reason);
   writer.add("\r\n");
   if (!answer.location.empty()) writer.header("Location", answer.location);
+  if (facts_.tls && !sts.empty()) writer.header("Strict-Transport-Security", sts);
   writer.add(page.empty() ? "Content-Type: text/plain" : "Content-Type: text/html");
   writer.add("; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
   writer.add("Content-Length: ");
@@ -240,11 +252,11 @@ uint64_t Http1Client::answer(const Answer& answer) {
   return write_answer(answer, !head_only_);
 }
 
-void Http1Client::refuse(uint16_t status) {
+void Http1Client::refuse(uint16_t status, const http1::Head* head) {
   keep_alive_ = false;
   chunked_out_ = false;
   const uint64_t size = write_answer({status, {}}, true);
-  worker_.access().refused(facts_, status, size);
+  worker_.access().refused(facts_, head, status, size);
   worker_.services().count_answer(ServiceStats::Slot::kNone, status, 0);
   state_ = State::kFlushing;
   flush();
@@ -333,7 +345,7 @@ void Http1Client::on_timer() {
   switch (state_) {
     case State::kHead:
       if (reader_.started()) {
-        refuse(408);
+        refuse(408, nullptr);
       } else {
         close();
       }
@@ -341,7 +353,11 @@ void Http1Client::on_timer() {
     case State::kExchange:
       // The client neither sends what it owes nor takes what it is given. What the upstream owes is
       // timed there.
-      if (blocked_ || !forward_.exchange().request_ended) forward_.on_client_gone();
+      if (blocked_) {
+        forward_.on_client_gone();
+      } else if (forward_.awaits_upload()) {
+        forward_.on_request_bad(408);
+      }
       return;
     case State::kFlushing:
     case State::kLingering: close(); return;

@@ -76,7 +76,8 @@ class Http1Client final : public Http1Io, public ClientStream {
 
   void read_head();
   void begin(const http1::Head& head);
-  void refuse(uint16_t status);
+  void refuse(uint16_t status, const http1::Head* head);
+  bool too_large(uint64_t more) const;
   void next_or_close();
   void linger();
   uint64_t write_answer(const Answer& answer, bool with_body);
@@ -89,6 +90,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   http1::HeadReader reader_;
   std::string_view run_;
   uint64_t content_length_ = 0;
+  uint64_t body_bytes_ = 0;  // of the request, that were passed on
   uint32_t head_size_ = 0;
   State state_ = State::kHead;
   http1::Framing framing_ = http1::Framing::kNone;

@@ -36,12 +36,13 @@ void Http1Upstream::assign(Forward& forward) {
 
 bool Http1Upstream::build_head(const http1::Head& head, const RequestEdit& edit,
                                const ClientFacts& client) {
+  const HeaderPolicy& policy = worker_.options().headers;
   const size_t want = head.size + edit.path.size() + edit.host.size() +
                       edit.stripped_prefix.size() + client.ip.size() * 3 + head.authority.size() +
-                      kAddedHeadBytes;
+                      kAddedHeadBytes + room_for(policy);
   const size_t room = out_.make_room(want);
   HeadWriter writer(out_.room(), room);
-  if (!write_request_head(writer, head, edit, client)) return false;
+  if (!write_request_head(writer, head, edit, client, policy)) return false;
   out_.commit(writer.size());
   chunked_out_ = head.framing == http1::Framing::kChunked;
   method_ = head.method;

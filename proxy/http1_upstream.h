@@ -34,6 +34,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   bool build_head(const http1::Head& head, const RequestEdit& edit,
                   const ClientFacts& client) override;
   bool move_to(Tunnel& tunnel) override;
+  bool blocked() const override { return Http1Io::blocked(); }
   void await_response() override;
   void release() override;
   void close() override;

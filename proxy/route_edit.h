@@ -58,6 +58,9 @@ struct AddressRange {
   bool operator==(const AddressRange&) const = default;
 };
 
+/// `10.0.0.0/8`, `::1`: what stands behind the bits does not count.
+Result<AddressRange> parse_address_range(std::string_view text);
+
 /// Weights above this are refused: their sums would not tell small ones apart any more.
 inline constexpr double kMaxWeight = 1e9;
 

@@ -25,7 +25,8 @@ class BodyStream {
     kWait,   // nothing now; Forward is told when there is
     kEnded,  // the body is whole and passed on
     kBad,    // its framing is broken
-    kLost,   // the peer is gone before the end
+    kTooLarge,
+    kLost,  // the peer is gone before the end
   };
   /// Looks for payload, reading from the peer where that takes no waiting.
   virtual Source pull() = 0;
@@ -94,6 +95,8 @@ class UpstreamStream : public BodyStream {
   virtual bool build_head(const http1::Head& head, const RequestEdit& edit,
                           const ClientFacts& client) = 0;
   virtual bool move_to(Tunnel& tunnel) = 0;
+  /// The socket takes no more of the request for now.
+  virtual bool blocked() const = 0;
   /// All of the request was written: a response is due.
   virtual void await_response() = 0;
   /// The stream served its exchange; the connection may serve others.

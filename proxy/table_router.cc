@@ -1,9 +1,8 @@
 #include "proxy/table_router.h"
 
-#include <cstring>
-
 #include "core/log.h"
 #include "core/reactor.h"
+#include "proxy/address_ranges.h"
 #include "proxy/headers.h"
 #include "proxy/host_path.h"
 #include "proxy/trace.h"
@@ -12,27 +11,9 @@ namespace sluice::proxy {
 
 namespace {
 
-bool in_range(const uint8_t address[16], const AddressRange& range) {
-  const unsigned whole = range.bits / 8;
-  if (std::memcmp(address, range.address.data(), whole) != 0) return false;
-  const unsigned rest = range.bits % 8;
-  if (rest == 0) return true;
-  const auto mask = static_cast<uint8_t>(0xff << (8 - rest));
-  return (address[whole] & mask) == (range.address[whole] & mask);
-}
-
-bool in_any(const uint8_t address[16], const std::vector<AddressRange>& ranges) {
-  for (const AddressRange& range : ranges) {
-    if (in_range(address, range)) return true;
-  }
-  return false;
-}
-
 bool address_admitted(const RouteOptions& options, const SocketAddress& address) {
-  if (options.allow.empty() && options.deny.empty()) return true;
-  uint8_t bytes[16];
-  address.write_mapped(bytes);
-  return options.allow.empty() ? !in_any(bytes, options.deny) : in_any(bytes, options.allow);
+  return options.allow.empty() ? !contains(options.deny, address)
+                               : contains(options.allow, address);
 }
 
 // fabio: the peer and every element of X-Forwarded-For must pass. An element that is no address

@@ -79,38 +79,6 @@ bool has_control(std::string_view text) {
                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
-Result<AddressRange> parse_range(std::string_view text) {
-  const size_t slash = text.find('/');
-  const std::string address(text.substr(0, slash));
-  AddressRange range;
-  in_addr v4{};
-  in6_addr v6{};
-  unsigned base = 0;
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
-    range.address[10] = range.address[11] = 0xff;
-    std::memcpy(range.address.data() + 12, &v4, 4);
-    base = 96;
-  } else if (inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
-    std::memcpy(range.address.data(), &v6, 16);
-  } else {
-    return fail(Code::kInvalid, "{:?} is not an IP address", address);
-  }
-  unsigned bits = 128 - base;
-  if (slash != std::string_view::npos) {
-    const std::string_view length = text.substr(slash + 1);
-    const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bits);
-    if (length.empty() || error != std::errc() || end != length.data() + length.size() ||
-        bits > 128 - base) {
-      return fail(Code::kInvalid, "{:?} has no valid prefix length", text);
-    }
-  }
-  range.bits = static_cast<uint8_t>(base + bits);
-  for (unsigned bit = range.bits; bit < 128; ++bit) {  // the host part does not count
-    range.address[bit / 8] &= static_cast<uint8_t>(~(0x80u >> (bit % 8)));
-  }
-  return range;
-}
-
 Result<std::vector<AddressRange>> parse_ranges(std::string_view name, std::string_view text,
                                                const TagLimits& limits) {
   std::vector<AddressRange> out;
@@ -120,7 +88,7 @@ Result<std::vector<AddressRange>> parse_ranges(std::string_view name, std::strin
     if (lower(item.substr(0, 3)) != "ip:") {
       return fail(Code::kInvalid, "{}={:?}: expected ip:ADDRESS or ip:ADDRESS/BITS", name, item);
     }
-    auto range = parse_range(trim(item.substr(3)));
+    auto range = parse_address_range(trim(item.substr(3)));
     if (!range) return pass(range, "{}=", name);
     out.push_back(*range);
     if (out.size() > limits.ranges) {
@@ -269,6 +237,38 @@ void append_word(std::string& text, std::string_view word) {
 }
 
 }  // namespace
+
+Result<AddressRange> parse_address_range(std::string_view text) {
+  const size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  AddressRange range;
+  in_addr v4{};
+  in6_addr v6{};
+  unsigned base = 0;
+  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
+    range.address[10] = range.address[11] = 0xff;
+    std::memcpy(range.address.data() + 12, &v4, 4);
+    base = 96;
+  } else if (inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
+    std::memcpy(range.address.data(), &v6, 16);
+  } else {
+    return fail(Code::kInvalid, "{:?} is not an IP address", address);
+  }
+  unsigned bits = 128 - base;
+  if (slash != std::string_view::npos) {
+    const std::string_view length = text.substr(slash + 1);
+    const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bits);
+    if (length.empty() || error != std::errc() || end != length.data() + length.size() ||
+        bits > 128 - base) {
+      return fail(Code::kInvalid, "{:?} has no valid prefix length", text);
+    }
+  }
+  range.bits = static_cast<uint8_t>(base + bits);
+  for (unsigned bit = range.bits; bit < 128; ++bit) {  // the host part does not count
+    range.address[bit / 8] &= static_cast<uint8_t>(~(0x80u >> (bit % 8)));
+  }
+  return range;
+}
 
 Result<RouteOptions> parse_options(std::string_view text, Scheme& scheme, const TagLimits& limits) {
   RouteOptions options;

@@ -17,7 +17,9 @@
 #include "core/slab.h"
 #include "core/tls/context.h"
 #include "proxy/access_record.h"
+#include "proxy/address_ranges.h"
 #include "proxy/explain.h"
+#include "proxy/headers.h"
 #include "proxy/http1_client.h"
 #include "proxy/http1_upstream.h"
 #include "proxy/listen_spec.h"
@@ -57,8 +59,10 @@ struct WorkerOptions {
   uint32_t max_pipes = 1024;
   uint32_t kept_pipes = 64;
   uint32_t pooled_an_endpoint = 1024;
-  std::vector<int64_t> time_bounds_ms;          // of the histograms, rising
-  std::string local_ip;                         // for Forwarded: by=
+  std::vector<int64_t> time_bounds_ms;  // of the histograms, rising
+  uint64_t max_body_bytes = 0;          // of a request; 0: any. Beyond it: 413
+  HeaderPolicy headers;
+  std::vector<AddressRange> trusted;            // peers whose forwarding headers are believed
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
   std::shared_ptr<const tls::ClientContext> upstream_tls;  // for endpoints that speak https

@@ -98,7 +98,8 @@ TEST_CASE("what breaks on the client's side") {
   Exchange x;
   step(x, {.kind = EventKind::kRequestHead});
   step(x, {.kind = EventKind::kUpstreamReady});
-  EXPECT_EQ(names(step(x, {.kind = EventKind::kRequestBad})), "close answer:400 finish");
+  EXPECT_EQ(names(step(x, {.kind = EventKind::kRequestBad, .code = 400})),
+            "close answer:400 finish");
   Exchange y;
   step(y, {.kind = EventKind::kRequestHead, .end = true});
   EXPECT_EQ(names(step(y, {.kind = EventKind::kClientGone})), "close abort finish");

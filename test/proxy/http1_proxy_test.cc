@@ -7,14 +7,13 @@ namespace sluice::proxy::test {
 
 namespace {
 
-// What the proxy adds to each request, for this client and listener.
-std::string added(const Fixture& fixture, const std::string& host,
-                  const std::string& proto = "http") {
-  const std::string port = std::to_string(fixture.address().port());
-  return "X-Forwarded-For: 127.0.0.1\r\nX-Real-Ip: 127.0.0.1\r\nX-Forwarded-Proto: " + proto +
-         "\r\nX-Forwarded-Port: " + port + "\r\nX-Forwarded-Host: " + host +
-         "\r\nForwarded: for=127.0.0.1; proto=" + proto +
-         "; httpproto=http/1.1\r\nVia: 1.1 sluice\r\n\r\n";
+// What the proxy adds to each request of this client.
+std::string added(const std::string& host) {
+  return "X-Forwarded-For: 127.0.0.1\r\nX-Real-Ip: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"
+         "X-Forwarded-Port: 80\r\nX-Forwarded-Host: " +
+         host +
+         "\r\nForwarded: for=127.0.0.1; proto=http; httpproto=http/1.1\r\n"
+         "Via: 1.1 sluice\r\n\r\n";
 }
 
 }  // namespace
@@ -30,10 +29,11 @@ TEST_CASE("a request and its response, byte for byte, and both connections kept 
         "2\r\n\r\n");
     if (round == 0) server = upstream.accept();
     EXPECT_EQ(server.read_head(),
-              "GET /a?b HTTP/1.1\r\nHost: x.com\r\nBar: 2\r\n" + added(fixture, "x.com"));
+              "GET /a?b HTTP/1.1\r\nHost: x.com\r\nBar: 2\r\n" + added("x.com"));
     server.send(
         "HTTP/1.1 200 OK\r\nServer: s\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\nhello");
-    EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: 5\r\n\r\n");
+    EXPECT_EQ(client.read_head(),
+              "HTTP/1.1 200 OK\r\nServer: s\r\nContent-Length: 5\r\nVia: 1.1 sluice\r\n\r\n");
     EXPECT_EQ(client.read(5), "hello");
   }
   EXPECT(!upstream.waits(0));
@@ -50,7 +50,7 @@ TEST_CASE("bodies of every framing pass, both ways, in pieces") {
       1);
   Wire server = upstream.accept();
   EXPECT_EQ(server.read_head(),
-            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + added(fixture, "x"));
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n" + added("x"));
   std::string body;
   while (!body.ends_with("0\r\nT: v\r\n\r\n")) {
     const std::string byte = server.read(1);
@@ -60,7 +60,8 @@ TEST_CASE("bodies of every framing pass, both ways, in pieces") {
   EXPECT(body.find("e=1") == std::string::npos);
   server.send_pieces("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
                      3);
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  EXPECT_EQ(client.read_head(),
+            "HTTP/1.1 200 OK\r\nVia: 1.1 sluice\r\nTransfer-Encoding: chunked\r\n\r\n");
   std::string answer;
   while (!answer.ends_with("0\r\n\r\n")) {
     const std::string byte = client.read(1);
@@ -74,7 +75,7 @@ TEST_CASE("bodies of every framing pass, both ways, in pieces") {
     client.send(large);
   });
   EXPECT_EQ(server.read_head(),
-            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n" + added(fixture, "x"));
+            "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n" + added("x"));
   EXPECT(server.read(large.size()) == large);
   sender.join();
   // Until close: passed on raw, and both connections end.
@@ -83,7 +84,7 @@ TEST_CASE("bodies of every framing pass, both ways, in pieces") {
     server.send(large);
     server.close();
   });
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nVia: 1.0 sluice\r\nConnection: close\r\n\r\n");
   EXPECT(client.read_to_end() == large);
   answerer.join();
 }
@@ -121,8 +122,9 @@ TEST_CASE("pipelined requests are answered in order") {
   }
   EXPECT_EQ(
       client.read_to_end(),
-      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n/1HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n/2"
-      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n/3");
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 sluice\r\n\r\n/1HTTP/1.1 200 "
+      "OK\r\nContent-Length: 2\r\nVia: 1.1 sluice\r\n\r\n/2"
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 sluice\r\nConnection: close\r\n\r\n/3");
 }
 
 TEST_CASE("a connection that the upstream closed while it was idle costs no request") {
@@ -141,7 +143,7 @@ TEST_CASE("a connection that the upstream closed while it was idle costs no requ
   Wire second = upstream.accept();
   EXPECT_EQ(second.read_head().substr(0, 10), "GET /again");
   second.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nVia: 1.1 sluice\r\n\r\n");
   // Not idempotent, and sent: 502, never twice.
   client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab");
   second.read_head();
@@ -166,7 +168,7 @@ TEST_CASE("an endpoint that refuses is passed over; when all do, 502") {
     EXPECT_EQ(server.read_head().substr(0, 6), "POST /");
     EXPECT_EQ(server.read(2), "ab");
     server.send("HTTP/1.1 204 No Content\r\n\r\n");
-    EXPECT_EQ(client.read_head(), "HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(client.read_head(), "HTTP/1.1 204 No Content\r\nVia: 1.1 sluice\r\n\r\n");
   }
   Fixture fixture({nobody});
   Wire client = fixture.connect();
@@ -200,17 +202,19 @@ TEST_CASE("interim responses pass, HEAD has no body, an early answer ends the up
   server.send(
       "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nz");
   EXPECT_EQ(client.read_head(), "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nVia: 1.1 sluice\r\n\r\n");
   EXPECT_EQ(client.read(1), "z");
   client.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
   server.read_head();
   server.send("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n");
+  EXPECT_EQ(client.read_head(),
+            "HTTP/1.1 200 OK\r\nContent-Length: 500\r\nVia: 1.1 sluice\r\n\r\n");
   client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nab");
   server.read_head();
   server.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig");
   EXPECT_EQ(client.read_to_end(),
-            "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+            "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nVia: 1.1 sluice\r\nConnection: "
+            "close\r\n\r\nbig");
 }
 
 TEST_CASE("time limits: a slow head is 408, a silent upstream 504, an idle connection closes") {

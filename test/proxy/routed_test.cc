@@ -119,7 +119,7 @@ TEST_CASE(
   Wire server = one.accept();
   EXPECT_EQ(server.read_head().substr(0, 37), "GET /b?c=1 HTTP/1.1\r\nHost: MySite.com");
   answer(server, "hello");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nVia: 1.1 sluice\r\n\r\n");
   EXPECT_EQ(client.read(5), "hello");
   const std::string to = "127.0.0.1:" + std::to_string(one.address().port());
   EXPECT_EQ(log_lines.line().substr(20), "[TRACE] abc Tracing MySite.com/b");
@@ -170,7 +170,7 @@ TEST_CASE(
                                      std::to_string(two.address().port()) + " /x");
   EXPECT(!drained);
   answer(server, "done");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nVia: 1.1 sluice\r\n\r\n");
   EXPECT(control.run_until([&] { return drained; }));
   EXPECT_EQ(access_lines.line(), "POST /slow HTTP/1.1 200 4 backend " + to + " /slow");
   (*proxy)->stop();

@@ -92,7 +92,7 @@ TEST_CASE("an upgraded connection is raw both ways, early bytes included") {
   Wire server = upstream.accept();
   const std::string head = server.read_head();
   EXPECT(head.find("Connection: Upgrade\r\nUpgrade: websocket\r\n") != std::string::npos);
-  EXPECT(head.find("X-Forwarded-Proto: ws\r\n") != std::string::npos);
+  EXPECT(head.find("X-Forwarded-Proto: http\r\n") != std::string::npos);
   server.send(
       "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nA: "
       "b\r\n\r\nfirst");
@@ -118,7 +118,7 @@ TEST_CASE("an upgrade that the upstream declines is an ordinary answer") {
   Wire server = upstream.accept();
   server.read_head();
   server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
-  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(client.read_head(), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 sluice\r\n\r\n");
   EXPECT_EQ(client.read(2), "no");
   client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
   server.read_head();
