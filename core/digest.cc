@@ -35,6 +35,12 @@ std::string digest(DigestKind kind, std::string_view bytes) {
   return {reinterpret_cast<const char*>(out.data()), length};
 }
 
+std::array<uint8_t, 32> sha256(std::string_view bytes) {
+  std::array<uint8_t, 32> out;
+  CHECK(EVP_Digest(bytes.data(), bytes.size(), out.data(), nullptr, EVP_sha256(), nullptr) == 1);
+  return out;
+}
+
 std::string to_hex(std::string_view bytes) {
   constexpr std::string_view kHex = "0123456789abcdef";
   std::string out;

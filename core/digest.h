@@ -4,6 +4,7 @@
 // Pure; any thread. For fingerprints of content; passwords go through bcrypt.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,6 +18,9 @@ enum class DigestKind : uint8_t { kMd5, kSha1, kSha256, kSha512 };
 
 /// The digest's bytes: 16, 20, 32 or 64.
 std::string digest(DigestKind kind, std::string_view bytes);
+
+/// The same of SHA-256 without an allocation.
+std::array<uint8_t, 32> sha256(std::string_view bytes);
 
 /// Lower case.
 std::string to_hex(std::string_view bytes);

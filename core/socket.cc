@@ -178,6 +178,11 @@ SocketAddress Socket::local_address() const {
   return address;
 }
 
+bool Socket::quiet() const {
+  char byte;
+  return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 SocketAddress Socket::peer_address() const {
   SocketAddress address;
   socklen_t size = SocketAddress::kCapacity;

@@ -96,6 +96,8 @@ class Socket {
   void set_user_timeout(int timeout_ms);
   /// The error that waits on the socket, 0 for none: the outcome of a connect.
   int take_error();
+  /// Nothing waits to be read, no end either.
+  bool quiet() const;
   SocketAddress local_address() const;
   SocketAddress peer_address() const;
 

@@ -2,10 +2,12 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
 #include "core/check.h"
+#include "proxy/maglev.h"
 
 namespace sluice::proxy {
 
@@ -84,6 +86,45 @@ void Endpoint::end() const {
   if ((before & kOutstandingMask) == 1 && (before & kWatched) != 0) {
     registry.add_candidate({this, hash});
   }
+}
+
+bool Endpoint::note_failure(int64_t now_ms) const {
+  const uint32_t failures = failures_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (failures < kFailuresToEject) return false;
+  // Not reset: the first failure after it came back is one more in the row.
+  int64_t until = ejected_until_ms_.load(std::memory_order_relaxed);
+  if (until > now_ms && until != kRecovered) return false;
+  const uint32_t times = std::min(ejections_.load(std::memory_order_relaxed) + 1, kMostEjections);
+  if (!ejected_until_ms_.compare_exchange_strong(until, now_ms + kEjectionMs * times,
+                                                 std::memory_order_relaxed)) {
+    return false;  // another reactor has
+  }
+  ejections_.store(times, std::memory_order_relaxed);
+  return true;
+}
+
+// Served well for as long as it was away: its next ejection is a first one again.
+void Endpoint::forgive(int64_t now_ms) const {
+  const int64_t until = ejected_until_ms_.load(std::memory_order_relaxed);
+  if (until == kRecovered) return;
+  if (now_ms >= until + kEjectionMs * ejections()) ejections_.store(0, std::memory_order_relaxed);
+}
+
+bool Endpoint::chance_to_pass_over(int64_t back_ms, int64_t now_ms, uint64_t random) const {
+  if (back_ms == kRecovered) {
+    // Whoever comes first starts the clock.
+    if (ejected_until_ms_.compare_exchange_strong(back_ms, now_ms, std::memory_order_relaxed)) {
+      back_ms = now_ms;
+    }
+    if (back_ms == kRecovered) return false;
+  }
+  const int64_t since = now_ms - back_ms;
+  if (since < 0 || since >= kSlowStartMs) return false;
+  // From a tenth of its share on, so that it is seen to work.
+  const int64_t share = std::max(kSlowStartMs / 10, since);
+  // The bits of `random` that chose it say nothing of this.
+  const uint64_t other = mix_hash(random ^ reinterpret_cast<uintptr_t>(this));
+  return static_cast<int64_t>(other % kSlowStartMs) >= share;
 }
 
 void Endpoint::drop_reference() const {

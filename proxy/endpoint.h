@@ -83,10 +83,46 @@ class Endpoint {
     return routes_.fetch_sub(1, std::memory_order_relaxed) == 1;
   }
 
-  /// Passive health: what forward counts and pick reads. Monotonic milliseconds; 0: not ejected.
-  mutable std::atomic<int64_t> ejected_until_ms{0};
-  mutable std::atomic<uint32_t> consecutive_failures{0};
-  mutable std::atomic<uint32_t> ejections{0};
+  /// As begin(), unless so many are under way already.
+  [[nodiscard]] bool try_begin(uint32_t limit) const {
+    const uint64_t before = word_.fetch_add(1, std::memory_order_relaxed);
+    if (limit == 0 || (before & kOutstandingMask) < limit) return true;
+    end();
+    return false;
+  }
+
+  /// Passive health. Gateway errors in a row (refused, reset, timed out, 502 to 504) eject it for a
+  /// while that grows with each ejection; whoever picks passes it over. Monotonic milliseconds.
+  static constexpr uint32_t kFailuresToEject = 5;
+  static constexpr int64_t kEjectionMs = 30'000;  // times the number of ejections
+  static constexpr uint32_t kMostEjections = 10;  // that count
+  static constexpr int64_t kSlowStartMs = 10'000;
+  /// True: this one has ejected it.
+  bool note_failure(int64_t now_ms) const;
+  void note_success(int64_t now_ms) const {
+    if (failures_.load(std::memory_order_relaxed) != 0) {
+      failures_.store(0, std::memory_order_relaxed);
+    }
+    if (ejections_.load(std::memory_order_relaxed) != 0) forgive(now_ms);
+  }
+  [[nodiscard]] bool ejected(int64_t now_ms) const {
+    const int64_t until = ejected_until_ms_.load(std::memory_order_relaxed);
+    return until > now_ms && until != kRecovered;
+  }
+  [[nodiscard]] int64_t ejected_until_ms() const {
+    return ejected_until_ms_.load(std::memory_order_relaxed);
+  }
+  [[nodiscard]] uint32_t ejections() const { return ejections_.load(std::memory_order_relaxed); }
+
+  /// The publisher's: a target of it was healthy. True: not for the first time.
+  bool note_healthy() const { return std::exchange(was_healthy_, true); }
+  /// It was unhealthy, and is healthy again: it starts slowly from the next pick on.
+  void recover() const { ejected_until_ms_.store(kRecovered, std::memory_order_relaxed); }
+  /// Just back, its share grows over kSlowStartMs: the chance that this pick passes it over.
+  [[nodiscard]] bool starts_slowly(int64_t now_ms, uint64_t random) const {
+    const int64_t back = ejected_until_ms_.load(std::memory_order_relaxed);
+    return back != 0 && chance_to_pass_over(back, now_ms, random);
+  }
 
  private:
   friend class EndpointRegistry;
@@ -96,6 +132,7 @@ class Endpoint {
   static constexpr uint64_t kWatched = uint64_t{1}
                                        << 32;  // tell the registry when nothing is under way
   static constexpr uint64_t kReference = uint64_t{1} << 33;
+  static constexpr int64_t kRecovered = INT64_MAX;
 
   Endpoint(EndpointRegistry& registry, const EndpointKey& key, uint32_t hash);
   ~Endpoint() = default;
@@ -104,8 +141,13 @@ class Endpoint {
   [[nodiscard]] bool is(const EndpointKey& key) const;
   void add_reference() const { word_.fetch_add(kReference, std::memory_order_relaxed); }
   void drop_reference() const;
+  void forgive(int64_t now_ms) const;
+  bool chance_to_pass_over(int64_t back_ms, int64_t now_ms, uint64_t random) const;
 
-  mutable std::atomic<uint64_t> word_{kReference};  // the registry's own
+  mutable std::atomic<uint64_t> word_{kReference};    // the registry's own
+  mutable std::atomic<int64_t> ejected_until_ms_{0};  // 0: never; kRecovered: as of the next pick
+  mutable std::atomic<uint32_t> failures_{0};         // in a row
+  mutable std::atomic<uint32_t> ejections_{0};
   EndpointRegistry& registry_;
   Endpoint* next_ = nullptr;  // in the registry's bucket
   std::unique_ptr<std::string> server_name_;
@@ -118,6 +160,7 @@ class Endpoint {
   Family family_ = Family::kName;
   bool tls_skip_verify_;
   bool proxy_protocol_;
+  mutable bool was_healthy_ = false;
 };
 
 /// Keeps an endpoint alive across turns where nothing is under way: idle connections hold one.

@@ -158,7 +158,10 @@ Actions step(Exchange& x, const Event& event) {
       add(actions, Action::kSendResponseHead);
       add(actions, Action::kTunnel);
       break;
-    case EventKind::kUpstreamGone: on_upstream_gone(x, actions, event.code); break;
+    case EventKind::kUpstreamGone:
+      if (event.unsent && x.replayable) x.head_sent = false;
+      on_upstream_gone(x, actions, event.code);
+      break;
     case EventKind::kResponseBad:
     case EventKind::kTimeout:
       // That was an answer, or waiting for one: neither is done a second time.

@@ -54,6 +54,7 @@ struct Event {
   EventKind kind;
   bool end = false;
   bool fresh = false;
+  bool unsent = false;  // of kUpstreamGone: not one byte of the request has left
   uint16_t code = 0;
 };
 

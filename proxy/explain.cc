@@ -121,7 +121,7 @@ class Explanation {
     } else if (!live) {
       state = "passed over: it stands behind an equal one";
     } else if (endpoint != nullptr &&
-               endpoint->ejected_until_ms.load(std::memory_order_relaxed) > said_.now_ms) {
+               endpoint->ejected(said_.now_ms)) {
       state = "passed over: it failed and rests";
     } else if (!picked && said_.refuse == 0 && target.destination() == said_.endpoint &&
                target.service() == said_.service) {

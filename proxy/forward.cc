@@ -7,17 +7,20 @@
 namespace sluice::proxy {
 
 Forward::~Forward() {
-  CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr);
+  CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr && aside_ == nullptr);
 }
 
 void Forward::feed(const Event& event) {
   ++depth_;
   run(step(exchange_, event));
-  // Built bytes go out once nothing more is about to join them.
-  if (--depth_ == 0) {
-    if (upstream_ != nullptr) upstream_->flush();
-    client_.flush();
-  }
+  flush();
+}
+
+// Built bytes go out once nothing more is about to join them.
+void Forward::flush() {
+  if (--depth_ != 0) return;
+  if (upstream_ != nullptr) upstream_->flush();
+  client_.flush();
 }
 
 void Forward::on_request_head(const http1::Head& head, bool end) {
@@ -28,6 +31,8 @@ void Forward::on_request_head(const http1::Head& head, bool end) {
   status_ = 0;
   begin_ms_ = worker_.reactor().now_ms();
   service_ = ServiceStats::Slot::kNone;
+  stale_ = false;
+  worker_.retry_budget().earn();
   head_ = &head;
   record_ = worker_.access().open(&head, client_.facts().tls);
   feed({.kind = EventKind::kRequestHead, .end = end});
@@ -43,9 +48,45 @@ void Forward::on_client_gone() {
   feed({.kind = EventKind::kClientGone});
 }
 
+void Forward::note_failure() {
+  if (endpoint_ != nullptr) worker_.note_failure(*endpoint_);
+}
+
+void Forward::note_success() {
+  if (endpoint_ != nullptr) endpoint_->note_success(worker_.reactor().now_ms());
+}
+
 void Forward::on_upstream_failed(uint16_t status) {
+  note_failure();
+  failed_status_ = status;
   leave_upstream(false);
   feed({.kind = EventKind::kUpstreamFailed, .code = status});
+}
+
+void Forward::on_upstream_gone(uint16_t status, bool unsent) {
+  failed_status_ = status;
+  stale_ = false;
+  if (exchange_.response == ResponseState::kNone && !exchange_.over()) {
+    // A connection that was kept for a while may be closed just as we write to it, which says
+    // nothing of the endpoint: it is asked again, on a new one.
+    stale_ = upstream_ != nullptr && !exchange_.fresh;
+    if (!stale_) {
+      note_failure();
+    } else if (tried_count_ > 0 && tried_[tried_count_ - 1] == endpoint_) {
+      --tried_count_;
+    }
+  }
+  feed({.kind = EventKind::kUpstreamGone, .unsent = unsent, .code = status});
+}
+
+void Forward::on_response_bad() {
+  note_failure();
+  feed({.kind = EventKind::kResponseBad, .code = 502});
+}
+
+void Forward::on_timeout(uint16_t status) {
+  if (exchange_.response == ResponseState::kNone) note_failure();
+  feed({.kind = EventKind::kTimeout, .code = status});
 }
 
 void Forward::on_interim(const http1::Head& head) {
@@ -57,6 +98,12 @@ void Forward::on_interim(const http1::Head& head) {
 void Forward::on_response_head(const http1::Head& head, bool end) {
   head_ = &head;
   status_ = head.status;
+  // 502 to 504 of an upstream are a gateway's words, whoever's.
+  if (head.status >= 502 && head.status <= 504) {
+    note_failure();
+  } else {
+    note_success();
+  }
   feed({.kind = EventKind::kResponseHead, .end = end});
   head_ = nullptr;
 }
@@ -64,6 +111,7 @@ void Forward::on_response_head(const http1::Head& head, bool end) {
 void Forward::on_upgraded(const http1::Head& head) {
   head_ = &head;
   status_ = head.status;
+  note_success();
   feed({.kind = EventKind::kUpgraded});
   head_ = nullptr;
 }
@@ -71,7 +119,13 @@ void Forward::on_upgraded(const http1::Head& head) {
 void Forward::run(const Actions& actions) {
   for (uint8_t i = 0; i < actions.count; ++i) {
     switch (actions.list[i]) {
-      case Action::kConnect: connect(); break;
+      case Action::kConnect:
+        if (exchange_.attempts == 1) {
+          connect();
+        } else {
+          retry();
+        }
+        break;
       case Action::kSendRequestHead:
         break;  // built when the endpoint was chosen; flushed after this
       case Action::kPumpRequest: pump_request(); break;
@@ -80,13 +134,19 @@ void Forward::run(const Actions& actions) {
         upstream_->await_response();
         break;
       case Action::kSendInterim: client_.send_interim(*head_); break;
-      case Action::kSendResponseHead: client_.send_head(*head_); break;
+      case Action::kSendResponseHead:
+        if (aside_ == nullptr) {
+          client_.send_head(*head_, {}, 0);
+        } else {
+          client_.send_head(*head_, aside_->cookie, aside_->cookie_id);
+        }
+        break;
       case Action::kPumpResponse: pump_response(); break;
       case Action::kEndResponse: client_.end_body(upstream_->trailers()); break;
       case Action::kAnswer:
         status_ = actions.status;
-        response_bytes_ = client_.answer({actions.status, location_, no_route_});
-        location_ = {};
+        response_bytes_ = client_.answer({actions.status, detail_, no_route_});
+        detail_ = {};
         no_route_ = false;
         break;
       case Action::kAbortClient: client_.abort(); break;
@@ -96,37 +156,6 @@ void Forward::run(const Actions& actions) {
       case Action::kFinish: finish(); break;
     }
   }
-}
-
-void Forward::connect() {
-  const bool again = exchange_.attempts > 1;
-  if (again) client_.rewind();
-  const http1::Head& head = again ? client_.request_head() : *head_;
-  const RouteDecision decision = worker_.route(client_, head, {tried_.data(), tried_count_});
-  if (decision.endpoint == nullptr) {
-    location_ = decision.location;
-    no_route_ = decision.no_route;
-    // Another try without another endpoint says what the last one said, not what routing says.
-    feed({.kind = EventKind::kRefused, .code = again ? uint16_t{502} : decision.refuse});
-    return;
-  }
-  if (tried_count_ < tried_.size()) tried_[tried_count_++] = decision.endpoint;
-  endpoint_ = decision.endpoint;
-  service_ = worker_.services().slot(decision.service);
-  if (record_ != nullptr) worker_.note_route(record_, &head, decision);
-  const Worker::Opened opened = worker_.open_upstream(*endpoint_, *this);
-  upstream_ = opened.stream;
-  if (upstream_ == nullptr) {
-    on_upstream_failed(502);
-    return;
-  }
-  const RequestEdit edit{decision.path, decision.host, decision.stripped_prefix};
-  if (!upstream_->build_head(head, edit, client_.facts())) {
-    leave_upstream(false);
-    feed({.kind = EventKind::kRefused, .code = 431});
-    return;
-  }
-  if (opened.ready) feed({.kind = EventKind::kUpstreamReady});
 }
 
 Forward::Spliced Forward::splice(BodyStream& source, BodyStream& sink, Splicer& splicer,
@@ -225,10 +254,19 @@ void Forward::tunnel() {
     if (tunnel != nullptr) tunnel->close(true);
     client_.abort();
     leave_upstream(false);
+    drop_aside();
     return;
   }
   upstream_ = nullptr;
-  tunnel->begin(*endpoint_, record_, service_);
+  Ref<RouteLimits> entered;
+  uint64_t address_hash = 0;
+  if (aside_ != nullptr) {
+    entered = std::move(aside_->entered);
+    address_hash = aside_->address_hash;
+  }
+  tunnel->begin(*endpoint_, record_, service_, client_.facts().peer, std::move(entered),
+                address_hash);
+  drop_aside();
   endpoint_ = nullptr;
   record_ = nullptr;
 }
@@ -256,6 +294,7 @@ void Forward::finish() {
   record_ = nullptr;
   worker_.services().count_answer(service_, status_, worker_.reactor().now_ms() - begin_ms_);
   leave_upstream(false);
+  drop_aside();
   client_.finish();
 }
 

@@ -17,6 +17,8 @@ namespace sluice::proxy {
 
 class Endpoint;
 struct AccessRecord;
+struct Aside;
+struct RouteDecision;
 class Worker;
 
 class Forward {
@@ -46,11 +48,16 @@ class Forward {
   void on_response_head(const http1::Head& head, bool end);
   void on_upgraded(const http1::Head& head);
   void on_response_data() { feed({.kind = EventKind::kResponseData}); }
-  void on_upstream_gone(uint16_t status) {
-    feed({.kind = EventKind::kUpstreamGone, .code = status});
-  }
-  void on_response_bad() { feed({.kind = EventKind::kResponseBad, .code = 502}); }
-  void on_timeout(uint16_t status) { feed({.kind = EventKind::kTimeout, .code = status}); }
+  /// `unsent`: not one byte of the request had left.
+  void on_upstream_gone(uint16_t status, bool unsent = false);
+  void on_response_bad();
+  void on_timeout(uint16_t status);
+
+  // From the worker.
+  /// True: it waits still.
+  bool on_wait_over();
+  void on_wait_timeout();
+  void on_password_checked();
 
   const Exchange& exchange() const { return exchange_; }
   /// The client owes bytes of the body, and nothing else is waited for.
@@ -62,7 +69,20 @@ class Forward {
  private:
   void feed(const Event& event);
   void run(const Actions& actions);
-  void connect();
+  void retry();
+  bool connect();
+  RouteDecision route(const http1::Head& head);
+  enum class Gate : uint8_t { kOpen, kLater, kAnswered };
+  Gate pass_auth(const http1::Head& head, RouteDecision& decision);
+  void take_limits(const RouteDecision& decision);
+  bool wait_for_endpoint(const RouteDecision& decision);
+  void open_stream(const http1::Head& head, const RouteDecision& decision);
+  void refuse(uint16_t status) { feed({.kind = EventKind::kRefused, .code = status}); }
+  void note_failure();
+  void note_success();
+  Aside& aside();
+  void drop_aside();
+  void flush();
   void pump_request();
   void pump_response();
   enum class Spliced : uint8_t { kGoOn, kWait, kCopy, kSourceLost, kSinkLost };
@@ -75,18 +95,21 @@ class Forward {
   ClientStream& client_;
   UpstreamStream* upstream_ = nullptr;
   const Endpoint* endpoint_ = nullptr;
+  Aside* aside_ = nullptr;             // what most exchanges have no need of
   const http1::Head* head_ = nullptr;  // of the event that is being worked on
   Exchange exchange_;
   std::array<const Endpoint*, Exchange::kMaxAttempts> tried_{};
-  std::string_view location_;  // of a redirect, while it is answered
-  bool no_route_ = false;      // of a refusal, while it is answered
+  std::string_view detail_;  // of a redirect or a challenge, while it is answered
   AccessRecord* record_ = nullptr;
   uint64_t response_bytes_ = 0;
   int64_t begin_ms_ = 0;
   Splicer up_;
   Splicer down_;
-  uint16_t status_ = 0;  // answered
+  uint16_t status_ = 0;         // answered
+  uint16_t failed_status_ = 0;  // what the last endpoint's failure comes to
   ServiceStats::Slot service_ = ServiceStats::Slot::kNone;
+  bool no_route_ = false;  // of a refusal, while it is answered
+  bool stale_ = false;     // the last connection was an old one, and may just have been closed
   uint8_t tried_count_ = 0;
   uint8_t depth_ = 0;
 };

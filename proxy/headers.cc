@@ -94,10 +94,11 @@ std::string_view port_of(std::string_view authority, bool tls) {
   return tls ? "443" : "80";
 }
 
-void add_hex16(HeadWriter& out, uint16_t number) {
-  char text[6] = {'0', 'x'};
-  for (int i = 0; i < 4; ++i) text[2 + i] = "0123456789abcdef"[number >> (12 - 4 * i) & 15];
-  out.add({text, sizeof text});
+template <size_t kDigits>
+void add_hex(HeadWriter& out, uint64_t number) {
+  char text[kDigits];
+  for (size_t i = kDigits; i > 0; --i, number >>= 4) text[i - 1] = "0123456789abcdef"[number & 15];
+  out.add({text, kDigits});
 }
 
 std::string_view tls_name_of(uint16_t version) {
@@ -132,14 +133,15 @@ void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& clien
     out.add("; tlsver=");
     const std::string_view name = tls_name_of(client.tls_version);
     if (name.empty()) {
-      add_hex16(out, client.tls_version);
+      out.add("0x");
+      add_hex<4>(out, client.tls_version);
     } else {
       out.add(name);
     }
   }
   if (client.tls_cipher != 0) {
-    out.add("; tlscipher=");
-    add_hex16(out, client.tls_cipher);
+    out.add("; tlscipher=0x");
+    add_hex<4>(out, client.tls_cipher);
   }
   out.add("\r\n");
 }
@@ -309,6 +311,14 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseEdit& 
     if (const Header* upgrade = head.find(Name::kUpgrade)) out.header("Upgrade", upgrade->value);
   }
   if (!edit.sts.empty()) out.header("Strict-Transport-Security", edit.sts);
+  if (!edit.cookie.empty()) {
+    out.add("Set-Cookie: ");
+    out.add(edit.cookie);
+    out.add("=");
+    add_hex<16>(out, edit.cookie_id);
+    out.add(edit.secure ? "; Path=/; HttpOnly; SameSite=Lax; Secure\r\n"
+                        : "; Path=/; HttpOnly; SameSite=Lax\r\n");
+  }
   // RFC 9110 7.6.3: not of an interim response, which is over before the response is.
   if (head.status >= 200) {
     out.add(head.minor_version == 0 ? "Via: 1.0 sluice\r\n" : "Via: 1.1 sluice\r\n");

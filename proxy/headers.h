@@ -48,8 +48,6 @@ struct ClientFacts {
   SocketAddress peer;
   std::string_view ip;  // the peer's, as text
   uint16_t listener_port = 0;
-  uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2
-  uint16_t tls_cipher = 0;
   bool tls = false;
   uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2
   uint16_t tls_cipher = 0;   // its number in the registry
@@ -91,6 +89,9 @@ struct ResponseEdit {
   bool close = false;          // Connection: close is added
   bool keep_alive_10 = false;  // Connection: keep-alive is added, for a 1.0 client
   std::string_view sts;        // Strict-Transport-Security, in place of the upstream's own
+  std::string_view cookie;     // the name of a cookie to set, "": none
+  uint64_t cookie_id = 0;      // its value
+  bool secure = false;         // the cookie is for TLS alone
 };
 
 /// Interim responses too. 101 keeps its Upgrade.

@@ -103,6 +103,7 @@ void Http1Client::begin(const http1::Head& head) {
   }
   if (head.method == http1::Method::kConnect) return refuse(405, &head);
   body_bytes_ = 0;
+  if (!worker_.admit_request(facts_.peer)) return refuse(429, &head);
   if (head.framing == http1::Framing::kLength && too_large(head.content_length)) {
     return refuse(413, &head);
   }
@@ -192,9 +193,12 @@ void Http1Client::send_interim(const http1::Head& head) {
   if (write_response_head(writer, head, {})) out_.commit(writer.size());
 }
 
-void Http1Client::send_head(const http1::Head& head) {
+void Http1Client::send_head(const http1::Head& head, std::string_view cookie, uint64_t cookie_id) {
   ResponseEdit framing;
   if (facts_.tls) framing.sts = worker_.options().headers.sts;
+  framing.cookie = cookie;
+  framing.cookie_id = cookie_id;
+  framing.secure = facts_.tls;
   const bool until_close = head.framing == http1::Framing::kUntilClose ||
                            (head.framing == http1::Framing::kChunked && minor_version_ == 0);
   // An answer that comes before the upload has ended leaves bytes behind that nobody will read.
@@ -202,7 +206,8 @@ void Http1Client::send_head(const http1::Head& head) {
   framing.chunked = head.framing == http1::Framing::kChunked && minor_version_ == 1;
   framing.close = !keep_alive_;
   framing.keep_alive_10 = keep_alive_ && minor_version_ == 0;
-  const size_t room = out_.make_room(head.size + kAddedHeadBytes + framing.sts.size());
+  const size_t room =
+      out_.make_room(head.size + kAddedHeadBytes + framing.sts.size() + cookie.size());
   HeadWriter writer(out_.room(), room);
   if (!write_response_head(writer, head, framing)) return abort();
   out_.commit(writer.size());
@@ -212,7 +217,7 @@ void Http1Client::send_head(const http1::Head& head) {
 uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   const std::string_view page = answer.no_route ? worker_.no_route_page() : std::string_view();
   const std::string& sts = worker_.options().headers.sts;
-  const size_t room = out_.make_room(answer.location.size() + page.size() + sts.size() + 512);
+  const size_t room = out_.make_room(answer.detail.size() + page.size() + sts.size() + 512);
   HeadWriter writer(out_.room(), room);
   const std::string_view reason = reason_of(answer.status);
   const uint64_t body_size = page.empty() ? reason.size() + 5 : page.size();
@@ -221,7 +226,11 @@ uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   writer.add(" ");
   writer.add(reason);
   writer.add("\r\n");
-  if (!answer.location.empty()) writer.header("Location", answer.location);
+  if (!answer.detail.empty()) {
+    writer.header(answer.status == 401 ? "WWW-Authenticate" : "Location", answer.detail);
+  }
+  // How long a limit lasts nobody knows; a second is long enough not to come back as a flood.
+  if (answer.status == 429 || answer.status == 503) writer.add("Retry-After: 1\r\n");
   if (facts_.tls && !sts.empty()) writer.header("Strict-Transport-Security", sts);
   writer.add(page.empty() ? "Content-Type: text/plain" : "Content-Type: text/html");
   writer.add("; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n");
@@ -278,6 +287,7 @@ bool Http1Client::move_to(Tunnel& tunnel) {
                     tunnel.add(Tunnel::kUp, in_.view().substr(source_.used()));
   if (!fits) return false;
   tunnel.adopt(Tunnel::kUp, channel_);
+  moved_ = true;
   state_ = State::kClosed;
   all_node.unlink();
   close_channel(false);

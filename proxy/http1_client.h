@@ -32,13 +32,15 @@ class Http1Client final : public Http1Io, public ClientStream {
   /// Closes now if no request is under way, else after it.
   void drain();
   void close();
+  /// The socket is a tunnel's now.
+  bool moved() const { return moved_; }
 
   // ClientStream
   const http1::Head& request_head() override;
   const ClientFacts& facts() const override { return facts_; }
   void rewind() override;
   void send_interim(const http1::Head& head) override;
-  void send_head(const http1::Head& head) override;
+  void send_head(const http1::Head& head, std::string_view cookie, uint64_t cookie_id) override;
   uint64_t answer(const Answer& answer) override;
   bool move_to(Tunnel& tunnel) override;
   void abort() override;
@@ -99,6 +101,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool keep_alive_ = false;    // after this exchange
   bool served_ = false;        // a request came on this connection
   bool last_ = false;          // the client said that no request follows this one
+  bool moved_ = false;
   bool head_dropped_ = false;  // the request's bytes are not all kept any more
   char ip_[SocketAddress::kMaxText];
 };

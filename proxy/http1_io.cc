@@ -60,7 +60,10 @@ bool Http1Io::flush() {
     fail_write();
     return true;
   }
-  if (put.state == IoState::kOk) out_.consume(put.bytes);
+  if (put.state == IoState::kOk) {
+    out_.consume(put.bytes);
+    sent_ = true;
+  }
   if (!out_.empty()) {
     blocked_ = true;
     return false;
@@ -87,6 +90,7 @@ size_t Http1Io::write_raw(std::string_view run) {
     return run.size();
   }
   const size_t sent = put.state == IoState::kOk ? put.bytes : 0;
+  sent_ = sent_ || sent > 0;
   const size_t of_out = sent < out_.size() ? sent : out_.size();
   out_.consume(of_out);
   out_.release_if_empty();
@@ -117,6 +121,7 @@ size_t Http1Io::write_chunk(std::string_view run) {
     return run.size();
   }
   size_t sent = put.state == IoState::kOk ? put.bytes : 0;
+  sent_ = sent_ || sent > 0;
   if (sent < size) blocked_ = true;
   const size_t of_out = sent < out_.size() ? sent : out_.size();
   out_.consume(of_out);

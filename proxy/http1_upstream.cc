@@ -48,6 +48,7 @@ bool Http1Upstream::build_head(const http1::Head& head, const RequestEdit& edit,
   method_ = head.method;
   upgrade_asked_ = head.upgrade;
   in_body_ = false;
+  sent_ = false;
   reader_.reset();
   return true;
 }
@@ -143,7 +144,7 @@ void Http1Upstream::on_resume() {
 }
 
 void Http1Upstream::gone() {
-  forward_->on_upstream_gone(502);
+  forward_->on_upstream_gone(502, !sent_);
 }
 
 void Http1Upstream::read_head() {

@@ -6,7 +6,7 @@
 #include <new>
 
 #include "core/check.h"
-#include "proxy/glob.h"
+#include "core/http1.h"
 
 namespace sluice::proxy {
 
@@ -164,14 +164,21 @@ const Route* floor_of(std::span<Chunk* const> chunks, std::string_view path) {
 
 }  // namespace
 
+/// `/a` leads `/a` and `/a/b`, not `/ab`.
+static bool starts_with_segments(std::string_view path, std::string_view lead) {
+  if (!path.starts_with(lead)) return false;
+  return path.size() == lead.size() || lead.ends_with('/') || path[lead.size()] == '/';
+}
+
 bool matches(const Route& route, std::string_view path) {
   switch (route.matcher()) {
     case Matcher::kDefault:  // resolved when the route was built
     case Matcher::kPrefix: return path.starts_with(route.path());
     case Matcher::kIprefix:
-    case Matcher::kGlob:
-    case Matcher::kSegment:
-    case Matcher::kRegex: return false;
+      return http1::iequals(path.substr(0, route.path().size()), route.path());
+    case Matcher::kGlob: return route.extra()->glob->matches(path);
+    case Matcher::kSegment: return starts_with_segments(path, route.path());
+    case Matcher::kRegex: return route.extra()->regex->matches_start(path);
   }
   return false;
 }

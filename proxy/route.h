@@ -16,9 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "core/regex.h"
 #include "proxy/endpoint.h"
+#include "proxy/glob.h"
 #include "proxy/ref.h"
 #include "proxy/route_edit.h"
+#include "proxy/traffic_limits.h"
 
 namespace sluice::proxy {
 
@@ -113,6 +116,14 @@ class Target final : public Counted {
 struct RouteExtra {
   std::vector<double> weights;  // of the live targets; empty: equal shares
   std::vector<uint32_t> slots;  // running sums of their slots (proxy/weights.h)
+  std::optional<Glob> glob;     // of kGlob
+  std::optional<Regex> regex;   // of kRegex
+  HashInput hash_input = HashInput::kNone;
+  std::string hash_name;         // the header's or cookie's
+  std::vector<uint16_t> maglev;  // of kHash
+  std::string sticky_cookie;
+  std::vector<uint64_t> ids;  // of the live targets, as a sticky cookie names them
+  Ref<RouteLimits> limits;    // null: none
 };
 
 class Route final : public Counted {
@@ -146,6 +157,8 @@ class Route final : public Counted {
   [[nodiscard]] std::span<const uint32_t> slots() const {
     return extra_ ? std::span<const uint32_t>(extra_->slots) : std::span<const uint32_t>();
   }
+  /// Null: it needs nothing of this.
+  [[nodiscard]] const RouteExtra* extra() const { return extra_.get(); }
   /// The round robin's counter: shared by the reactors, so that few requests also go round.
   uint32_t next_turn() const { return turn_.fetch_add(1, std::memory_order_relaxed); }
   void continue_turn(const Route& before) const {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "proxy/maglev.h"
 #include "proxy/route_set.h"
 #include "proxy/weights.h"
 
@@ -60,6 +61,69 @@ void RouteSet::apply_rules(const Place& place, Targets& targets) const {
   }
 }
 
+std::unique_ptr<RouteExtra> RouteSet::build_extra(const Place& place, const Targets& live,
+                                                  Strategy& strategy, const Route* before) const {
+  auto extra = std::make_unique<RouteExtra>();
+  bool needed = false;
+  std::vector<double> fixed;
+  bool any_fixed = false;
+  strategy = Strategy::kDefault;
+  LimitOptions limits;
+  for (const Ref<Target>& target : live) {
+    const RouteOptions& options = target->options();
+    fixed.push_back(target->fixed_weight());
+    any_fixed = any_fixed || target->fixed_weight() > 0;
+    // What is one for the whole route is said by the first target that says it.
+    if (strategy == Strategy::kDefault && options.strategy != Strategy::kDefault) {
+      strategy = options.strategy;
+      extra->hash_input = options.hash_input;
+      extra->hash_name = options.hash_name;
+    }
+    if (extra->sticky_cookie.empty()) extra->sticky_cookie = options.sticky_cookie;
+    if (limits == LimitOptions()) limits = options.limits;
+  }
+  if (strategy == Strategy::kDefault) {
+    strategy = settings_.strategy;
+    if (strategy == Strategy::kHash) extra->hash_input = HashInput::kAddress;
+  }
+  // A fixed share is a promise that only a weighted draw keeps.
+  if (any_fixed && strategy == Strategy::kLeastConnections) strategy = Strategy::kRandom;
+  if (any_fixed) {
+    extra->weights = share_weights(fixed);
+    extra->slots = share_slots(extra->weights);
+    needed = true;
+  }
+  const auto id_of = [](const Target& target) { return stable_hash(target.destination()); };
+  if (strategy == Strategy::kHash && live.size() > 1) {
+    std::vector<MaglevTarget> members;
+    for (size_t i = 0; i < live.size(); ++i) {
+      members.push_back({id_of(*live[i]), extra->weights.empty() ? 1 : extra->weights[i]});
+    }
+    extra->maglev = build_maglev(members);
+    needed = true;
+  }
+  if (!extra->sticky_cookie.empty()) {
+    for (const Ref<Target>& target : live) extra->ids.push_back(id_of(*target));
+    needed = true;
+  }
+  if (limits != LimitOptions()) {
+    const RouteExtra* had = before == nullptr ? nullptr : before->extra();
+    extra->limits = had != nullptr && had->limits && had->limits->options() == limits
+                        ? had->limits
+                        : RouteLimits::make(limits, settings_.seed);
+    needed = true;
+  }
+  if (place.matcher == Matcher::kGlob) {
+    extra->glob = std::move(Glob::compile(place.path)).value();  // check() has seen to it
+    needed = true;
+  }
+  if (place.matcher == Matcher::kRegex) {
+    extra->regex = std::move(Regex::compile(place.path)).value();
+    needed = true;
+  }
+  return needed ? std::move(extra) : nullptr;
+}
+
 Ref<Route> RouteSet::build_route(const Place& place, Targets targets, const Route* before) const {
   if (targets.empty()) return {};
   std::sort(targets.begin(), targets.end(), target_before);
@@ -80,25 +144,7 @@ Ref<Route> RouteSet::build_route(const Place& place, Targets targets, const Rout
   }
   parts.live = static_cast<uint32_t>(parts.targets.size());
 
-  std::vector<double> fixed;
-  bool any_fixed = false;
-  parts.strategy = Strategy::kDefault;
-  for (const Ref<Target>& target : parts.targets) {
-    fixed.push_back(target->fixed_weight());
-    any_fixed = any_fixed || target->fixed_weight() > 0;
-    if (parts.strategy == Strategy::kDefault) parts.strategy = target->options().strategy;
-  }
-  if (parts.strategy == Strategy::kDefault) {
-    // A fixed share is a promise that only a weighted draw keeps.
-    parts.strategy = any_fixed && settings_.strategy == Strategy::kLeastConnections
-                         ? Strategy::kRandom
-                         : settings_.strategy;
-  }
-  if (any_fixed) {
-    parts.extra = std::make_unique<RouteExtra>();
-    parts.extra->weights = share_weights(fixed);
-    parts.extra->slots = share_slots(parts.extra->weights);
-  }
+  parts.extra = build_extra(place, parts.targets, parts.strategy, before);
   for (Ref<Target>& target : others) parts.targets.push_back(std::move(target));
   Ref<Route> route = Route::make(place.path, std::move(parts));
   if (before != nullptr) route->continue_turn(*before);

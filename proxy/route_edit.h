@@ -64,6 +64,29 @@ Result<AddressRange> parse_address_range(std::string_view text);
 /// Weights above this are refused: their sums would not tell small ones apart any more.
 inline constexpr double kMaxWeight = 1e9;
 
+/// A rate of requests, and how many may come at once after a pause.
+struct Rate {
+  double a_second = 0;  // 0: any
+  double burst = 0;
+
+  bool operator==(const Rate&) const = default;
+};
+
+/// What a route's traffic may be at most; 0 is any.
+struct LimitOptions {
+  uint32_t connections = 0;       // `maxconn=`: exchanges and tunnels at once, of each endpoint
+  uint32_t queue = 0;             // `maxqueue=`: requests that wait for one of them
+  uint32_t requests = 0;          // `maxreq=`: at once through the route
+  uint32_t address_requests = 0;  // `maxreqip=`: of these, of one client address
+  Rate rate;                      // `ratelimit=N[,BURST]`
+  Rate address_rate;              // `ratelimitip=N[,BURST]`
+
+  bool operator==(const LimitOptions&) const = default;
+};
+
+/// Where `maxconn=` comes without `maxqueue=`.
+inline constexpr uint32_t kDefaultQueue = 100;
+
 struct RouteOptions {
   double weight = 0;    // the fixed fraction; 0: an equal share of what is left
   std::string strip;    // `strip=/p`, with its leading slash
@@ -83,8 +106,9 @@ struct RouteOptions {
   HashInput hash_input = HashInput::kNone;
   std::string hash_name;      // the header's or cookie's name
   std::string sticky_cookie;  // `sticky=name`: a cookie that names the endpoint
-  std::string text;           // the options as written, less weight: what the routes API shows
-  std::string ignored;        // those among them that are not known, for the log
+  LimitOptions limits;
+  std::string text;     // the options as written, less weight: what the routes API shows
+  std::string ignored;  // those among them that are not known, for the log
 
   bool operator==(const RouteOptions&) const = default;
 };

@@ -1,7 +1,7 @@
 #include "proxy/route_set.h"
 
 #include <algorithm>
-#include <deque>
+#include <unordered_set>
 
 #include "core/check.h"
 #include "core/log.h"
@@ -78,31 +78,6 @@ RouteSet::Place RouteSet::place_of(const RouteSpec& spec) const {
   const Matcher matcher =
       spec.options.matcher == Matcher::kDefault ? settings_.matcher : spec.options.matcher;
   return {spec.host, spec.path, spec.path.empty() ? Matcher::kPrefix : matcher};
-}
-
-Result<void> RouteSet::check(const RouteSpec& spec) const {
-  if (spec.service.empty()) return fail(Code::kInvalid, "the service has no name");
-  if (spec.host.size() > settings_.host_bytes || spec.path.size() > settings_.path_bytes ||
-      spec.destination.host.size() > settings_.host_bytes) {
-    return fail(Code::kLimit, "the host or the path is too long");
-  }
-  if (spec.host.find('\0') != std::string::npos || spec.path.find('\0') != std::string::npos) {
-    return fail(Code::kInvalid, "NUL in the host or the path");
-  }
-  if (spec.options.redirect_code == 0 && spec.destination.host.empty()) {
-    return fail(Code::kInvalid, "the destination has no host");
-  }
-  if (target_count_ >= settings_.routes) {
-    return fail(Code::kLimit, "more than {} routes", settings_.routes);
-  }
-  const HostPattern pattern = parse_pattern(spec.host);
-  if (pattern.kind != HostKind::kGlob) return {};
-  auto glob = Glob::compile(pattern.name);
-  if (!glob) return pass(glob);
-  if (!glob_hosts_.contains(spec.host) && glob_hosts_.size() >= settings_.glob_hosts) {
-    return fail(Code::kLimit, "more than {} hosts hold a general glob", settings_.glob_hosts);
-  }
-  return {};
 }
 
 void RouteSet::count_glob(std::string_view host, int change) {
@@ -336,6 +311,19 @@ std::vector<RouteSet::Change> RouteSet::everything(std::span<const Change> chang
   return out;
 }
 
+/// Slow start is for what has served before and failed, not for what is new.
+void RouteSet::note_recoveries(const Outcome& outcome) {
+  std::unordered_set<const Endpoint*> sick;
+  for (const Ref<Target>& target : outcome.removed) {
+    if (!target->healthy() && target->endpoint() != nullptr) sick.insert(target->endpoint());
+  }
+  for (const Ref<Target>& target : outcome.added) {
+    const Endpoint* endpoint = target->endpoint();
+    if (endpoint == nullptr || !target->healthy()) continue;
+    if (endpoint->note_healthy() && sick.contains(endpoint)) endpoint->recover();
+  }
+}
+
 RouteSet::Outcome RouteSet::apply(std::vector<RouteEdit> edits, const RouteTable& current) {
   old_texts_.reserve(edits.size());  // views look into them: they do not move
   std::vector<Change> changes;
@@ -346,6 +334,7 @@ RouteSet::Outcome RouteSet::apply(std::vector<RouteEdit> edits, const RouteTable
   for (const Change& change : changes) {
     (change.added ? outcome.added : outcome.removed).push_back(change.target);
   }
+  note_recoveries(outcome);
   const bool other_rules = collect_rules();
   if (other_rules) {
     changes = everything(changes);

@@ -33,8 +33,10 @@ struct PublisherOptions {
   Matcher matcher = Matcher::kPrefix;               // -proxy.matcher
   size_t path_bytes = 8 * 1024;
   size_t host_bytes = 1024;
-  size_t routes = 2'000'000;  // in all
-  size_t glob_hosts = 1024;   // general globs are tried one by one
+  size_t routes = 2'000'000;              // in all
+  size_t glob_hosts = 1024;               // general globs are tried one by one
+  std::vector<std::string> auth_schemes;  // the names that auth= may use
+  uint64_t seed = 0;  // of the hashes of client addresses (proxy/traffic_limits.h)
 };
 
 class RouteSet {
@@ -96,9 +98,11 @@ class RouteSet {
   void diff_key(RouteEdit& edit, std::vector<Change>& changes);
   void set_rejected(const std::string& key, std::vector<RejectedRoute> rejected);
   Result<void> check(const RouteSpec& spec) const;
+  Result<void> check_options(const RouteSpec& spec) const;
   void count_glob(std::string_view host, int change);
   Place place_of(const RouteSpec& spec) const;
   Ref<Target> make_target(RouteSpec& spec, uint32_t position, Reuse& reuse);
+  static void note_recoveries(const Outcome& outcome);
   Ref<Instance> get_instance(std::string_view id);
 
   Ref<SharedOptions> share_options(RouteOptions options);
@@ -109,6 +113,8 @@ class RouteSet {
   Targets targets_at(const Place& place, std::span<const Change> changes, const Route* before,
                      bool from_nothing);
   void apply_rules(const Place& place, Targets& targets) const;
+  std::unique_ptr<RouteExtra> build_extra(const Place& place, const Targets& live,
+                                          Strategy& strategy, const Route* before) const;
   Ref<Route> build_route(const Place& place, Targets targets, const Route* before) const;
 
   const PublisherOptions& settings_;

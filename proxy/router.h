@@ -15,11 +15,14 @@
 namespace sluice::proxy {
 
 class Endpoint;
+class RouteLimits;
 
 struct RouteQuery {
   const http1::Head& head;
   const ClientFacts& client;
   std::span<const Endpoint* const> tried;  // not again, if there is another
+  std::string_view authorised = {};        // the auth scheme that the request has passed
+  const RouteLimits* entered = nullptr;    // it is counted there already
   bool quiet = false;                      // nothing is logged: it is only to be explained
 };
 
@@ -48,6 +51,12 @@ struct RouteDecision {
   std::string_view stripped_prefix;
   std::string_view location;  // of a redirect
   std::string_view service;
+  std::string_view auth;                // the scheme to pass first; nothing else is decided then
+  bool wait = false;                    // an endpoint would do but for its limit (limits)
+  const RouteLimits* limits = nullptr;  // the request is counted there; its holder takes a Ref
+  uint64_t address_hash = 0;            // under this
+  std::string_view cookie;              // the sticky cookie to set, "": none
+  uint64_t cookie_id = 0;
 };
 
 class Router {

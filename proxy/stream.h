@@ -68,12 +68,13 @@ class ClientStream : public BodyStream {
   /// Back to the start of the body, for another endpoint.
   virtual void rewind() = 0;
   virtual void send_interim(const http1::Head& head) = 0;
-  virtual void send_head(const http1::Head& head) = 0;
+  /// `cookie`: the name of a cookie to set to `cookie_id`; "": none.
+  virtual void send_head(const http1::Head& head, std::string_view cookie, uint64_t cookie_id) = 0;
   /// A whole answer of our own.
   struct Answer {
     uint16_t status;
-    std::string_view location;  // "": none
-    bool no_route = false;      // the page for requests without a route is the body
+    std::string_view detail;  // 3xx: where to; 401: the challenge
+    bool no_route = false;    // the page for requests without a route is the body
   };
   /// Returns the body's size.
   virtual uint64_t answer(const Answer& answer) = 0;

@@ -1,10 +1,16 @@
 #include "proxy/table_router.h"
 
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "core/http1_text.h"
 #include "core/log.h"
 #include "core/reactor.h"
 #include "proxy/address_ranges.h"
 #include "proxy/headers.h"
 #include "proxy/host_path.h"
+#include "proxy/maglev.h"
 #include "proxy/trace.h"
 
 namespace sluice::proxy {
@@ -16,28 +22,52 @@ bool address_admitted(const RouteOptions& options, const SocketAddress& address)
                                : contains(options.allow, address);
 }
 
+// Calls f with each element of X-Forwarded-For, in order, until it returns false.
+template <class F>
+bool each_forwarded_for(const http1::Head& head, F f) {
+  bool go_on = true;
+  for (uint16_t i = 0; go_on && i < head.header_count; ++i) {
+    if (head.headers[i].id != http1::Name::kXForwardedFor) continue;
+    http1::for_each_element(head.headers[i].value, [&](std::string_view element) {
+      if (go_on && !element.empty()) go_on = f(element);
+    });
+  }
+  return go_on;
+}
+
 // fabio: the peer and every element of X-Forwarded-For must pass. An element that is no address
 // does not.
 bool admitted(const RouteOptions& options, const RouteQuery& query) {
   if (options.allow.empty() && options.deny.empty()) return true;
   if (!address_admitted(options, query.client.peer)) return false;
-  for (uint16_t i = 0; i < query.head.header_count; ++i) {
-    if (query.head.headers[i].id != http1::Name::kXForwardedFor) continue;
-    std::string_view rest = query.head.headers[i].value;
+  return each_forwarded_for(query.head, [&](std::string_view element) {
+    const Result<SocketAddress> address = SocketAddress::make(element, 0);
+    return address && address_admitted(options, *address);
+  });
+}
+
+// The value of a cookie of the request (RFC 6265 4.2.1); "" if there is none.
+std::string_view find_cookie(const http1::Head& head, std::string_view name) {
+  for (uint16_t i = 0; i < head.header_count; ++i) {
+    if (head.headers[i].id != http1::Name::kCookie) continue;
+    std::string_view rest = head.headers[i].value;
     while (!rest.empty()) {
-      const size_t comma = rest.find(',');
-      std::string_view element = rest.substr(0, comma);
-      rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
-      while (!element.empty() && (element.front() == ' ' || element.front() == '\t'))
-        element.remove_prefix(1);
-      while (!element.empty() && (element.back() == ' ' || element.back() == '\t'))
-        element.remove_suffix(1);
-      if (element.empty()) continue;
-      const Result<SocketAddress> address = SocketAddress::make(element, 0);
-      if (!address || !address_admitted(options, *address)) return false;
+      const size_t end = std::min(rest.find(';'), rest.size());
+      const std::string_view pair = http1::trim(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+      if (pair.size() > name.size() && pair[name.size()] == '=' && pair.starts_with(name)) {
+        return pair.substr(name.size() + 1);
+      }
     }
   }
-  return true;
+  return {};
+}
+
+std::optional<uint64_t> parse_id(std::string_view text) {
+  uint64_t id = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
+  if (text.size() != 16 || error != std::errc() || end != text.data() + 16) return std::nullopt;
+  return id;
 }
 
 // `$host` and `$path` replaced; the query only behind $path.
@@ -118,12 +148,16 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
   const size_t mark = whole.find('?');
   const std::string_view query_part =
       mark == std::string_view::npos ? std::string_view() : whole.substr(mark);
-  const PickInput input{next_random(), reactor_.now_ms(), query.tried};
+  PickInput input{next_random(), reactor_.now_ms(), query.tried, {}, {}};
   RouteCursor cursor(reader_.table(), host, path);
   while (const Route* route = cursor.next()) {
+    if (route->extra() != nullptr) read_identity(query, *route->extra(), input);
     const Pick picked = pick(*route, input);
     switch (picked.outcome) {
       case PickOutcome::kNoneHealthy: return {{.refuse = 503}, route, nullptr};
+      case PickOutcome::kBusy:
+        // Whoever waits was let in before: the limits of the route hold for it too.
+        return {decide(query, *route, picked, path, query_part, changed), route, nullptr};
       case PickOutcome::kAllFailed:
         return {{.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)}, route, nullptr};
       case PickOutcome::kPicked: break;
@@ -139,7 +173,7 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
       if (!admitted(target.options(), query)) return {{.refuse = 403}, route, &target};
       return {{.refuse = target.options().redirect_code, .location = location}, route, &target};
     }
-    return {decide(query, target, path, query_part, changed), route, &target};
+    return {decide(query, *route, picked, path, query_part, changed), route, &target};
   }
   return {{.refuse = options_.no_route_status, .no_route = true}, nullptr, nullptr};
 }
@@ -164,7 +198,9 @@ RouteDecision TableRouter::route_stream(const StreamQuery& query) {
   const RouteDecision no_route{.refuse = 404, .no_route = true};
   const Route* route = find_stream(query);
   if (route == nullptr) return no_route;
-  const Pick picked = pick(*route, {next_random(), reactor_.now_ms(), query.tried});
+  const PickInput input{
+      next_random(), reactor_.now_ms(), query.tried, mix_hash(hash_address(query.peer)), {}};
+  const Pick picked = pick(*route, input);
   if (picked.outcome != PickOutcome::kPicked) return {.refuse = 503};
   const Endpoint* endpoint = picked.target->endpoint();
   if (endpoint == nullptr) return no_route;  // a redirect is for requests
@@ -173,15 +209,103 @@ RouteDecision TableRouter::route_stream(const StreamQuery& query) {
   if (query.by == By::kTcpOnly && !tcp) return no_route;
   if (query.by == By::kServerName && !tcp && !endpoint->tls()) return no_route;
   if (!address_admitted(picked.target->options(), query.peer)) return {.refuse = 403};
-  endpoint->begin();
+  const RouteExtra* extra = route->extra();
+  const uint32_t limit =
+      extra != nullptr && extra->limits ? extra->limits->options().connections : 0;
+  if (!endpoint->try_begin(limit)) return {.refuse = 503};
   return {.endpoint = endpoint, .service = picked.target->service()};
 }
 
-RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,
+SocketAddress TableRouter::client_address(const RouteQuery& query) const {
+  if (!query.client.trusted) return query.client.peer;
+  // The last one that is not a proxy of ours: what stands before it is only what the client says.
+  SocketAddress found = query.client.peer;
+  each_forwarded_for(query.head, [&](std::string_view element) {
+    const Result<SocketAddress> address = SocketAddress::make(element, 0);
+    if (!address) {
+      found = query.client.peer;
+    } else if (!contains(options_.trusted, *address) || found == query.client.peer) {
+      found = *address;
+    }
+    return true;
+  });
+  return found;
+}
+
+void TableRouter::read_identity(const RouteQuery& query, const RouteExtra& extra,
+                                PickInput& input) const {
+  input.hash.reset();
+  input.sticky.reset();
+  if (!extra.sticky_cookie.empty()) {
+    input.sticky = parse_id(find_cookie(query.head, extra.sticky_cookie));
+  }
+  std::string_view text;
+  switch (extra.hash_input) {
+    case HashInput::kNone: return;
+    case HashInput::kAddress: input.hash = mix_hash(hash_address(client_address(query))); return;
+    case HashInput::kCookie: text = find_cookie(query.head, extra.hash_name); break;
+    case HashInput::kHeader: {
+      const http1::Header* header = query.head.find(extra.hash_name);
+      if (header != nullptr) text = header->value;
+      break;
+    }
+  }
+  if (!text.empty()) input.hash = stable_hash(text);
+}
+
+RouteDecision TableRouter::decide(const RouteQuery& query, const Route& route, const Pick& picked,
                                   std::string_view path, std::string_view query_part,
                                   bool changed) {
+  // Of a route without an endpoint that is free, the first target stands for all.
+  const Target& target = picked.target != nullptr ? *picked.target : *route.targets().front();
   const RouteOptions& options = target.options();
   if (!admitted(options, query)) return {.refuse = 403};
+  if (!options.auth.empty() && options.auth != query.authorised) {
+    return {.refuse = 401, .service = target.service(), .auth = options.auth};
+  }
+  RouteDecision decision;
+  const RouteExtra* extra = route.extra();
+  uint32_t limit = 0;
+  if (extra != nullptr && extra->limits) {
+    const RouteLimits& limits = *extra->limits;
+    limit = limits.options().connections;
+    decision.address_hash = hash_address(client_address(query));
+    if (!query.quiet && query.entered != &limits) {
+      const Admission admission = limits.enter(decision.address_hash, reactor_.now_ms());
+      if (admission != Admission::kYes) return {.refuse = 429, .service = target.service()};
+    }
+    if (!query.quiet) decision.limits = &limits;
+  }
+  if (picked.target == nullptr || !target.endpoint()->try_begin(limit)) {
+    decision.refuse = 503;
+    decision.service = target.service();
+    decision.wait = true;
+    return decision;
+  }
+  const RouteDecision sent = rewrite(query, target, path, query_part, changed);
+  if (sent.endpoint == nullptr) {
+    target.endpoint()->end();
+    decision.refuse = sent.refuse;
+    return decision;
+  }
+  decision.endpoint = sent.endpoint;
+  decision.service = sent.service;
+  decision.path = sent.path;
+  decision.host = sent.host;
+  decision.stripped_prefix = sent.stripped_prefix;
+  if (extra != nullptr && !extra->sticky_cookie.empty()) {
+    decision.cookie_id = extra->ids[picked.index];
+    const bool has_it =
+        parse_id(find_cookie(query.head, extra->sticky_cookie)) == decision.cookie_id;
+    if (!has_it) decision.cookie = extra->sticky_cookie;
+  }
+  return decision;
+}
+
+RouteDecision TableRouter::rewrite(const RouteQuery& query, const Target& target,
+                                   std::string_view path, std::string_view query_part,
+                                   bool changed) {
+  const RouteOptions& options = target.options();
   RouteDecision decision;
   decision.endpoint = target.endpoint();
   decision.service = target.service();
@@ -211,7 +335,6 @@ RouteDecision TableRouter::decide(const RouteQuery& query, const Target& target,
   } else {
     decision.host = options.host;
   }
-  target.endpoint()->begin();
   return decision;
 }
 

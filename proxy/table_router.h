@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "proxy/pick.h"
 #include "proxy/router.h"
@@ -20,8 +21,9 @@ class Reactor;
 namespace sluice::proxy {
 
 struct RouterOptions {
-  uint16_t no_route_status = 404;  // -proxy.noroutestatus
-  Log* log = nullptr;              // for traces and requests without a route
+  uint16_t no_route_status = 404;     // -proxy.noroutestatus
+  Log* log = nullptr;                 // for traces and requests without a route
+  std::vector<AddressRange> trusted;  // peers whose word for the client's address is taken
 };
 
 class TableRouter final : public Router {
@@ -42,8 +44,12 @@ class TableRouter final : public Router {
   };
   const Route* find_stream(const StreamQuery& query) const;
   Found find(const RouteQuery& query, const HostName& host, std::string_view path, bool changed);
-  RouteDecision decide(const RouteQuery& query, const Target& target, std::string_view path,
-                       std::string_view query_part, bool changed);
+  RouteDecision decide(const RouteQuery& query, const Route& route, const Pick& picked,
+                       std::string_view path, std::string_view query_part, bool changed);
+  RouteDecision rewrite(const RouteQuery& query, const Target& target, std::string_view path,
+                        std::string_view query_part, bool changed);
+  [[nodiscard]] SocketAddress client_address(const RouteQuery& query) const;
+  void read_identity(const RouteQuery& query, const RouteExtra& extra, PickInput& input) const;
   uint64_t next_random();
 
   TableReader& reader_;

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "proxy/route_edit.h"
+#include "proxy/tag_values.h"
 
 namespace sluice::proxy {
 
@@ -187,6 +188,12 @@ Result<void> set_weight(std::string_view value, RouteOptions& options) {
   return {};
 }
 
+bool is_token(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return name_byte(c) || std::string_view("!#$%&'*+-.^`|~").find(c) != std::string_view::npos;
+  });
+}
+
 /// One `name=value`. False: the name is not known.
 Result<bool> set_option(std::string_view name, std::string_view value, RouteOptions& options,
                         const TagLimits& limits) {
@@ -208,6 +215,9 @@ Result<bool> set_option(std::string_view name, std::string_view value, RouteOpti
   } else if (name == "register") {
     options.register_name = value;
   } else if (name == "sticky") {
+    if (!is_token(value)) {
+      return fail(Code::kInvalid, "sticky={:?}: expected the name of a cookie", value);
+    }
     options.sticky_cookie = value;
   } else if (name == "redirect") {
     done = parse_redirect(value, options);
@@ -224,6 +234,8 @@ Result<bool> set_option(std::string_view name, std::string_view value, RouteOpti
     done = parse_matcher(value, options);
   } else if (name == "weight") {
     done = set_weight(value, options);
+  } else if (auto limit = set_limit(name, value, options.limits)) {
+    done = std::move(*limit);
   } else {
     return false;
   }
@@ -238,40 +250,9 @@ void append_word(std::string& text, std::string_view word) {
 
 }  // namespace
 
-Result<AddressRange> parse_address_range(std::string_view text) {
-  const size_t slash = text.find('/');
-  const std::string address(text.substr(0, slash));
-  AddressRange range;
-  in_addr v4{};
-  in6_addr v6{};
-  unsigned base = 0;
-  if (inet_pton(AF_INET, address.c_str(), &v4) == 1) {
-    range.address[10] = range.address[11] = 0xff;
-    std::memcpy(range.address.data() + 12, &v4, 4);
-    base = 96;
-  } else if (inet_pton(AF_INET6, address.c_str(), &v6) == 1) {
-    std::memcpy(range.address.data(), &v6, 16);
-  } else {
-    return fail(Code::kInvalid, "{:?} is not an IP address", address);
-  }
-  unsigned bits = 128 - base;
-  if (slash != std::string_view::npos) {
-    const std::string_view length = text.substr(slash + 1);
-    const auto [end, error] = std::from_chars(length.data(), length.data() + length.size(), bits);
-    if (length.empty() || error != std::errc() || end != length.data() + length.size() ||
-        bits > 128 - base) {
-      return fail(Code::kInvalid, "{:?} has no valid prefix length", text);
-    }
-  }
-  range.bits = static_cast<uint8_t>(base + bits);
-  for (unsigned bit = range.bits; bit < 128; ++bit) {  // the host part does not count
-    range.address[bit / 8] &= static_cast<uint8_t>(~(0x80u >> (bit % 8)));
-  }
-  return range;
-}
-
 Result<RouteOptions> parse_options(std::string_view text, Scheme& scheme, const TagLimits& limits) {
   RouteOptions options;
+  bool has_queue = false;
   if (text.size() > limits.tag_bytes) {
     return fail(Code::kLimit, "the options are longer than {} bytes", limits.tag_bytes);
   }
@@ -295,12 +276,14 @@ Result<RouteOptions> parse_options(std::string_view text, Scheme& scheme, const 
     auto known = set_option(name, value, options, limits);
     if (!known) return pass(known);
     if (!*known) append_word(options.ignored, word);
+    has_queue = has_queue || name == "maxqueue";
     if (name == "redirect") {
       append_word(options.text, word.substr(0, word.find(',')));
     } else if (name != "weight") {
       append_word(options.text, word);
     }
   }
+  if (options.limits.connections != 0 && !has_queue) options.limits.queue = kDefaultQueue;
   return options;
 }
 

@@ -134,7 +134,11 @@ bool Tunnel::add(Way way, std::string_view bytes) {
   return direction(way).buffer.append(bytes);
 }
 
-void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service) {
+void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service,
+                   const SocketAddress& peer, Ref<RouteLimits> entered, uint64_t address_hash) {
+  peer_ = peer;
+  entered_ = std::move(entered);
+  address_hash_ = address_hash;
   record_ = record;
   service_ = service;
   status_ = 101;
@@ -167,6 +171,7 @@ void Tunnel::Side::on_ready(Ready ready) {
 void Tunnel::on_connecting(EventHandler::Ready ready) {
   if (!ready.writable && !ready.error) return;
   if (upstream_.channel.socket().take_error() != 0) {
+    worker_.note_failure(*endpoint_);
     upstream_.channel.close(worker_.reactor());
     leave_endpoint();
     if (!connect_next()) close(true);
@@ -175,6 +180,7 @@ void Tunnel::on_connecting(EventHandler::Ready ready) {
   if (endpoint_->proxy_protocol() && !send_proxy_header()) return close(true);
   state_ = State::kOpen;
   status_ = 200;
+  endpoint_->note_success(worker_.reactor().now_ms());
   worker_.counters().upstream_connections += 1;
   read_at_ms_ = write_at_ms_ = worker_.reactor().now_ms();
   arm();
@@ -313,6 +319,7 @@ void Tunnel::on_resume() {
 
 void Tunnel::on_timer() {
   if (state_ == State::kConnecting && upstream_.channel.is_open()) {
+    worker_.note_failure(*endpoint_);
     upstream_.channel.close(worker_.reactor());
     leave_endpoint();
     if (connect_next()) return;
@@ -331,8 +338,7 @@ void Tunnel::log() {
   if (record_ == nullptr) return;
   char text[SocketAddress::kMaxText];
   ClientFacts facts;
-  facts.peer =
-      client_.channel.is_open() && !peer_.valid() ? client_.channel.socket().peer_address() : peer_;
+  facts.peer = peer_;
   facts.ip = {text, facts.peer.write_ip(text)};
   record_->upstream = endpoint_;
   worker_.access().close(record_, facts, status_, down_.bytes);
@@ -358,6 +364,11 @@ void Tunnel::close(bool reset) {
     }
   }
   leave_endpoint();
+  if (entered_) {
+    entered_->leave(address_hash_);
+    entered_ = {};
+    worker_.waiters().wake();
+  }
   reactor.reap(*this);
 }
 

@@ -19,6 +19,7 @@
 #include "proxy/router.h"
 #include "proxy/service_stats.h"
 #include "proxy/splice.h"
+#include "proxy/traffic_limits.h"
 
 namespace sluice::proxy {
 
@@ -50,8 +51,11 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   void adopt(Way from, Channel& channel);
   /// Bytes that go first in that direction.
   bool add(Way way, std::string_view bytes);
-  /// `endpoint` has begin() behind it; the tunnel calls end().
-  void begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service);
+  /// `endpoint` has begin() behind it; the tunnel calls end(). Of `peer` it is counted as one of
+  /// its connections; `entered` (null: none) counts it as a request.
+  void begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service,
+             const SocketAddress& peer, Ref<RouteLimits> entered, uint64_t address_hash);
+  const SocketAddress& peer() const { return peer_; }
 
   void close(bool reset);
 
@@ -109,6 +113,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   SocketAddress peer_;
   int64_t read_at_ms_ = 0;   // the client's last byte
   int64_t write_at_ms_ = 0;  // the last one that it took, or when one began to wait for it
+  Ref<RouteLimits> entered_;
+  uint64_t address_hash_ = 0;
   std::array<const Endpoint*, 3> tried_{};
   uint8_t tried_count_ = 0;
   State state_ = State::kConnecting;

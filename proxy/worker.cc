@@ -1,6 +1,8 @@
 #include "proxy/worker.h"
 
+#include "core/check.h"
 #include "core/log.h"
+#include "proxy/maglev.h"
 
 namespace sluice::proxy {
 
@@ -22,7 +24,14 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
       access_(reactor, options.access_format, options.access_writer,
               size_t{options.max_clients} + options.max_tunnels),
       pool_(options.pooled_an_endpoint),
-      services_(options.time_bounds_ms) {}
+      asides_(options.max_clients),
+      waiters_(reactor),
+      request_number_(mix_hash(options.guards.secret[0] ^ reinterpret_cast<uintptr_t>(this))),
+      services_(options.time_bounds_ms) {
+  if (options.guards.auth != nullptr) {
+    auth_ = std::make_unique<AuthGate>(reactor, *options.guards.auth, options.guards.secret);
+  }
+}
 
 Worker::~Worker() = default;
 
@@ -68,25 +77,41 @@ void Worker::accept(Socket socket, const SocketAddress& peer, const ListenerInfo
     return;
   }
   if (is_tunnelled(listener.protocol)) return start_tunnel(std::move(socket), peer, listener);
+  if (!take_place(peer, listener)) return;
   auto tls = listener.tls ? new_session(listener) : nullptr;
-  if (listener.tls && !tls) return;
-  Http1Client* client = clients_.make(*this, peer, listener);
-  if (client == nullptr) return;  // at the limit: the socket closes
-  if (!client->start(std::move(socket), std::move(tls))) {
-    clients_.free(client);
-    return;
-  }
+  Http1Client* client = listener.tls && !tls ? nullptr : clients_.make(*this, peer, listener);
+  if (client == nullptr) return leave_place(peer);  // at the limit: the socket closes
+  if (!client->start(std::move(socket), std::move(tls))) return free(*client);
   client_list_.push_back(*client);
 }
 
+// Counted is who stands behind a PROXY header, so only once that was read.
+bool Worker::take_place(const SocketAddress& peer, const ListenerInfo& listener) {
+  AddressLimits* limits = options_.guards.addresses;
+  if (limits == nullptr || limits->connect(hash_address(peer))) return true;
+  counters_.limited += 1;
+  ClientFacts facts;
+  char text[SocketAddress::kMaxText];
+  facts.peer = peer;
+  facts.ip = {text, peer.write_ip(text)};
+  facts.tls = listener.tls;
+  access_.refused(facts, nullptr, 429, 0);
+  return false;
+}
+
+void Worker::leave_place(const SocketAddress& peer) {
+  AddressLimits* limits = options_.guards.addresses;
+  if (limits != nullptr) limits->disconnect(hash_address(peer));
+}
+
 void Worker::start_tunnel(Socket socket, const SocketAddress& peer, const ListenerInfo& listener) {
+  if (!take_place(peer, listener)) return;
   auto tls = listener.tls ? new_session(listener) : nullptr;
-  if (listener.tls && !tls) return;
-  Tunnel* tunnel = tunnels_.make(*this);
-  if (tunnel == nullptr) return;
+  Tunnel* tunnel = listener.tls && !tls ? nullptr : tunnels_.make(*this);
+  if (tunnel == nullptr) return leave_place(peer);
   if (!tunnel->start(std::move(socket), std::move(tls), peer, listener)) {
     tunnels_.free(tunnel);
-    return;
+    return leave_place(peer);
   }
   tunnel_list_.push_back(*tunnel);
 }
@@ -94,33 +119,71 @@ void Worker::start_tunnel(Socket socket, const SocketAddress& peer, const Listen
 void Worker::begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
                    const ListenerInfo& listener) {
   const bool either = listener.protocol == ListenProtocol::kHttpsTcpSni;
+  if (!take_place(peer, listener)) return;
   if (!either && !is_tunnelled(listener.protocol))
     return start_client(channel, bytes, peer, listener);
   // Where the name's target is not tcp, TLS ends here, and what is in it are requests.
   auto tls = listener.tls && !either ? new_session(listener) : nullptr;
-  if (listener.tls && !either && !tls) return;
+  if (listener.tls && !either && !tls) return leave_place(peer);
   Tunnel* tunnel = tunnels_.make(*this);
-  if (tunnel == nullptr) return;
+  if (tunnel == nullptr) return leave_place(peer);
   switch (tunnel->start(channel, bytes, std::move(tls), peer, listener)) {
     case Tunnel::Started::kYes: tunnel_list_.push_back(*tunnel); return;
-    case Tunnel::Started::kNo: tunnels_.free(tunnel); return;
+    case Tunnel::Started::kNo: tunnels_.free(tunnel); return leave_place(peer);
     case Tunnel::Started::kNotTcp:
       tunnels_.free(tunnel);
       return start_client(channel, bytes, peer, listener);
   }
 }
 
+// The address has its place already.
 void Worker::start_client(Channel& channel, std::string_view bytes, const SocketAddress& peer,
                           const ListenerInfo& listener) {
   auto tls = listener.tls ? new_session(listener) : nullptr;
-  if (listener.tls && !tls) return;
-  Http1Client* client = clients_.make(*this, peer, listener);
-  if (client == nullptr) return;
-  if (!client->start(channel, bytes, std::move(tls))) {
-    clients_.free(client);
-    return;
-  }
+  Http1Client* client = listener.tls && !tls ? nullptr : clients_.make(*this, peer, listener);
+  if (client == nullptr) return leave_place(peer);
+  if (!client->start(channel, bytes, std::move(tls))) return free(*client);
   client_list_.push_back(*client);
+}
+
+void Worker::free(Http1Client& client) {
+  if (!client.moved()) leave_place(client.facts().peer);
+  clients_.free(&client);
+  note_gone();
+}
+
+void Worker::free(Tunnel& tunnel) {
+  if (tunnel.peer().valid()) leave_place(tunnel.peer());
+  tunnels_.free(&tunnel);
+  note_gone();
+}
+
+Aside& Worker::make_aside(Forward& forward) {
+  Aside* aside = asides_.make(forward);
+  CHECK(aside != nullptr);  // there are as many as clients
+  return *aside;
+}
+
+void Worker::note_failure(const Endpoint& endpoint) {
+  if (!endpoint.note_failure(reactor_.now_ms())) return;
+  counters_.ejections += 1;
+  if (options_.log == nullptr) return;
+  options_.log->warn("endpoint {}: {} gateway errors in a row: ejected for {} s",
+                     to_string(endpoint.destination()), Endpoint::kFailuresToEject,
+                     (endpoint.ejected_until_ms() - reactor_.now_ms()) / 1000);
+}
+
+void Worker::write_request_id(uint64_t number, char* out) const {
+  const uint64_t high = mix_hash(number ^ options_.guards.secret[0]);
+  const uint64_t low = mix_hash(high ^ options_.guards.secret[1]);
+  size_t at = 0;
+  for (int i = 0; i < 32; ++i) {
+    if (i == 8 || i == 12 || i == 16 || i == 20) out[at++] = '-';
+    uint64_t digit = (i < 16 ? high >> (60 - 4 * i) : low >> (60 - 4 * (i - 16))) & 15;
+    if (i == 12) digit = 4;                // the version: random, to whoever has no secret
+    if (i == 16) digit = (digit & 3) | 8;  // the variant
+    out[at++] = "0123456789abcdef"[digit];
+  }
 }
 
 Tunnel* Worker::make_tunnel() {
@@ -129,8 +192,13 @@ Tunnel* Worker::make_tunnel() {
   return tunnel;
 }
 
-Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward) {
-  if (Http1Upstream* idle = pool_.take(endpoint)) {
+Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward, Reuse reuse) {
+  Http1Upstream* idle = reuse == Reuse::kNone ? nullptr : pool_.take(endpoint);
+  while (idle != nullptr && reuse == Reuse::kChecked && !idle->channel().socket().quiet()) {
+    idle->close_unpooled();
+    idle = pool_.take(endpoint);
+  }
+  if (idle != nullptr) {
     idle->assign(forward);
     counters_.upstream_reused += 1;
     return {idle, true};
@@ -158,7 +226,7 @@ Explained Worker::explain(const ExplainRequest& request) {
     http1::HeadReader reader;
     const http1::ReadResult read = reader.read_request(head, options_.head, scratch_head_);
     decision = read.state == http1::ReadState::kDone
-                   ? router_.route({scratch_head_, facts, {}, true})
+                   ? router_.route({.head = scratch_head_, .client = facts, .tried = {}, .quiet = true})
                    : RouteDecision{.refuse = read.status};
   } else {
     const bool by_port = request.kind == Kind::kPort;

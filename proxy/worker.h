@@ -18,6 +18,8 @@
 #include "core/tls/context.h"
 #include "proxy/access_record.h"
 #include "proxy/address_ranges.h"
+#include "proxy/aside.h"
+#include "proxy/auth_gate.h"
 #include "proxy/explain.h"
 #include "proxy/headers.h"
 #include "proxy/http1_client.h"
@@ -25,10 +27,13 @@
 #include "proxy/listen_spec.h"
 #include "proxy/pool.h"
 #include "proxy/preface.h"
+#include "proxy/retry_budget.h"
 #include "proxy/router.h"
 #include "proxy/service_stats.h"
 #include "proxy/splice.h"
+#include "proxy/traffic_limits.h"
 #include "proxy/tunnel.h"
+#include "proxy/wait_queue.h"
 
 namespace sluice {
 class Log;
@@ -46,8 +51,16 @@ struct Timeouts {
   int64_t client_write_ms = 60'000;  // between bytes of a response that the client takes
   int64_t linger_ms = 5'000;         // after a last answer, for the client to read it
   int64_t pooled_ms = 30'000;        // an idle upstream connection
+  int64_t queue_ms = 10'000;         // for an endpoint at its connection limit
   int64_t half_closed_ms = 30'000;
   int64_t tunnel_ms = 3'600'000;
+};
+
+/// What the process shares and each worker looks at; each may be null. They outlive the proxy.
+struct SharedGuards {
+  AuthRegistry* auth = nullptr;
+  AddressLimits* addresses = nullptr;
+  std::array<uint64_t, 2> secret{};  // of this process: cache keys, request ids
 };
 
 struct WorkerOptions {
@@ -62,11 +75,12 @@ struct WorkerOptions {
   std::vector<int64_t> time_bounds_ms;  // of the histograms, rising
   uint64_t max_body_bytes = 0;          // of a request; 0: any. Beyond it: 413
   HeaderPolicy headers;
-  std::vector<AddressRange> trusted;            // peers whose forwarding headers are believed
+  SharedGuards guards;
+  std::vector<AddressRange> trusted;  // peers whose forwarding headers are believed
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
   std::shared_ptr<const tls::ClientContext> upstream_tls;  // for endpoints that speak https
-  Log* log = nullptr;  // for what is wrong with an upstream's TLS; outlives the proxy
+  Log* log = nullptr;  // for upstreams whose TLS is wrong or that are ejected; outlives the proxy
 };
 
 /// What a listener's connections share.
@@ -96,6 +110,9 @@ struct Counters {
   uint64_t upstream_reused = 0;
   uint64_t answers = 0;       // of our own
   uint64_t tls_failures = 0;  // of upstreams
+  uint64_t limited = 0;       // connections that an address had too many of
+  uint64_t retries = 0;
+  uint64_t ejections = 0;
 
   void add(const Counters& other) {
     connections += other.connections;
@@ -104,6 +121,9 @@ struct Counters {
     upstream_reused += other.upstream_reused;
     answers += other.answers;
     tls_failures += other.tls_failures;
+    limited += other.limited;
+    retries += other.retries;
+    ejections += other.ejections;
   }
 };
 
@@ -125,10 +145,7 @@ class Worker {
   void begin(Channel& channel, std::string_view bytes, const SocketAddress& peer,
              const ListenerInfo& listener);
 
-  RouteDecision route(const ClientStream& client, const http1::Head& head,
-                      std::span<const Endpoint* const> tried) {
-    return router_.route({head, client.facts(), tried});
-  }
+  RouteDecision route(const RouteQuery& query) { return router_.route(query); }
 
   RouteDecision route_stream(const StreamQuery& query) { return router_.route_stream(query); }
   Explained explain(const ExplainRequest& request);
@@ -137,8 +154,16 @@ class Worker {
     UpstreamStream* stream;
     bool ready;  // a connection of the pool; else Forward is told
   };
+  /// How the connection may be had.
+  enum class Reuse : uint8_t {
+    kAny,
+    kChecked,  // an idle one only if the upstream has not just closed it
+    kNone,
+  };
   /// stream is nullptr if no connection could be started.
-  Opened open_upstream(const Endpoint& endpoint, Forward& forward);
+  Opened open_upstream(const Endpoint& endpoint, Forward& forward, Reuse reuse);
+  /// A gateway error of the endpoint's.
+  void note_failure(const Endpoint& endpoint);
 
   Reactor& reactor() { return reactor_; }
   const WorkerOptions& options() const { return options_; }
@@ -150,15 +175,26 @@ class Worker {
   const ServiceStats& services() const { return services_; }
   /// Heads are parsed here and used up within the turn.
   http1::Head& scratch_head() { return scratch_head_; }
-  void free(Http1Client& client) {
-    clients_.free(&client);
-    note_gone();
-  }
+  void free(Http1Client& client);
   void free(Http1Upstream& upstream) { upstreams_.free(&upstream); }
-  void free(Tunnel& tunnel) {
-    tunnels_.free(&tunnel);
-    note_gone();
+  void free(Tunnel& tunnel);
+  Aside& make_aside(Forward& forward);
+  void free(Aside& aside) { asides_.free(&aside); }
+  WaitQueue& waiters() { return waiters_; }
+  RetryBudget& retry_budget() { return retry_budget_; }
+  /// nullptr: there are no auth schemes.
+  AuthGate* auth() { return auth_.get(); }
+  TableReader::Pin pin() { return router_.pin(); }
+  /// False: the address sends more than it may.
+  bool admit_request(const SocketAddress& peer) {
+    AddressLimits* limits = options_.guards.addresses;
+    return limits == nullptr || limits->request(hash_address(peer), reactor_.now_ms());
   }
+  static constexpr size_t kRequestIdBytes = 36;
+  /// 0 is none.
+  uint64_t next_request_number() { return ++request_number_; }
+  /// A UUID (RFC 9562 5.4) that no other request of any process has.
+  void write_request_id(uint64_t number, char* out) const;
   /// For an upgraded connection; nullptr at the limit.
   Tunnel* make_tunnel();
   void free(Preface& preface) {
@@ -195,6 +231,9 @@ class Worker {
   void start_tunnel(Socket socket, const SocketAddress& peer, const ListenerInfo& listener);
   void start_client(Channel& channel, std::string_view bytes, const SocketAddress& peer,
                     const ListenerInfo& listener);
+  /// False: the address has as many connections as it may.
+  bool take_place(const SocketAddress& peer, const ListenerInfo& listener);
+  void leave_place(const SocketAddress& peer);
   /// nullptr: no memory.
   std::unique_ptr<tls::Session> new_session(const ListenerInfo& listener);
   void note_gone() {
@@ -216,6 +255,11 @@ class Worker {
   PipePool pipes_;
   AccessRecorder access_;
   Pool pool_;
+  Slab<Aside> asides_;
+  WaitQueue waiters_;
+  RetryBudget retry_budget_;
+  std::unique_ptr<AuthGate> auth_;
+  uint64_t request_number_;
   Counters counters_;
   ServiceStats services_;
   http1::Head scratch_head_;

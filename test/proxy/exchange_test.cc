@@ -54,6 +54,16 @@ TEST_CASE("retries: what is safe, how often, and what is said at last") {
     EXPECT_EQ(names(step(x, {.kind = EventKind::kUpstreamGone, .code = 502})),
               "close answer:502 finish");
   }
+  SUBCASE("written to a connection that took not one byte: any method, while all is kept") {
+    for (const bool kept : {true, false}) {
+      Exchange x;
+      step(x, {.kind = EventKind::kRequestHead});
+      step(x, {.kind = EventKind::kUpstreamReady});
+      x.replayable = kept;
+      EXPECT_EQ(names(step(x, {.kind = EventKind::kUpstreamGone, .unsent = true, .code = 502})),
+                kept ? "close connect" : "close answer:502 finish");
+    }
+  }
   SUBCASE("sent and not idempotent: never") {
     Exchange x;
     step(x, {.kind = EventKind::kRequestHead, .end = true});

@@ -6,6 +6,7 @@
 #include <random>
 #include <vector>
 
+#include "proxy/maglev.h"
 #include "proxy/weights.h"
 #include "test/test.h"
 
@@ -65,23 +66,33 @@ TEST_CASE("slots: at least one for any share, and each slot has its owner") {
 
 class Routes {
  public:
-  Ref<Route> make(const std::vector<double>& fixed, Strategy strategy) {
+  Ref<Route> make(const std::vector<double>& fixed, Strategy strategy,
+                  const LimitOptions& limits = {}, bool sticky = false) {
     Route::Parts parts;
     bool any = false;
     for (size_t i = 0; i < fixed.size(); ++i) {
       Target::Parts target;
       target.service = Label::make("web");
       target.options = Ref<SharedOptions>::adopt(new SharedOptions({}));
-      target.endpoint = registry_.find_or_add(
-          {.destination = {Scheme::kHttp, "10.0.0.1", static_cast<uint16_t>(5000 + i)}});
+      target.endpoint =
+          registry_.find_or_add({.destination = {Scheme::kHttp, "10.0.0.1", ++port_}});
       target.fixed_weight = fixed[i];
       any = any || fixed[i] > 0;
       parts.targets.push_back(Target::make(std::move(target)));
     }
     parts.live = static_cast<uint32_t>(fixed.size());
     parts.strategy = strategy;
-    if (any) {
+    if (any || strategy == Strategy::kHash || sticky || limits != LimitOptions()) {
       parts.extra = std::make_unique<RouteExtra>();
+      parts.extra->limits = RouteLimits::make(limits, 1);
+      std::vector<MaglevTarget> members;
+      for (const Ref<Target>& each : parts.targets) {
+        members.push_back({stable_hash(each->destination()), 1});
+        if (sticky) parts.extra->ids.push_back(members.back().id);
+      }
+      if (strategy == Strategy::kHash) parts.extra->maglev = build_maglev(members);
+    }
+    if (any) {
       parts.extra->weights = share_weights(fixed);
       parts.extra->slots = share_slots(parts.extra->weights);
     }
@@ -90,6 +101,7 @@ class Routes {
 
  private:
   EndpointRegistry registry_{[] {}};
+  uint16_t port_ = 5000;
 };
 
 /// How often each target is picked in `rounds`.
@@ -156,10 +168,6 @@ TEST_CASE("what failed or is ejected is passed over, and the others keep their p
     const Endpoint* all[] = {failed[0], failed[1], route->targets()[0]->endpoint(),
                              route->targets()[3]->endpoint()};
     EXPECT(pick(*route, {.failed = all}).outcome == PickOutcome::kAllFailed);
-    route->targets()[0]->endpoint()->ejected_until_ms = 1000;
-    EXPECT(pick(*route, {.now_ms = 999, .failed = failed}).target == route->targets()[3]);
-    EXPECT(shares(*route, 100, {.now_ms = 1000})[0] > 0);
-    route->targets()[0]->endpoint()->ejected_until_ms = 0;
   }
   const Ref<Route> one = routes.make({0}, Strategy::kRandom);
   const Endpoint* only[] = {one->targets()[0]->endpoint()};
@@ -169,6 +177,126 @@ TEST_CASE("what failed or is ejected is passed over, and the others keep their p
   const Ref<Route> rest = routes.make({1, 0}, Strategy::kRandom);
   const Endpoint* main[] = {rest->targets()[0]->endpoint()};
   EXPECT(pick(*rest, {.failed = main}).target == rest->targets()[1]);
+}
+
+void eject(const Endpoint& endpoint, int64_t now_ms) {
+  for (uint32_t i = 0; i < Endpoint::kFailuresToEject; ++i) endpoint.note_failure(now_ms);
+}
+
+TEST_CASE("ejected: five failures in a row, longer each time, forgiven after as long a good time") {
+  Routes routes;
+  const Ref<Route> route = routes.make({0, 0}, Strategy::kRandom);
+  const Endpoint& endpoint = *route->targets()[0]->endpoint();
+  for (int i = 0; i < 4; ++i) EXPECT(!endpoint.note_failure(1000));
+  endpoint.note_success(1000);
+  for (int i = 0; i < 4; ++i) EXPECT(!endpoint.note_failure(1000));
+  EXPECT(!endpoint.ejected(1000));
+  EXPECT(endpoint.note_failure(1000));
+  EXPECT(!endpoint.note_failure(1000));  // those that were under way
+  EXPECT(endpoint.ejected(30'999));
+  EXPECT(!endpoint.ejected(31'000));
+  // The first failure after it came back is one more of the same row.
+  EXPECT(endpoint.note_failure(31'000));
+  EXPECT_EQ(endpoint.ejected_until_ms(), 91'000);
+  endpoint.note_success(91'000);
+  EXPECT_EQ(endpoint.ejections(), 2u);
+  endpoint.note_success(151'000);
+  EXPECT_EQ(endpoint.ejections(), 0u);
+  eject(endpoint, 151'000);
+  EXPECT_EQ(endpoint.ejected_until_ms(), 181'000);
+}
+
+TEST_CASE("ejected ones get nothing, unless that were more than half of a route's") {
+  Routes routes;
+  for (const Strategy strategy :
+       {Strategy::kRandom, Strategy::kRoundRobin, Strategy::kLeastConnections}) {
+    CAPTURE(int(strategy));
+    const Ref<Route> route = routes.make({0, 0, 0, 0}, strategy);
+    const int64_t now = 1'000'000 * (1 + int(strategy));
+    eject(*route->targets()[1]->endpoint(), now);
+    eject(*route->targets()[2]->endpoint(), now);
+    const std::vector<double> got = shares(*route, 10000, {.now_ms = now});
+    EXPECT_EQ(got[1] + got[2], 0);
+    EXPECT(got[0] > 0.3);
+    EXPECT(got[3] > 0.3);
+    eject(*route->targets()[0]->endpoint(), now);
+    eject(*route->targets()[3]->endpoint(), now);
+    int served = 0;
+    for (const double share : shares(*route, 10000, {.now_ms = now})) served += share > 0 ? 1 : 0;
+    EXPECT_EQ(served, 2);
+    // A lone one is never passed over.
+    const Ref<Route> one = routes.make({0}, strategy);
+    EXPECT(pick(*one, {.now_ms = now}).outcome == PickOutcome::kPicked);
+  }
+}
+
+TEST_CASE("one that comes back starts with a tenth of its share and grows into it") {
+  Routes routes;
+  const Ref<Route> route = routes.make({0, 0}, Strategy::kRandom);
+  const Endpoint& endpoint = *route->targets()[0]->endpoint();
+  eject(endpoint, 0);
+  const int64_t back = endpoint.ejected_until_ms();
+  EXPECT(shares(*route, 20000, {.now_ms = back})[0] < 0.08);
+  const double half = shares(*route, 20000, {.now_ms = back + Endpoint::kSlowStartMs / 2})[0];
+  EXPECT(half > 0.2);
+  EXPECT(half < 0.3);
+  expect_near(shares(*route, 20000, {.now_ms = back + Endpoint::kSlowStartMs}), {.5, .5});
+  // The same after its health check recovered: from the first pick on.
+  endpoint.recover();
+  EXPECT(!endpoint.ejected(500'000));
+  EXPECT(shares(*route, 20000, {.now_ms = 500'000})[0] < 0.08);
+  expect_near(shares(*route, 20000, {.now_ms = 500'000 + Endpoint::kSlowStartMs}), {.5, .5});
+}
+
+TEST_CASE("at their limit: the others, and busy where there are none") {
+  Routes routes;
+  const Ref<Route> route = routes.make({0, 0}, Strategy::kRandom, {.connections = 1});
+  const Endpoint& first = *route->targets()[0]->endpoint();
+  const Endpoint& second = *route->targets()[1]->endpoint();
+  EXPECT(first.try_begin(1));
+  EXPECT(!first.try_begin(1));
+  EXPECT_EQ(first.outstanding(), 1u);
+  expect_near(shares(*route, 100), {0, 1});
+  second.begin();
+  EXPECT(pick(*route, {}).outcome == PickOutcome::kBusy);
+  const Endpoint* tried[] = {&first, &second};
+  EXPECT(pick(*route, {.failed = tried}).outcome == PickOutcome::kAllFailed);
+  first.end();
+  expect_near(shares(*route, 100), {1, 0});
+  second.end();
+}
+
+TEST_CASE("a hash: always the same target, another one alike for all where it fails, and back") {
+  Routes routes;
+  const Ref<Route> route = routes.make({0, 0, 0, 0}, Strategy::kHash);
+  std::map<const Target*, int> seen;
+  for (uint64_t user = 0; user < 400; ++user) {
+    PickInput input{.random = user * 77, .now_ms = 5, .hash = mix_hash(user)};
+    const Target* owner = pick(*route, input).target;
+    ++seen[owner];
+    input.random = ~input.random;
+    EXPECT(pick(*route, input).target == owner);
+    const Endpoint* failed[] = {owner->endpoint()};
+    input.failed = failed;
+    const Target* other = pick(*route, input).target;
+    EXPECT(other != owner);
+    input.random = 3;
+    EXPECT(pick(*route, input).target == other);
+  }
+  EXPECT_EQ(seen.size(), 4u);
+  // Nothing to take a hash of: two choices.
+  EXPECT(pick(*route, {.random = 9}).outcome == PickOutcome::kPicked);
+}
+
+TEST_CASE("a sticky id names its target while that can serve") {
+  Routes routes;
+  const Ref<Route> route = routes.make({0, 0, 0}, Strategy::kRoundRobin, {}, true);
+  const PickInput input{.now_ms = 10, .sticky = route->extra()->ids[2]};
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(pick(*route, input).index, 2u);
+  const PickInput unknown{.now_ms = 10, .sticky = 12345};
+  for (uint32_t i = 0; i < 3; ++i) EXPECT(pick(*route, unknown).target == route->targets()[i]);
+  eject(*route->targets()[2]->endpoint(), 10);
+  EXPECT(pick(*route, input).index != 2);
 }
 
 }  // namespace

@@ -324,7 +324,7 @@ TEST_CASE("an endpoint that comes back keeps its counts") {
   const Endpoint* before =
       publisher.table().find_host("a.com")->match("/")->targets()[0]->endpoint();
   before->begin();
-  before->consecutive_failures = 3;
+  for (int i = 0; i < 5; ++i) before->note_failure(1000);
   publisher.apply(edit("web", {}));
   control.run();
   EXPECT_EQ(publisher.endpoint_count(), 1u);  // one is under way
@@ -332,7 +332,7 @@ TEST_CASE("an endpoint that comes back keeps its counts") {
   const Endpoint* after =
       publisher.table().find_host("b.com")->match("/")->targets()[0]->endpoint();
   EXPECT(before == after);
-  EXPECT_EQ(after->consecutive_failures.load(), 3u);
+  EXPECT(after->ejected(1000));
   EXPECT_EQ(after->outstanding(), 1u);
   after->end();
 }

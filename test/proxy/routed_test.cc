@@ -1,46 +1,15 @@
 #include <unistd.h>
 
-#include <condition_variable>
-#include <mutex>
 #include <string>
 
 #include "core/log.h"
 #include "proxy/access_log.h"
-#include "test/proxy/wire.h"
+#include "test/proxy/routed.h"
 #include "test/test.h"
 
 namespace sluice::proxy::test {
 
 namespace {
-
-/// Stands for the control loop: closures run when the test says so.
-class Control {
- public:
-  void post(Publisher::Closure closure) {
-    const std::lock_guard lock(mutex_);
-    closures_.push_back(std::move(closure));
-    more_.notify_one();
-  }
-  /// Runs what comes until `done` says so; false if it does not within ten seconds.
-  bool run_until(const std::function<bool()>& done) {
-    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (!done()) {
-      std::vector<Publisher::Closure> batch;
-      {
-        std::unique_lock lock(mutex_);
-        if (!more_.wait_until(lock, limit, [&] { return !closures_.empty(); })) return false;
-        batch.swap(closures_);
-      }
-      for (Publisher::Closure& closure : batch) closure();
-    }
-    return true;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable more_;
-  std::vector<Publisher::Closure> closures_;
-};
 
 /// What was written to a descriptor, until a line was.
 class Lines {

@@ -125,6 +125,27 @@ TEST_CASE("tags: redirects need a code and a URL, and no endpoint") {
   }
 }
 
+TEST_CASE("tags: limits, and a queue wherever there is one of connections") {
+  RouteSpec spec =
+      spec_of("urlprefix-a.com/ maxconn=3 maxreq=4 maxreqip=5 ratelimit=0.5 ratelimitip=100,10");
+  EXPECT(spec.options.limits == LimitOptions{.connections = 3,
+                                             .queue = kDefaultQueue,
+                                             .requests = 4,
+                                             .address_requests = 5,
+                                             .rate = {.a_second = 0.5, .burst = 1},
+                                             .address_rate = {.a_second = 100, .burst = 10}});
+  EXPECT_EQ(spec_of("urlprefix-a.com/ maxqueue=0 maxconn=3").options.limits.queue, 0u);
+  EXPECT(spec_of("urlprefix-a.com/").options.limits == LimitOptions());
+  for (const char* bad :
+       {"maxconn=", "maxconn=-1", "maxconn=1x", "maxreq=99999999999", "ratelimit=", "ratelimit=0",
+        "ratelimit=-1", "ratelimit=1,", "ratelimit=1,x", "ratelimitip=nan", "ratelimitip=1e99",
+        "sticky=", "sticky=a;b"}) {
+    CAPTURE(bad);
+    const std::string reason = reason_of(std::string("urlprefix-a.com/ ") + bad);
+    EXPECT(reason.starts_with(std::string(bad).substr(0, std::string(bad).find('=') + 1)));
+  }
+}
+
 TEST_CASE("tags: allow and deny") {
   RouteSpec spec = spec_of("urlprefix-a.com/ allow=ip:10.1.2.3/8,ip:fe80::1234");
   REQUIRE(spec.options.allow.size() == 2);

@@ -121,6 +121,10 @@ std::string Wire::read_to_end(bool* reset) {
   return got + "(no end)";
 }
 
+bool Wire::waits(int timeout_ms) {
+  return wait_for(socket_.fd(), POLLIN, timeout_ms);
+}
+
 void Wire::end() {
   socket_.shutdown_write();
 }

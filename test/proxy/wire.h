@@ -34,6 +34,8 @@ class Wire {
   std::string read_head();
   /// Until the end; `reset` says whether it was one.
   std::string read_to_end(bool* reset = nullptr);
+  /// Bytes or an end wait to be read within the time.
+  bool waits(int timeout_ms);
   void end();  // our direction
   void close() { socket_.close(); }
   void reset() { socket_.reset(); }

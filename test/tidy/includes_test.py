@@ -48,8 +48,8 @@ DOORS = [  # header, files that may include it
     (r"llhttp\.h$", r"core/http1|test/core/http1"),
     (r"openssl/", r"core/tls|core/digest|proxy/client_hello|test/core/tls|"
                   r"test/proxy/client_hello|" + OPENSSL),
-    (r"crypt\.h$", r"core/digest"),
-    (r"re2/", r"core/hcl/functions_regex"),
+    (r"crypt\.h$", r"core/digest|core/password"),
+    (r"re2/", r"core/regex|core/hcl/functions_regex"),
     (r"yaml\.h$", r"core/hcl/functions_yaml"),
     (r"simdjson", r"core/json|test/core/json"),
     (r"sqlite3\.h$", r"drivers/sqlite/|test/drivers/"),

@@ -1,0 +1,17 @@
+// The values of a tag's options that have a form of their own: address ranges and limits. For
+// proxy/tag.cc; parse_address_range is in proxy/route_edit.h. Pure; any thread.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/result.h"
+#include "proxy/route_edit.h"
+
+namespace sluice::proxy {
+
+/// nullopt: the name is not one of a limit.
+std::optional<Result<void>> set_limit(std::string_view name, std::string_view value,
+                                      LimitOptions& limits);
+
+}  // namespace sluice::proxy
