@@ -103,6 +103,10 @@ size_t Http1Io::write_raw(std::string_view run) {
 size_t Http1Io::write_chunk(std::string_view run) {
   constexpr size_t kMaxRun = 32 * 1024;  // so that what is kept always fits a block
   run = run.substr(0, kMaxRun);
+  // Small chunks gather until the turn's end, but never so many that what must still fit behind
+  // them, the rest of a chunk or trailers, would not.
+  if (out_.size() > kGatherBytes && !flush()) return 0;
+  if (write_failed_) return run.size();
   char line[http1::kMaxChunkHeader];
   const size_t line_size = http1::write_chunk_line(line, run.size());
   if (!out_.append({line, line_size})) return 0;

@@ -60,6 +60,7 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
  public:
   static constexpr uint32_t kReadsATurn = 4;
   static constexpr uint32_t kCopyBytes = 4096;  // payload up to this joins the head in one buffer
+  static constexpr uint32_t kGatherBytes = 16 * 1024;  // built bytes are sent from here on
   // Behind a body that was worth splicing a head is read with few bytes of what follows it, so that
   // they need not be copied if that is another such body.
   static constexpr size_t kHeadReadBytes = 2048;

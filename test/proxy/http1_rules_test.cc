@@ -1,4 +1,5 @@
 // What a proxy owes both sides beyond framing: upgrades, streams, limits, timers.
+#include <algorithm>
 #include <string>
 #include <thread>
 
@@ -114,6 +115,28 @@ TEST_CASE("a stream of events passes as it comes, chunked and until close") {
   EXPECT_EQ(old.read(3), "one");
   second.send(chunk("two") + "0\r\nA: not for a 1.0 client\r\n\r\n");
   EXPECT_EQ(old.read_to_end(), "two");
+}
+
+TEST_CASE("a body in very many chunks, of every size, to a client that reads late") {
+  Upstream upstream;
+  Fixture fixture({upstream.address()});
+  for (const size_t size : {1, 100, 3000, 4000, 4096, 4097, 40'000}) {
+    CAPTURE(size);
+    Wire client = fixture.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    Wire server = upstream.accept();
+    server.read_head();
+    std::string body = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const size_t count = std::min<size_t>(200'000, 6'000'000 / size);
+    for (size_t i = 0; i < count; ++i) body += chunk(std::string(size, 'z'));
+    body += "0\r\nA: " + std::string(7'000, 't') + "\r\n\r\n";
+    std::thread sender([&] { server.send(body); });
+    client.read_head();
+    std::string got = client.read_to_end();
+    sender.join();
+    EXPECT_EQ(size_t(std::ranges::count(got, 'z')), size * count);
+    EXPECT(got.ends_with("0\r\nA: " + std::string(7'000, 't') + "\r\n\r\n"));
+  }
 }
 
 TEST_CASE("no interim response for a 1.0 client; all of them for a 1.1 client") {
