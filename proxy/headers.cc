@@ -282,9 +282,27 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseEdit& 
   // RFC 9110 8.6: neither a 1xx nor a 204 has a Content-Length.
   const bool no_length = head.status < 200 || head.status == 204;
   RunCopier copier(out);
+  const Header* entity_tag = nullptr;
+  bool varies = false;
   for (uint16_t i = 0; i < head.header_count; ++i) {
     const Header& header = head.headers[i];
     bool drop = false;
+    if (edit.vary) [[unlikely]] {
+      if (header.id == Name::kContentLength && edit.gzip) drop = true;
+      if (http1::iequals(header.name, "accept-ranges")) drop = edit.gzip;
+      if (http1::iequals(header.name, "vary")) {
+        varies = varies || http1::list_has_token(header.value, "accept-encoding") ||
+                 http1::list_has_token(header.value, "*");
+      }
+      if (edit.gzip && http1::iequals(header.name, "etag")) {
+        entity_tag = &header;
+        drop = true;
+      }
+      if (drop) {
+        copier.skip();
+        continue;
+      }
+    }
     switch (header.id) {
       case Name::kConnection:
       case Name::kKeepAlive:
@@ -311,6 +329,14 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseEdit& 
     if (const Header* upgrade = head.find(Name::kUpgrade)) out.header("Upgrade", upgrade->value);
   }
   if (!edit.sts.empty()) out.header("Strict-Transport-Security", edit.sts);
+  if (entity_tag != nullptr) {
+    // RFC 9110 8.8.1: the same content, and not the same bytes.
+    out.add(entity_tag->value.starts_with("W/") ? "ETag: " : "ETag: W/");
+    out.add(entity_tag->value);
+    out.add("\r\n");
+  }
+  if (edit.gzip) out.add("Content-Encoding: gzip\r\n");
+  if (edit.vary && !varies) out.add("Vary: Accept-Encoding\r\n");
   if (!edit.cookie.empty()) {
     out.add("Set-Cookie: ");
     out.add(edit.cookie);

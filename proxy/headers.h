@@ -92,6 +92,8 @@ struct ResponseEdit {
   std::string_view cookie;     // the name of a cookie to set, "": none
   uint64_t cookie_id = 0;      // its value
   bool secure = false;         // the cookie is for TLS alone
+  bool vary = false;           // the response depends on Accept-Encoding
+  bool gzip = false;           // it is sent compressed: no length, another entity tag
 };
 
 /// Interim responses too. 101 keeps its Upgrade.

@@ -1,6 +1,7 @@
 #include "proxy/http1_client.h"
 
 #include "core/check.h"
+#include "proxy/compress.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
@@ -38,7 +39,7 @@ void Http1Client::on_ready(Ready ready) {
   start_turn();
   const bool was_blocked = blocked_;
   note(ready);
-  if (was_blocked && !blocked_ && Http1Io::flush()) {
+  if (was_blocked && !blocked_ && push()) {
     if (state_ == State::kFlushing) {
       next_or_close();
     } else if (state_ == State::kExchange) {
@@ -119,6 +120,7 @@ void Http1Client::begin(const http1::Head& head) {
   head_only_ = head.method == http1::Method::kHead;
   keep_alive_ = head.keep_alive;
   last_ = !head.keep_alive;
+  accepts_gzip_ = worker_.options().gzip_types != nullptr && accepts_gzip(head);
   start_body(framing_, content_length_, head_size_);
   forward_.on_request_head(head, framing_ == http1::Framing::kNone);
 }
@@ -199,11 +201,13 @@ void Http1Client::send_head(const http1::Head& head, std::string_view cookie, ui
   framing.cookie = cookie;
   framing.cookie_id = cookie_id;
   framing.secure = facts_.tls;
-  const bool until_close = head.framing == http1::Framing::kUntilClose ||
-                           (head.framing == http1::Framing::kChunked && minor_version_ == 0);
+  const bool compressed = begin_compressed(head, framing);
+  const bool until_close =
+      !compressed && (head.framing == http1::Framing::kUntilClose ||
+                      (head.framing == http1::Framing::kChunked && minor_version_ == 0));
   // An answer that comes before the upload has ended leaves bytes behind that nobody will read.
   if (until_close || worker_.draining() || !forward_.exchange().request_ended) keep_alive_ = false;
-  framing.chunked = head.framing == http1::Framing::kChunked && minor_version_ == 1;
+  framing.chunked = compressed || (head.framing == http1::Framing::kChunked && minor_version_ == 1);
   framing.close = !keep_alive_;
   framing.keep_alive_10 = keep_alive_ && minor_version_ == 0;
   const size_t room =
@@ -301,7 +305,7 @@ void Http1Client::finish() {
 }
 
 void Http1Client::flush() {
-  const bool all = Http1Io::flush();
+  const bool all = push();
   if (all && state_ == State::kFlushing) next_or_close();
   if (!all && state_ != State::kClosed) arm(timeouts_.client_write_ms);
 }

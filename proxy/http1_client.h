@@ -9,6 +9,7 @@
 #include <memory>
 #include <string_view>
 
+#include "core/gzip.h"
 #include "core/http1.h"
 #include "core/intrusive_list.h"
 #include "proxy/forward.h"
@@ -49,14 +50,24 @@ class Http1Client final : public Http1Io, public ClientStream {
   std::string_view peek() const override { return run_; }
   void pass(size_t n) override;
   std::string_view trailers() const override { return source_.reader().trailers(); }
-  size_t write_body(std::string_view run) override { return Http1Io::write_body(run); }
-  void end_body(std::string_view trailers) override { Http1Io::end_body(trailers); }
+  size_t write_body(std::string_view run) override {
+    return gzip_ ? write_compressed(run) : Http1Io::write_body(run);
+  }
+  void end_body(std::string_view trailers) override {
+    if (gzip_) {
+      gzip_ends_ = true;
+    } else {
+      Http1Io::end_body(trailers);
+    }
+  }
   void flush() override;
   Splice splice_from(uint64_t least, Channel*& channel, uint64_t& left) override {
     return Http1Io::splice_from(least, channel, left);
   }
   void spliced(uint64_t n, bool end) override;
-  Splice splice_to(Channel*& channel) override { return Http1Io::splice_to(channel); }
+  Splice splice_to(Channel*& channel) override {
+    return gzip_ ? Splice::kNo : Http1Io::splice_to(channel);
+  }
   void splice_blocked() override { Http1Io::splice_blocked(); }
 
   // Http1Io
@@ -80,6 +91,12 @@ class Http1Client final : public Http1Io, public ClientStream {
   void begin(const http1::Head& head);
   void refuse(uint16_t status, const http1::Head* head);
   bool too_large(uint64_t more) const;
+  bool begin_compressed(const http1::Head& head, ResponseEdit& edit);
+  bool compress(std::string_view& run, GzipEncoder::Until until, bool& more);
+  size_t write_compressed(std::string_view run);
+  bool push_compressed();
+  /// Sends what is built, and what an encoder holds. True if nothing is left.
+  bool push() { return (!gzip_ || push_compressed()) && Http1Io::flush(); }
   void next_or_close();
   void linger();
   uint64_t write_answer(const Answer& answer, bool with_body);
@@ -92,7 +109,8 @@ class Http1Client final : public Http1Io, public ClientStream {
   http1::HeadReader reader_;
   std::string_view run_;
   uint64_t content_length_ = 0;
-  uint64_t body_bytes_ = 0;  // of the request, that were passed on
+  uint64_t body_bytes_ = 0;            // of the request, that were passed on
+  std::unique_ptr<GzipEncoder> gzip_;  // of a response that is sent compressed
   uint32_t head_size_ = 0;
   State state_ = State::kHead;
   http1::Framing framing_ = http1::Framing::kNone;
@@ -102,6 +120,8 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool served_ = false;        // a request came on this connection
   bool last_ = false;          // the client said that no request follows this one
   bool moved_ = false;
+  bool accepts_gzip_ = false;
+  bool gzip_ends_ = false;     // all of the response was put in
   bool head_dropped_ = false;  // the request's bytes are not all kept any more
   char ip_[SocketAddress::kMaxText];
 };

@@ -12,8 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "core/gzip.h"
 #include "core/http1.h"
 #include "core/reactor.h"
+#include "core/regex.h"
 #include "core/slab.h"
 #include "core/tls/context.h"
 #include "proxy/access_record.h"
@@ -75,6 +77,7 @@ struct WorkerOptions {
   std::vector<int64_t> time_bounds_ms;  // of the histograms, rising
   uint64_t max_body_bytes = 0;          // of a request; 0: any. Beyond it: 413
   HeaderPolicy headers;
+  const Regex* gzip_types = nullptr;  // of Content-Type; null: nothing is compressed
   SharedGuards guards;
   std::vector<AddressRange> trusted;  // peers whose forwarding headers are believed
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
@@ -180,6 +183,7 @@ class Worker {
   void free(Tunnel& tunnel);
   Aside& make_aside(Forward& forward);
   void free(Aside& aside) { asides_.free(&aside); }
+  GzipPool& gzip_pool() { return gzip_pool_; }
   WaitQueue& waiters() { return waiters_; }
   RetryBudget& retry_budget() { return retry_budget_; }
   /// nullptr: there are no auth schemes.
@@ -258,6 +262,7 @@ class Worker {
   Slab<Aside> asides_;
   WaitQueue waiters_;
   RetryBudget retry_budget_;
+  GzipPool gzip_pool_;
   std::unique_ptr<AuthGate> auth_;
   uint64_t request_number_;
   Counters counters_;
