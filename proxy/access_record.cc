@@ -75,7 +75,8 @@ void AccessRecorder::close(AccessRecord* record, const ClientFacts& client, uint
   if (record == nullptr) return;
   AccessEvent event;
   event.request = record->has_request ? &record->request : nullptr;
-  event.remote_host = client.ip;
+  char ip[SocketAddress::kMaxText];
+  event.remote_host = {ip, client.peer.write_ip(ip)};
   event.remote_port = client.peer.port();
   event.status = status;
   event.body_bytes = body_bytes;
@@ -97,7 +98,8 @@ void AccessRecorder::refused(const ClientFacts& client, const http1::Head* head,
     request = format_->read(*head, client.tls);
     event.request = &request;
   }
-  event.remote_host = client.ip;
+  char ip[SocketAddress::kMaxText];
+  event.remote_host = {ip, client.peer.write_ip(ip)};
   event.remote_port = client.peer.port();
   event.status = status;
   event.body_bytes = body_bytes;

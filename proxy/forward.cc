@@ -10,6 +10,10 @@ Forward::~Forward() {
   CHECK(upstream_ == nullptr && endpoint_ == nullptr && record_ == nullptr && aside_ == nullptr);
 }
 
+void Forward::destroy() {
+  worker_.free(*this);
+}
+
 void Forward::feed(const Event& event) {
   ++depth_;
   run(step(exchange_, event));
@@ -247,14 +251,20 @@ void Forward::pump_response() {
 void Forward::tunnel() {
   Tunnel* tunnel = worker_.make_tunnel();
   worker_.access().keep_without_pin(record_);
-  const bool moved = tunnel != nullptr && client_.move_to(*tunnel) && upstream_->move_to(*tunnel);
+  const SocketAddress peer = client_.facts().peer;
+  const bool client_moved = tunnel != nullptr && client_.move_to(*tunnel);
+  const bool moved = client_moved && upstream_->move_to(*tunnel);
   if (!moved) {
     worker_.access().close(record_, client_.facts(), 502, 0);
     record_ = nullptr;
     if (tunnel != nullptr) tunnel->close(true);
-    client_.abort();
     leave_upstream(false);
     drop_aside();
+    // A client whose socket has moved is the tunnel's, and closed with it.
+    if (!client_moved) {
+      client_.abort();
+      client_.finish();
+    }
     return;
   }
   upstream_ = nullptr;
@@ -264,8 +274,7 @@ void Forward::tunnel() {
     entered = std::move(aside_->entered);
     address_hash = aside_->address_hash;
   }
-  tunnel->begin(*endpoint_, record_, service_, client_.facts().peer, std::move(entered),
-                address_hash);
+  tunnel->begin(*endpoint_, record_, service_, peer, std::move(entered), address_hash);
   drop_aside();
   endpoint_ = nullptr;
   record_ = nullptr;

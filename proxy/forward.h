@@ -1,7 +1,8 @@
 // Forward: carries out an exchange: feeds step() with what happens at the two ends and does what it
 // says.
 //
-// Owner: the client's stream, which embeds it. Thread: the reactor's. Allocates nothing.
+// Owner: the client's stream, from its worker's slab while an exchange is under way. Thread: the
+// reactor's. Allocates nothing.
 #pragma once
 
 #include <array>
@@ -21,12 +22,14 @@ struct Aside;
 struct RouteDecision;
 class Worker;
 
-class Forward {
+class Forward final : public Reapable {
  public:
   Forward(Worker& worker, ClientStream& client) : worker_(worker), client_(client) {}
   Forward(const Forward&) = delete;
   Forward& operator=(const Forward&) = delete;
   ~Forward();
+
+  void destroy() override;
 
   // From the client's stream.
   void on_request_head(const http1::Head& head, bool end);

@@ -112,16 +112,16 @@ std::string_view tls_name_of(uint16_t version) {
 }
 
 void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& client,
-                     const HeaderPolicy& policy) {
+                     std::string_view ip, const HeaderPolicy& policy) {
   // RFC 7239 6: an IPv6 address is quoted and bracketed.
-  const auto node = [&out](std::string_view ip) {
-    const bool v6 = ip.find(':') != std::string_view::npos;
+  const auto node = [&out](std::string_view address) {
+    const bool v6 = address.find(':') != std::string_view::npos;
     out.add(v6 ? "\"[" : "");
-    out.add(ip);
+    out.add(address);
     out.add(v6 ? "]\"" : "");
   };
   out.add("for=");
-  node(client.ip);
+  node(ip);
   out.add("; proto=");
   out.add(head.upgrade ? (client.tls ? "wss" : "ws") : (client.tls ? "https" : "http"));
   if (!policy.local_ip.empty()) {
@@ -147,13 +147,13 @@ void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& clien
 }
 
 void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
-                      const ClientFacts& client, const HeaderPolicy& policy,
+                      const ClientFacts& client, std::string_view ip, const HeaderPolicy& policy,
                       std::string_view stripped_prefix) {
   out.add("X-Forwarded-For: ");
   if (had.forwarded_for != nullptr) add_all(out, head, Name::kXForwardedFor);
-  out.add(client.ip);
+  out.add(ip);
   out.add("\r\n");
-  out.header("X-Real-Ip", had.real_ip != nullptr ? had.real_ip->value : client.ip);
+  out.header("X-Real-Ip", had.real_ip != nullptr ? had.real_ip->value : ip);
   // Of a websocket too it is http or https: clients' libraries choke on ws.
   out.header("X-Forwarded-Proto",
              had.proto != nullptr ? had.proto->value : (client.tls ? "https" : "http"));
@@ -169,12 +169,12 @@ void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
   }
   out.add("Forwarded: ");
   if (had.forwarded != nullptr) add_all(out, head, Name::kForwarded);
-  write_forwarded(out, head, client, policy);
+  write_forwarded(out, head, client, ip, policy);
 }
 
-void write_policy(HeadWriter& out, const ClientFacts& client, const HeaderPolicy& policy,
-                  std::string_view request_id) {
-  if (!policy.client_ip.empty()) out.header(policy.client_ip, client.ip);
+void write_policy(HeadWriter& out, const ClientFacts& client, std::string_view ip,
+                  const HeaderPolicy& policy, std::string_view request_id) {
+  if (!policy.client_ip.empty()) out.header(policy.client_ip, ip);
   if (!policy.tls_name.empty() && client.tls) out.header(policy.tls_name, policy.tls_value);
   if (!policy.request_id.empty()) out.header(policy.request_id, request_id);
 }
@@ -266,8 +266,10 @@ bool write_request_head(HeadWriter& out, const Head& head, const RequestEdit& ed
     out.header("Upgrade", head.find(Name::kUpgrade)->value);
   }
   if (head.framing == http1::Framing::kChunked) out.add("Transfer-Encoding: chunked\r\n");
-  write_forwarding(out, head, had, client, policy, edit.stripped_prefix);
-  write_policy(out, client, policy, edit.request_id);
+  char text[SocketAddress::kMaxText];
+  const std::string_view ip(text, client.peer.write_ip(text));
+  write_forwarding(out, head, had, client, ip, policy, edit.stripped_prefix);
+  write_policy(out, client, ip, policy, edit.request_id);
   out.add(head.minor_version == 0 ? "Via: 1.0 sluice\r\n\r\n" : "Via: 1.1 sluice\r\n\r\n");
   return out.ok();
 }

@@ -43,10 +43,10 @@ class HeadWriter {
   bool ok_ = true;
 };
 
-/// What is known of the client's connection: constant for its life.
+/// What is known of the client's connection: constant for its life. The peer's address as text is
+/// made where it is wanted: an idle connection would pay 56 bytes for it.
 struct ClientFacts {
   SocketAddress peer;
-  std::string_view ip;  // the peer's, as text
   uint16_t listener_port = 0;
   bool tls = false;
   uint16_t tls_version = 0;  // as in the protocol: 0x0303 is TLS 1.2

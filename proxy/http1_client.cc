@@ -1,5 +1,7 @@
 #include "proxy/http1_client.h"
 
+#include <utility>
+
 #include "core/check.h"
 #include "proxy/compress.h"
 #include "proxy/worker.h"
@@ -7,12 +9,8 @@
 namespace sluice::proxy {
 
 Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const ListenerInfo& listener)
-    : Http1Io(worker.reactor()),
-      worker_(worker),
-      timeouts_(listener.timeouts),
-      forward_(worker, *this) {
+    : Http1Io(worker.reactor()), worker_(worker), timeouts_(listener.timeouts) {
   facts_.peer = peer;
-  facts_.ip = {ip_, peer.write_ip(ip_)};
   facts_.listener_port = listener.port;
   facts_.tls = listener.tls;
   facts_.trusted = contains(worker.options().trusted, peer);
@@ -43,16 +41,16 @@ void Http1Client::on_ready(Ready ready) {
     if (state_ == State::kFlushing) {
       next_or_close();
     } else if (state_ == State::kExchange) {
-      forward_.on_client_credit();
+      forward_->on_client_credit();
     }
   }
   switch (state_) {
     case State::kHead: read_head(); break;
     case State::kExchange:
       if (ready.error) {
-        forward_.on_client_gone();
-      } else if (channel_.readable() && !forward_.exchange().request_ended) {
-        forward_.on_request_data();
+        forward_->on_client_gone();
+      } else if (channel_.readable() && !forward_->exchange().request_ended) {
+        forward_->on_request_data();
       }
       break;
     case State::kFlushing:
@@ -115,14 +113,15 @@ void Http1Client::begin(const http1::Head& head) {
   head_size_ = head.size;
   head_dropped_ = false;
   framing_ = head.framing;
-  content_length_ = head.content_length;
   minor_version_ = head.minor_version;
   head_only_ = head.method == http1::Method::kHead;
   keep_alive_ = head.keep_alive;
   last_ = !head.keep_alive;
   accepts_gzip_ = worker_.options().gzip_types != nullptr && accepts_gzip(head);
-  start_body(framing_, content_length_, head_size_);
-  forward_.on_request_head(head, framing_ == http1::Framing::kNone);
+  start_body(framing_, head.content_length, head_size_);
+  forward_ = worker_.make_forward(*this);
+  if (forward_ == nullptr) return refuse(503, &head);
+  forward_->on_request_head(head, framing_ == http1::Framing::kNone);
 }
 
 const http1::Head& Http1Client::request_head() {
@@ -136,23 +135,23 @@ const http1::Head& Http1Client::request_head() {
 }
 
 void Http1Client::rewind() {
-  CHECK(!head_dropped_);
-  source_.start(framing_, content_length_, head_size_);
+  body_bytes_ = 0;
+  source_.start(framing_, request_head().content_length, head_size_);
 }
 
 BodyStream::Source Http1Client::pull() {
   for (;;) {
-    run_ = source_.peek(in_.view());
-    if (!run_.empty()) return too_large(run_.size()) ? Source::kTooLarge : Source::kData;
+    const std::string_view run = source_.peek(in_.view());
+    if (!run.empty()) return too_large(run.size()) ? Source::kTooLarge : Source::kData;
     if (source_.ended()) return Source::kEnded;
     if (source_.bad()) return Source::kBad;
     const uint64_t left = source_.reader().payload_left();
-    forward_.before_move();
+    forward_->before_move();
     arm(timeouts_.client_ms);
     Fill got = fill(left > BufferPool::kSmallBytes ? BufferPool::kLargeBytes - in_.size() : 1);
     if (got == Fill::kFull) {
       // The request is too large to be kept for another try: from here on it only passes through.
-      forward_.not_replayable();
+      forward_->not_replayable();
       head_dropped_ = true;
       const uint32_t used = source_.used();
       in_.consume(used);
@@ -176,7 +175,7 @@ bool Http1Client::too_large(uint64_t more) const {
 
 void Http1Client::spliced(uint64_t n, bool end) {
   // What never was in memory cannot be sent again.
-  if (n > 0) forward_.not_replayable();
+  if (n > 0) forward_->not_replayable();
   body_bytes_ += n;
   arm(timeouts_.client_ms);
   Http1Io::spliced(n, end);
@@ -185,7 +184,6 @@ void Http1Client::spliced(uint64_t n, bool end) {
 void Http1Client::pass(size_t n) {
   source_.pass(n);
   body_bytes_ += n;
-  run_.remove_prefix(n);
 }
 
 void Http1Client::send_interim(const http1::Head& head) {
@@ -206,7 +204,7 @@ void Http1Client::send_head(const http1::Head& head, std::string_view cookie, ui
       !compressed && (head.framing == http1::Framing::kUntilClose ||
                       (head.framing == http1::Framing::kChunked && minor_version_ == 0));
   // An answer that comes before the upload has ended leaves bytes behind that nobody will read.
-  if (until_close || worker_.draining() || !forward_.exchange().request_ended) keep_alive_ = false;
+  if (until_close || worker_.draining() || !forward_->exchange().request_ended) keep_alive_ = false;
   framing.chunked = compressed || (head.framing == http1::Framing::kChunked && minor_version_ == 1);
   framing.close = !keep_alive_;
   framing.keep_alive_10 = keep_alive_ && minor_version_ == 0;
@@ -260,7 +258,7 @@ uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
 }
 
 uint64_t Http1Client::answer(const Answer& answer) {
-  if (!forward_.exchange().request_ended || worker_.draining()) keep_alive_ = false;
+  if (!forward_->exchange().request_ended || worker_.draining()) keep_alive_ = false;
   chunked_out_ = false;
   return write_answer(answer, !head_only_);
 }
@@ -292,6 +290,7 @@ bool Http1Client::move_to(Tunnel& tunnel) {
   if (!fits) return false;
   tunnel.adopt(Tunnel::kUp, channel_);
   moved_ = true;
+  worker_.retire(*std::exchange(forward_, nullptr));
   state_ = State::kClosed;
   all_node.unlink();
   close_channel(false);
@@ -300,6 +299,8 @@ bool Http1Client::move_to(Tunnel& tunnel) {
 }
 
 void Http1Client::finish() {
+  // It is still on the stack: freed at the end of the turn.
+  worker_.retire(*std::exchange(forward_, nullptr));
   if (state_ == State::kClosed) return;
   state_ = State::kFlushing;
 }
@@ -344,7 +345,7 @@ void Http1Client::drain() {
 void Http1Client::close() {
   switch (state_) {
     case State::kClosed: return;
-    case State::kExchange: forward_.on_client_gone(); return;  // which aborts and closes
+    case State::kExchange: forward_->on_client_gone(); return;  // which aborts and closes
     case State::kHead:
     case State::kFlushing:
     case State::kLingering: break;
@@ -368,9 +369,9 @@ void Http1Client::on_timer() {
       // The client neither sends what it owes nor takes what it is given. What the upstream owes is
       // timed there.
       if (blocked_) {
-        forward_.on_client_gone();
-      } else if (forward_.awaits_upload()) {
-        forward_.on_request_bad(408);
+        forward_->on_client_gone();
+      } else if (forward_->awaits_upload()) {
+        forward_->on_request_bad(408);
       }
       return;
     case State::kFlushing:

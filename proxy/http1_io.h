@@ -36,6 +36,8 @@ class BodySource {
     scanned_ -= static_cast<uint32_t>(n);
     run_at_ -= static_cast<uint32_t>(n);
   }
+  /// What peek() found and pass() has left of it.
+  std::string_view run(std::string_view bytes) const { return bytes.substr(run_at_, run_size_); }
   bool ended() const { return run_size_ == 0 && (reader_.done() || closed_); }
   bool has_run() const { return run_size_ != 0; }
   uint32_t scanned() const { return scanned_; }

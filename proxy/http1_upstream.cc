@@ -38,8 +38,8 @@ bool Http1Upstream::build_head(const http1::Head& head, const RequestEdit& edit,
                                const ClientFacts& client) {
   const HeaderPolicy& policy = worker_.options().headers;
   const size_t want = head.size + edit.path.size() + edit.host.size() +
-                      edit.stripped_prefix.size() + client.ip.size() * 3 + head.authority.size() +
-                      kAddedHeadBytes + room_for(policy);
+                      edit.stripped_prefix.size() + SocketAddress::kMaxText * 4 +
+                      head.authority.size() + kAddedHeadBytes + room_for(policy);
   const size_t room = out_.make_room(want);
   HeadWriter writer(out_.room(), room);
   if (!write_request_head(writer, head, edit, client, policy)) return false;
@@ -187,8 +187,8 @@ void Http1Upstream::read_head() {
 
 BodyStream::Source Http1Upstream::pull() {
   for (;;) {
-    run_ = source_.peek(in_.view());
-    if (!run_.empty()) return Source::kData;
+    const std::string_view run = source_.peek(in_.view());
+    if (!run.empty()) return Source::kData;
     if (source_.ended()) return Source::kEnded;
     if (source_.bad()) return Source::kBad;
     // Framing that was read is done with.
@@ -213,7 +213,6 @@ void Http1Upstream::spliced(uint64_t n, bool end) {
 
 void Http1Upstream::pass(size_t n) {
   source_.pass(n);
-  run_.remove_prefix(n);
 }
 
 bool Http1Upstream::move_to(Tunnel& tunnel) {

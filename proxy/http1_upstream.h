@@ -39,7 +39,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   void release() override;
   void close() override;
   Source pull() override;
-  std::string_view peek() const override { return run_; }
+  std::string_view peek() const override { return source_.run(in_.view()); }
   void pass(size_t n) override;
   std::string_view trailers() const override { return source_.reader().trailers(); }
   size_t write_body(std::string_view run) override;
@@ -75,7 +75,6 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   // Held by what is under way (begin/end) or by the pool's entry, never by the connection itself.
   const Endpoint* endpoint_;
   Forward* forward_ = nullptr;
-  std::string_view run_;
   http1::HeadReader reader_;
   State state_ = State::kConnecting;
   http1::Method method_ = http1::Method::kGet;

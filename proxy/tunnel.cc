@@ -336,10 +336,8 @@ void Tunnel::log() {
     worker_.services().count_failed_tunnel(service_);
   }
   if (record_ == nullptr) return;
-  char text[SocketAddress::kMaxText];
   ClientFacts facts;
   facts.peer = peer_;
-  facts.ip = {text, facts.peer.write_ip(text)};
   record_->upstream = endpoint_;
   worker_.access().close(record_, facts, status_, down_.bytes);
   record_ = nullptr;

@@ -6,6 +6,8 @@
 
 namespace sluice::proxy {
 
+static_assert(sizeof(Http1Client) + kReactorSlotBytes <= kIdleClientBytes);
+
 SocketAddress address_of(const Endpoint& endpoint) {
   if (endpoint.family() == Endpoint::Family::kName) return SocketAddress();
   return SocketAddress::from_bytes(endpoint.ip().data(),
@@ -24,7 +26,9 @@ Worker::Worker(Reactor& reactor, const WorkerOptions& options, Router& router)
       access_(reactor, options.access_format, options.access_writer,
               size_t{options.max_clients} + options.max_tunnels),
       pool_(options.pooled_an_endpoint),
-      asides_(options.max_clients),
+      // Those that are over stay until the turn's end, beside those that began in it.
+      forwards_(size_t{options.max_clients} * 2),
+      asides_(size_t{options.max_clients} * 2),
       waiters_(reactor),
       request_number_(mix_hash(options.guards.secret[0] ^ reinterpret_cast<uintptr_t>(this))),
       services_(options.time_bounds_ms) {
@@ -93,7 +97,6 @@ bool Worker::take_place(const SocketAddress& peer, const ListenerInfo& listener)
   ClientFacts facts;
   char text[SocketAddress::kMaxText];
   facts.peer = peer;
-  facts.ip = {text, peer.write_ip(text)};
   facts.tls = listener.tls;
   access_.refused(facts, nullptr, 429, 0);
   return false;

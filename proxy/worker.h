@@ -181,6 +181,11 @@ class Worker {
   void free(Http1Client& client);
   void free(Http1Upstream& upstream) { upstreams_.free(&upstream); }
   void free(Tunnel& tunnel);
+  /// For an exchange; nullptr at the limit.
+  Forward* make_forward(ClientStream& client) { return forwards_.make(*this, client); }
+  /// Its exchange is over: freed at the end of the turn.
+  void retire(Forward& forward) { reactor_.reap(forward); }
+  void free(Forward& forward) { forwards_.free(&forward); }
   Aside& make_aside(Forward& forward);
   void free(Aside& aside) { asides_.free(&aside); }
   GzipPool& gzip_pool() { return gzip_pool_; }
@@ -259,6 +264,7 @@ class Worker {
   PipePool pipes_;
   AccessRecorder access_;
   Pool pool_;
+  Slab<Forward> forwards_;
   Slab<Aside> asides_;
   WaitQueue waiters_;
   RetryBudget retry_budget_;

@@ -37,7 +37,6 @@ std::string answered(const std::string& response, const ResponseEdit& edit,
 ClientFacts plain() {
   ClientFacts client;
   client.peer = *SocketAddress::make("10.1.2.3", 4567);
-  client.ip = "10.1.2.3";
   client.listener_port = 9999;
   return client;
 }
@@ -63,7 +62,7 @@ TEST_CASE("the headers of a plain request, and the port that the client named") 
 
 TEST_CASE("over TLS: https, 443, version and cipher; an IPv6 peer is quoted, by= as well") {
   ClientFacts client = plain();
-  client.ip = "2001:db8::1";
+  client.peer = *SocketAddress::make("2001:db8::1", 4567);
   client.tls = true;
   client.tls_version = 0x0304;
   client.tls_cipher = 0x1301;
