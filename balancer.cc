@@ -15,6 +15,7 @@
 #include "core/random.h"
 #include "core/scope.h"
 #include "dynamic_listeners.h"
+#include "lb_policies.h"
 #include "proxy/access_log.h"
 #include "proxy/cert_store.h"
 #include "proxy/proxy.h"
@@ -32,7 +33,8 @@ Result<proxy::Strategy> parse_strategy(const std::string& text) {
   if (text == "rnd") return proxy::Strategy::kRandom;
   if (text == "rr") return proxy::Strategy::kRoundRobin;
   if (text == "leastconn") return proxy::Strategy::kLeastConnections;
-  return fail(Code::kInvalid, "-proxy.strategy {}: want rnd, rr or leastconn", text);
+  if (text == "hash") return proxy::Strategy::kHash;
+  return fail(Code::kInvalid, "-proxy.strategy {}: want rnd, rr, leastconn or hash", text);
 }
 
 Result<proxy::Matcher> parse_matcher(const std::string& text) {
@@ -123,7 +125,6 @@ proxy::ProxyOptions proxy_options(const Properties& properties,
   }
   options.worker.pooled_an_endpoint =
       static_cast<uint32_t>(std::min<int64_t>(properties.get_int("proxy.maxconn"), UINT32_MAX));
-  options.worker.local_ip = properties.get("proxy.localip");
   return options;
 }
 
@@ -169,6 +170,7 @@ struct Balancer::Parts {
   std::unique_ptr<proxy::AccessFormat> access_format;
   std::unique_ptr<LineWriter> access_writer;
   std::unique_ptr<proxy::CertStores> certificates;  // before the proxy, which uses its keyrings
+  std::unique_ptr<LbPolicies> policies;             // before the proxy, too
   std::unique_ptr<proxy::Publisher> publisher;
   std::unique_ptr<proxy::Proxy> proxy;
   std::unique_ptr<BalancerAdmin> admin;
@@ -180,6 +182,8 @@ struct Balancer::Parts {
   Parts(UvLoop& on, Log& to, const Properties& from) : loop(on), log(to), properties(from) {}
   ~Parts() {
     if (proxy) proxy->stop();
+    // Its thread may still have a verdict for a reactor, so the reactors go after it.
+    if (policies) policies->stop();
     proxy.reset();
   }
 
@@ -276,14 +280,19 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   if (!listeners) return pass(listeners);
   Result<void> access = parts->open_access_log();
   if (!access) return pass(access);
+  Result<std::unique_ptr<LbPolicies>> policies = LbPolicies::open(properties, log);
+  if (!policies) return pass(policies);
+  parts->policies = std::move(*policies);
 
   // The admin page first: it is the cheaper one to give up when an address is in use.
   Result<Address> ui = parse_address(properties.get("ui.addr"));
   if (!ui) return pass(ui, "-ui.addr");
   Result<std::unique_ptr<Listener>> listener = network.listen(*ui);
   if (!listener) return pass(listener, "routes page (-ui.addr)");
+  proxy::PublisherOptions publishing{.strategy = *strategy, .matcher = *matcher};
+  parts->policies->set_options(publishing);
   parts->publisher = std::make_unique<proxy::Publisher>(
-      proxy::PublisherOptions{.strategy = *strategy, .matcher = *matcher},
+      std::move(publishing),
       [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log);
   const auto metrics = take_out(*listeners, proxy::ListenProtocol::kPrometheus);
   const auto dynamic = take_out(*listeners, proxy::ListenProtocol::kTcpDynamic);
@@ -299,6 +308,7 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   Result<void> certificates = parts->open_certificates(network, *listeners, *client_tls);
   if (!certificates) return pass(certificates);
   proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
+  parts->policies->set_options(options);
   options.tls = parts->certificates->contexts();
   options.worker.upstream_tls = std::move(*client_tls);
   options.worker.log = &log;
@@ -336,6 +346,7 @@ Task<void> Balancer::run() {
   scope.spawn(parts_->admin_server->run());
   for (const auto& server : parts_->metrics_servers) scope.spawn(server->run());
   for (const auto& each : parts_->dynamic_listeners) scope.spawn(each->run());
+  scope.spawn(parts_->policies->watch(parts_->loop, *parts_->proxy));
   scope.spawn(parts_->certificates->run([parts = parts_.get()](uint32_t listener, auto context) {
     parts->proxy->set_tls(listener, std::move(context));
   }));

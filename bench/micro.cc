@@ -109,9 +109,10 @@ void heads() {
   static http1::Head head;
   static std::array<char, 8192> room;
   const http1::Limits limits;
+  const HeaderPolicy policy;
   ClientFacts client;
-  client.ip = "127.0.0.1";
-  client.local_port = "9999";
+  client.peer = *SocketAddress::make("127.0.0.1", 50'000);
+  client.listener_port = 9999;
   client.trusted = true;
   const auto read = [&](std::string_view text) {
     http1::HeadReader reader;
@@ -121,7 +122,7 @@ void heads() {
   const auto rewrite = [&](std::string_view text) {
     read(text);
     HeadWriter writer(room.data(), room.size());
-    CHECK(write_request_head(writer, head, {.path = head.path}, client));
+    CHECK(write_request_head(writer, head, {.path = head.path}, client, policy));
     keep(room);
   };
   bench("request head of two lines: read", [&](uint64_t) { read(kShortHead); });

@@ -120,8 +120,7 @@ class Explanation {
       state = "passed over: not healthy";
     } else if (!live) {
       state = "passed over: it stands behind an equal one";
-    } else if (endpoint != nullptr &&
-               endpoint->ejected(said_.now_ms)) {
+    } else if (endpoint != nullptr && endpoint->ejected(said_.now_ms)) {
       state = "passed over: it failed and rests";
     } else if (!picked && said_.refuse == 0 && target.destination() == said_.endpoint &&
                target.service() == said_.service) {

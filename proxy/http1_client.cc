@@ -264,6 +264,7 @@ uint64_t Http1Client::answer(const Answer& answer) {
 }
 
 void Http1Client::refuse(uint16_t status, const http1::Head* head) {
+  upload_ended_ = false;
   keep_alive_ = false;
   chunked_out_ = false;
   const uint64_t size = write_answer({status, {}}, true);
@@ -300,6 +301,7 @@ bool Http1Client::move_to(Tunnel& tunnel) {
 
 void Http1Client::finish() {
   // It is still on the stack: freed at the end of the turn.
+  upload_ended_ = forward_->exchange().request_ended;
   worker_.retire(*std::exchange(forward_, nullptr));
   if (state_ == State::kClosed) return;
   state_ = State::kFlushing;
@@ -325,8 +327,8 @@ void Http1Client::next_or_close() {
 
 void Http1Client::linger() {
   // RFC 9112 9.6: who has said close sends nothing more, so no reset can take the answer back.
-  const bool nothing_follows = last_ && forward_.exchange().request_ended &&
-                               in_.size() == source_.used() && !channel_.readable();
+  const bool nothing_follows =
+      last_ && upload_ended_ && in_.size() == source_.used() && !channel_.readable();
   if (nothing_follows && !facts_.tls) return close();
   channel_.shutdown_write();
   if (channel_.closed() && !channel_.readable()) return close();

@@ -127,6 +127,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool keep_alive_ = false;    // after this exchange
   bool served_ = false;        // a request came on this connection
   bool last_ = false;          // the client said that no request follows this one
+  bool upload_ended_ = false;  // of the last request
   bool moved_ = false;
   bool accepts_gzip_ = false;
   bool gzip_ends_ = false;     // all of the response was put in

@@ -124,7 +124,7 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
   bool blocked_ = false;      // the socket takes no more for now
   bool write_failed_ = false;
   bool after_large_ = false;  // the last message's body was worth splicing
-  bool sent_ = false;  // bytes of this message have left
+  bool sent_ = false;         // bytes of this message have left
 
  private:
   size_t write_raw(std::string_view run);

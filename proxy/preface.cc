@@ -71,11 +71,9 @@ void Preface::hand_over() {
 }
 
 void Preface::refuse(uint16_t status) {
-  char text[SocketAddress::kMaxText];
   ClientFacts facts;
   facts.peer = peer_;
-  facts.ip = {text, peer_.write_ip(text)};
-  worker_.access().refused(facts, status, 0);
+  worker_.access().refused(facts, nullptr, status, 0);
   close();
 }
 

@@ -20,6 +20,8 @@ Result<uint32_t> parse_count(std::string_view name, std::string_view value) {
   return count;
 }
 
+}  // namespace
+
 Result<Rate> parse_rate(std::string_view name, std::string_view value) {
   const auto number = [](std::string_view text, double& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
@@ -37,8 +39,6 @@ Result<Rate> parse_rate(std::string_view name, std::string_view value) {
   }
   return rate;
 }
-
-}  // namespace
 
 std::optional<Result<void>> set_limit(std::string_view name, std::string_view value,
                                       LimitOptions& limits) {

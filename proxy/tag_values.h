@@ -10,6 +10,9 @@
 
 namespace sluice::proxy {
 
+/// `N` or `N,BURST`. `name` is for the message.
+Result<Rate> parse_rate(std::string_view name, std::string_view value);
+
 /// nullopt: the name is not one of a limit.
 std::optional<Result<void>> set_limit(std::string_view name, std::string_view value,
                                       LimitOptions& limits);

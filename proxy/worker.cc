@@ -95,7 +95,6 @@ bool Worker::take_place(const SocketAddress& peer, const ListenerInfo& listener)
   if (limits == nullptr || limits->connect(hash_address(peer))) return true;
   counters_.limited += 1;
   ClientFacts facts;
-  char text[SocketAddress::kMaxText];
   facts.peer = peer;
   facts.tls = listener.tls;
   access_.refused(facts, nullptr, 429, 0);
@@ -195,9 +194,14 @@ Tunnel* Worker::make_tunnel() {
   return tunnel;
 }
 
+// The upstream has neither sent anything nor ended.
+static bool nothing_waits(Channel& channel) {
+  return channel.tls() != nullptr ? channel.quiet() && !channel.closed() : channel.socket().quiet();
+}
+
 Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward, Reuse reuse) {
   Http1Upstream* idle = reuse == Reuse::kNone ? nullptr : pool_.take(endpoint);
-  while (idle != nullptr && reuse == Reuse::kChecked && !idle->channel().socket().quiet()) {
+  while (idle != nullptr && reuse == Reuse::kChecked && !nothing_waits(idle->channel())) {
     idle->close_unpooled();
     idle = pool_.take(endpoint);
   }
@@ -218,19 +222,18 @@ Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward,
 Explained Worker::explain(const ExplainRequest& request) {
   using Kind = ExplainRequest::Kind;
   RouteDecision decision;
-  char text[SocketAddress::kMaxText];
   const std::string head = head_text(request);
   if (request.kind == Kind::kHttp) {
     ClientFacts facts;
     facts.peer = request.client;
-    facts.ip = {text, request.client.write_ip(text)};
     facts.tls = request.tls;
     facts.trusted = true;
     http1::HeadReader reader;
     const http1::ReadResult read = reader.read_request(head, options_.head, scratch_head_);
-    decision = read.state == http1::ReadState::kDone
-                   ? router_.route({.head = scratch_head_, .client = facts, .tried = {}, .quiet = true})
-                   : RouteDecision{.refuse = read.status};
+    decision =
+        read.state == http1::ReadState::kDone
+            ? router_.route({.head = scratch_head_, .client = facts, .tried = {}, .quiet = true})
+            : RouteDecision{.refuse = read.status};
   } else {
     const bool by_port = request.kind == Kind::kPort;
     decision = router_.route_stream(

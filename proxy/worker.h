@@ -79,7 +79,7 @@ struct WorkerOptions {
   HeaderPolicy headers;
   const Regex* gzip_types = nullptr;  // of Content-Type; null: nothing is compressed
   SharedGuards guards;
-  std::vector<AddressRange> trusted;  // peers whose forwarding headers are believed
+  std::vector<AddressRange> trusted;            // peers whose forwarding headers are believed
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
   std::shared_ptr<const tls::ClientContext> upstream_tls;  // for endpoints that speak https
