@@ -202,7 +202,7 @@ void respond(Conn& c) {
   if (under("/sleep/")) return wait_ms(c, static_cast<int64_t>(number(t)));
   if (under("/drip/")) return start_drip(c, t);
   if (t == "/echo") return answer(c, 200, c.kept);
-  if (t == "/request") return answer(c, 200, c.head);
+  if (t == "/request" || t.starts_with("/request/")) return answer(c, 200, c.head);
   if (t == "/upload") return answer(c, 200, std::to_string(c.body_bytes) + "\n");
   if (t == "/stats") {
     return answer(c, 200,

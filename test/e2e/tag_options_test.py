@@ -51,7 +51,8 @@ def test_https_upstreams(start, backend, curl):
 
 
 def test_redirects(start, backend, curl):
-    balancer = start(['route add r r.com/ http://1.2.3.4:1/ opts "redirect=301,https://$host$path"'])
+    balancer = start([
+        'route add r r.com/ http://1.2.3.4:1/ opts "redirect=301,https://$host$path"'])
     answer = ask(curl, balancer, "r.com", "/a/b?c=d")
     assert (answer.status, answer.headers["location"]) == (301, "https://r.com/a/b?c=d")
 
@@ -64,7 +65,8 @@ def test_allow_and_deny(start, backend, curl):
     assert ask(curl, balancer, "a.com").status == 200
     assert ask(curl, balancer, "d.com").status == 403
     assert ask(curl, balancer, "x.com").status == 200
-    assert ask(curl, balancer, "x.com", "/", "-H", "X-Forwarded-For: 1.1.1.1, 8.8.8.8").status == 403
+    assert ask(curl, balancer, "x.com", "/", "-H",
+               "X-Forwarded-For: 1.1.1.1, 8.8.8.8").status == 403
 
 
 def test_auth(start, backend, curl, tmp_path):

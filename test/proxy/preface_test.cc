@@ -134,7 +134,7 @@ TEST_CASE("a PROXY header says who the client is: tcp, tcp+sni and http") {
     const std::string head = server.read_head();
     EXPECT(head.find("X-Forwarded-For: 192.0.2.7\r\n") != std::string::npos);
     server.send("HTTP/1.1 204 No Content\r\n\r\n");
-    EXPECT_EQ(http.read_head(), "HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(http.read_head(), "HTTP/1.1 204 No Content\r\nVia: 1.1 sluice\r\n\r\n");
   }
 }
 

@@ -86,8 +86,8 @@ std::string Routed::ask(const std::string& host, const std::string& path,
 Counters Routed::counters() {
   Counters sum;
   std::atomic<bool> there = false;
-  proxy_->read_counters([&](const Counters& counters) {
-    sum = counters;
+  proxy_->read_stats([&](const ProxyStats& stats) {
+    sum = stats.counters;
     there = true;
     there.notify_one();
   });
