@@ -12,7 +12,7 @@ def routes_to(backend):
 
 def test_health_fails_first_and_traffic_goes_on(lb, backend, curl):
     balancer = lb(registry_backend="static", registry_static_routes=routes_to(backend()),
-                  proxy_deregistergraceperiod="1500ms").start()
+                  proxy_deregistergraceperiod="4s").start()
     balancer.process.terminate()
     until(lambda: balancer.call("GET", "/health") == (503, "stopping\n"), "/health fails")
     # Connections are still taken and served, old and new.
