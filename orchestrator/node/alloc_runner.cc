@@ -260,7 +260,12 @@ void AllocRunner::update(AllocPtr alloc) {
   }
   refresh_registrations();
   if (alloc_->server_terminal()) stop();
-  if (other_deployment) scope_.spawn(watch_health());
+  if (other_deployment) {
+    ++save_wanted_;
+    save_event_.pulse();
+    changed_hook_(alloc_->id);  // what was said of its health no longer holds
+    scope_.spawn(watch_health());
+  }
   changed_.pulse();
 }
 
