@@ -8,6 +8,7 @@ Prints new over old, the CPU a request, with its 95 % interval; below 1 the new 
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 
@@ -33,6 +34,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--rows", default="", help="only rows whose id has this text")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {measure.LOAD_CORE})
     field = [Build("old", options.old), Build("new", options.new)]
     directory = tempfile.mkdtemp(prefix="sluice-ab-")

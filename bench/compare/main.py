@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -28,7 +29,7 @@ def options_of(words):
                         help="two minutes: fewer rows, three short rounds; indicative only")
     parser.add_argument("--rounds", type=int, help="rounds a row (7)")
     parser.add_argument("--seconds", type=float, help="length of each measurement (1.5)")
-    parser.add_argument("--rows", help="only rows whose id has this text")
+    parser.add_argument("--rows", help="only rows whose id has this text, and nothing else")
     parser.add_argument("--peers", help="only these beside sluice, by a comma")
     parser.add_argument("--static-proxy", action="store_true",
                         help="measure bench/static-proxy, the data plane alone, as ours")
@@ -121,6 +122,8 @@ def main(words):
         sys.exit("bench: two cores are needed: one for the proxy, one for the load")
     # This program only waits; what it does, it does beside the load.
     os.sched_setaffinity(0, {measure.LOAD_CORE})
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     allow_descriptors()
     ours = peers.StaticProxy("sluice") if options.static_proxy else peers.Sluice()
     field = [ours, *(p for p in peers.others()
@@ -135,7 +138,8 @@ def main(words):
     os.chmod(directory, 0o755)
     try:
         run_rows(options, results, field, directory)
-        run_extras(options, results, ours, directory)
+        if not options.rows:
+            run_extras(options, results, ours, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     results["machine"]["load_after"] = os.getloadavg()[0]

@@ -43,7 +43,11 @@ class Process:
                 env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=out,
                 stderr=subprocess.STDOUT, start_new_session=True)
         self.pid = self.process.pid
-        self._wait_for(ready_ports)
+        try:
+            self._wait_for(ready_ports)
+        except BaseException:
+            self.stop()
+            raise
 
     def _wait_for(self, ports):
         end = time.monotonic() + 20

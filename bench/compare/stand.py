@@ -88,6 +88,10 @@ def start_all(row, field, backends, directory):
             absent[peer.name] = str(e)
             if process is not None:
                 process.stop()
+        except BaseException:
+            for each in (*running.values(), *([process] if process else [])):
+                each.stop()
+            raise
     return running, absent
 
 
