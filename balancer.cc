@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <thread>
 #include <utility>
 
 #include "balancer_admin.h"
@@ -312,6 +313,7 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   options.tls = parts->certificates->contexts();
   options.worker.upstream_tls = std::move(*client_tls);
   options.worker.log = &log;
+  options.signers = std::max(1U, std::thread::hardware_concurrency() / 2);
   options.worker.time_bounds_ms = *std::move(bounds);
   options.router.log = &log;
   options.worker.access_format = parts->access_format.get();

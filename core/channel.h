@@ -33,7 +33,9 @@ class Channel {
   /// for bytes that the session was fed with.
   void start_tls(std::unique_ptr<tls::Session> session) {
     tls_ = std::move(session);
-    if (tls_) readable_ |= tls_->readable();
+    if (!tls_) return;
+    tls_->attach(slot_);
+    readable_ |= tls_->readable();
   }
   /// nullptr: plain. What goes around read() and write(), as splice does, is for plain ones alone.
   tls::Session* tls() { return tls_.get(); }

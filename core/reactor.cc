@@ -150,6 +150,12 @@ void Reactor::rewatch(Slot slot, EventHandler& handler) {
   entry.handler = &handler;
 }
 
+void Reactor::wake(Slot slot) {
+  EventHandler* handler = slots_[static_cast<uint32_t>(slot)].handler;
+  CHECK(handler != nullptr);
+  handler->on_ready({.readable = true, .writable = false, .closed = false, .error = false});
+}
+
 int Reactor::wait_ms() const {
   if (!resumables_.empty()) return 0;
   const int64_t until_tick = next_tick_ms_ - now_ms_;

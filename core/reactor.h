@@ -105,6 +105,9 @@ class Reactor {
   /// Another handler for the same socket: a tunnel takes over from an exchange.
   void rewatch(Slot slot, EventHandler& handler);
 
+  /// Tells the socket's handler that it may read on, as an event would. Not from within its calls.
+  void wake(Slot slot);
+
   /// Calls `accepted` for each connection. Pauses for a while when descriptors run out. kNone on
   /// failure.
   enum class ListenerId : uint32_t { kNone = UINT32_MAX };

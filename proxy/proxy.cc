@@ -27,7 +27,13 @@ struct Proxy::Added {
   bool open = true;
 };
 
-Proxy::Proxy(ProxyOptions options) : options_(std::move(options)) {}
+Proxy::Proxy(ProxyOptions options) : options_(std::move(options)) {
+  const bool any_tls = std::any_of(options_.tls.begin(), options_.tls.end(),
+                                   [](const auto& context) { return context != nullptr; });
+  if (options_.signers == 0 || !any_tls) return;
+  signer_ = std::make_unique<tls::Signer>(options_.signers);
+  options_.worker.signer = signer_.get();
+}
 
 Proxy::~Proxy() {
   stop();
@@ -267,6 +273,7 @@ void Proxy::stop() {
   for (const auto& cell : cells_) {
     if (cell->thread.joinable()) cell->thread.join();
   }
+  signer_.reset();  // what it still posts finds no reactor
   for (TableReader* reader : readers_) publisher_->remove_reader(*reader);
   readers_.clear();
 }

@@ -15,6 +15,7 @@
 #include "core/result.h"
 #include "core/socket.h"
 #include "core/tls/context.h"
+#include "core/tls/signer.h"
 #include "proxy/listen_spec.h"
 #include "proxy/metrics.h"
 #include "proxy/publish.h"
@@ -27,6 +28,7 @@ namespace sluice::proxy {
 struct ProxyOptions {
   std::vector<ListenSpec> listeners;
   uint32_t reactors = 0;  // 0: one a core
+  uint32_t signers = 0;   // threads that sign with RSA keys; 0: the reactors do
   WorkerOptions worker;
   /// By listener, nullptr for those that end no TLS; may be shorter.
   std::vector<std::shared_ptr<const tls::ServerContext>> tls;
@@ -83,11 +85,12 @@ class Proxy {
   void start_tls(ListenerInfo& info, uint32_t index);
   ListenerInfo& make_info(const ListenSpec& spec, uint16_t port);
 
-  const ProxyOptions options_;
+  ProxyOptions options_;  // does not change once the threads run
   std::vector<SocketAddress> addresses_;
   std::vector<std::unique_ptr<ListenerInfo>> infos_;
   std::vector<std::unique_ptr<Added>> added_;
   std::vector<std::unique_ptr<Cell>> cells_;
+  std::unique_ptr<tls::Signer> signer_;  // after the cells: it posts to their reactors
   Publisher* publisher_ = nullptr;
   std::vector<TableReader*> readers_;
 };

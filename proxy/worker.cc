@@ -54,7 +54,8 @@ void Worker::set_tls(uint32_t listener, std::shared_ptr<const tls::ServerContext
 }
 
 std::unique_ptr<tls::Session> Worker::new_session(const ListenerInfo& listener) {
-  return tls::Session::accept(tls_[listener.index], reactor_.buffers());
+  return tls::Session::accept(tls_[listener.index], reactor_.buffers(),
+                              {&reactor_, options_.signer});
 }
 
 void Worker::note_tls_failure(const Endpoint& endpoint, const char* reason) {

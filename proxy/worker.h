@@ -83,6 +83,7 @@ struct WorkerOptions {
   const AccessFormat* access_format = nullptr;  // both or neither; they outlive the proxy
   LineWriter* access_writer = nullptr;
   std::shared_ptr<const tls::ClientContext> upstream_tls;  // for endpoints that speak https
+  tls::Signer* signer = nullptr;  // Proxy's; nullptr: RSA signatures are made in place
   Log* log = nullptr;  // for upstreams whose TLS is wrong or that are ejected; outlives the proxy
 };
 

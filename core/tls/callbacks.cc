@@ -1,8 +1,27 @@
 #include "core/tls/callbacks.h"
 
+#include <openssl/rsa.h>
+
 #include <cstring>
 
+#include "core/tls/signer.h"
+
 namespace sluice::tls {
+
+namespace {
+
+constexpr SSL_PRIVATE_KEY_METHOD kSignElsewhere = {Callbacks::sign, Callbacks::decrypt,
+                                                   Callbacks::complete};
+
+ssl_private_key_result_t put_signature(const std::string& signature, uint8_t* out, size_t* out_size,
+                                       size_t max) {
+  if (signature.empty() || signature.size() > max) return ssl_private_key_failure;
+  std::memcpy(out, signature.data(), signature.size());
+  *out_size = signature.size();
+  return ssl_private_key_success;
+}
+
+}  // namespace
 
 int Callbacks::choose_certificate(SSL* ssl, int* alert, void*) {
   const ServerContext::Parts& context = session_of(ssl).server_->parts();
@@ -16,11 +35,50 @@ int Callbacks::choose_certificate(SSL* ssl, int* alert, void*) {
   const Certificate::Parts& parts = chosen->parts();
   CRYPTO_BUFFER* chain[kMaxChain];
   for (size_t i = 0; i < parts.chain.size(); ++i) chain[i] = parts.chain[i].get();
-  if (SSL_set_chain_and_key(ssl, chain, parts.chain.size(), parts.key.get(), nullptr) != 1) {
+  Session& session = session_of(ssl);
+  session.certificate_ = chosen;
+  const bool elsewhere =
+      session.port_.signer != nullptr && EVP_PKEY_id(parts.key.get()) == EVP_PKEY_RSA;
+  if (SSL_set_chain_and_key(ssl, chain, parts.chain.size(), elsewhere ? nullptr : parts.key.get(),
+                            elsewhere ? &kSignElsewhere : nullptr) != 1) {
     *alert = SSL_AD_INTERNAL_ERROR;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
   return name == nullptr ? SSL_TLSEXT_ERR_NOACK : SSL_TLSEXT_ERR_OK;
+}
+
+ssl_private_key_result_t Callbacks::sign(SSL* ssl, uint8_t* out, size_t* out_size, size_t max,
+                                         uint16_t algorithm, const uint8_t* in, size_t in_size) {
+  Session& session = session_of(ssl);
+  EVP_PKEY* key = session.certificate_->parts().key.get();
+  const std::string_view input(reinterpret_cast<const char*>(in), in_size);
+  auto job = std::make_unique<SignJob>();
+  job->key = bssl::UpRef(key).release();
+  job->algorithm = algorithm;
+  job->input = input;
+  job->reactor = session.port_.reactor;
+  job->session = &session;
+  SignJob* borrowed = job.get();
+  if (!session.port_.signer->submit(job))
+    return put_signature(tls::sign(key, algorithm, input), out, out_size, max);
+  session.signing_ = borrowed;
+  return ssl_private_key_retry;
+}
+
+ssl_private_key_result_t Callbacks::complete(SSL* ssl, uint8_t* out, size_t* out_size, size_t max) {
+  Session& session = session_of(ssl);
+  if (session.signed_ == nullptr) return ssl_private_key_retry;
+  const std::unique_ptr<SignJob> job = std::move(session.signed_);
+  return put_signature(job->signature, out, out_size, max);
+}
+
+// The key exchange without forward secrecy, which only a listener's tlsciphers can bring back.
+ssl_private_key_result_t Callbacks::decrypt(SSL* ssl, uint8_t* out, size_t* out_size, size_t max,
+                                            const uint8_t* in, size_t in_size) {
+  RSA* rsa = EVP_PKEY_get0_RSA(session_of(ssl).certificate_->parts().key.get());
+  const bool done =
+      rsa != nullptr && RSA_decrypt(rsa, out_size, out, max, in, in_size, RSA_NO_PADDING) == 1;
+  return done ? ssl_private_key_success : ssl_private_key_failure;
 }
 
 int Callbacks::choose_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* in,

@@ -22,6 +22,12 @@ struct Callbacks {
   static ssl_verify_result_t verify_server(SSL* ssl, uint8_t* alert);
   static int keep_ticket(SSL* ssl, SSL_SESSION* session);
 
+  static ssl_private_key_result_t sign(SSL* ssl, uint8_t* out, size_t* out_size, size_t max,
+                                       uint16_t algorithm, const uint8_t* in, size_t in_size);
+  static ssl_private_key_result_t decrypt(SSL* ssl, uint8_t* out, size_t* out_size, size_t max,
+                                          const uint8_t* in, size_t in_size);
+  static ssl_private_key_result_t complete(SSL* ssl, uint8_t* out, size_t* out_size, size_t max);
+
   static int read(BIO* bio, char* into, int size);
   static int write(BIO* bio, const char* bytes, int size);
 };

@@ -7,6 +7,7 @@
 
 #include "core/check.h"
 #include "core/tls/callbacks.h"
+#include "core/tls/signer.h"
 
 namespace sluice::tls {
 
@@ -59,10 +60,11 @@ bool Session::open(ssl_st* ssl) {
 }
 
 std::unique_ptr<Session> Session::accept(std::shared_ptr<const ServerContext> context,
-                                         BufferPool& pool) {
+                                         BufferPool& pool, const SignPort& port) {
   std::unique_ptr<Session> session(new Session(pool));
   if (!session->open(SSL_new(context->parts().context.get()))) return nullptr;
   SSL_set_accept_state(session->ssl_);
+  session->port_ = port;
   session->server_ = std::move(context);
   return session;
 }
@@ -84,7 +86,10 @@ std::unique_ptr<Session> Session::connect(std::shared_ptr<const ClientContext> c
   return session;
 }
 
+Session::Session(BufferPool& pool) : in_(pool), out_(pool) {}
+
 Session::~Session() {
+  if (signing_ != nullptr) signing_->session = nullptr;
   if (ssl_ != nullptr) SSL_free(ssl_);
 }
 
@@ -164,6 +169,7 @@ Session::Want Session::want_of(int result) {
     case SSL_ERROR_WANT_READ: return Want::kRead;
     case SSL_ERROR_WANT_WRITE: return Want::kWrite;
     case SSL_ERROR_ZERO_RETURN: return Want::kEnd;
+    case SSL_ERROR_WANT_PRIVATE_KEY_OPERATION: return Want::kSigned;
     default: break;
   }
   broken_ = true;
@@ -209,7 +215,8 @@ Session::Handshake Session::handshake(Socket& socket) {
       if (!established_) finish_handshake();
       more_ = true;  // payload may have come with the last flight
       return Handshake::kDone;
-    case Want::kRead: return Handshake::kWait;
+    case Want::kRead:
+    case Want::kSigned: return Handshake::kWait;
     case Want::kWrite: read_wants_write_ = true; return Handshake::kWait;
     case Want::kEnd:
     case Want::kFailed: return Handshake::kFailed;
@@ -236,12 +243,13 @@ IoResult Session::read(Socket& socket, char* into, size_t size) {
   in_.release_if_empty();
   // Handshake messages, an alert, an answer to a key update.
   if (!out_.empty()) flush(socket);
-  more_ = want != Want::kRead && want != Want::kWrite;
+  more_ = want == Want::kNone || want == Want::kEnd || want == Want::kFailed;
   if (want == Want::kWrite) read_wants_write_ = true;
   if (got > 0) return {IoState::kOk, got, 0};
   switch (want) {
     case Want::kNone:
     case Want::kRead:
+    case Want::kSigned:
     case Want::kWrite: return {IoState::kBlocked, 0, 0};
     case Want::kEnd: return {IoState::kEnd, 0, 0};
     case Want::kFailed: return failed();
@@ -260,7 +268,8 @@ size_t Session::seal(Socket& socket, const char* bytes, size_t size) {
     if (out_.make_room(want) < want && (!flush(socket) || out_.make_room(want) < want)) break;
     const int n = SSL_write(ssl_, bytes + sealed, static_cast<int>(chunk));
     if (n <= 0) {
-      if (want_of(n) == Want::kRead) write_wants_read_ = true;
+      const Want want = want_of(n);
+      if (want == Want::kRead || want == Want::kSigned) write_wants_read_ = true;
       break;
     }
     sealed += static_cast<size_t>(n);
@@ -292,6 +301,14 @@ IoResult Session::write(Socket& socket, const iovec* parts, int count) {
   if (write_failed_ || broken_) return kLost;
   if (taken == 0) return {IoState::kBlocked, 0, 0};
   return {IoState::kOk, taken, 0};
+}
+
+void Session::on_signed(std::unique_ptr<SignJob> job) {
+  Session* session = job->session;
+  if (session == nullptr) return;
+  session->signing_ = nullptr;
+  session->signed_ = std::move(job);
+  if (session->slot_ != Reactor::Slot::kNone) session->port_.reactor->wake(session->slot_);
 }
 
 Session::Readiness Session::note(Socket& socket, bool readable, bool writable, bool closed) {

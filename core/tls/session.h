@@ -27,6 +27,7 @@
 #include <string_view>
 
 #include "core/buffer.h"
+#include "core/reactor.h"
 #include "core/socket.h"
 #include "core/tls/context.h"
 
@@ -53,6 +54,15 @@ class Ticket {
   ssl_session_st* session_ = nullptr;
 };
 
+class Signer;
+struct SignJob;
+
+/// Where a reactor's sessions have RSA signatures made; signer nullptr: in place.
+struct SignPort {
+  Reactor* reactor = nullptr;
+  Signer* signer = nullptr;
+};
+
 struct ConnectOptions {
   std::string_view
       server_name;  // for SNI, unless it is an IP address, and the name that is checked
@@ -66,7 +76,7 @@ class Session {
 
   /// nullptr: no memory.
   static std::unique_ptr<Session> accept(std::shared_ptr<const ServerContext> context,
-                                         BufferPool& pool);
+                                         BufferPool& pool, const SignPort& port = {});
   static std::unique_ptr<Session> connect(std::shared_ptr<const ClientContext> context,
                                           BufferPool& pool, const ConnectOptions& options);
   ~Session();
@@ -78,6 +88,11 @@ class Session {
     more_ = true;
     return in_.append(bytes);
   }
+  /// Where to say that a signature is there.
+  void attach(Reactor::Slot slot) { slot_ = slot; }
+  /// On the session's reactor.
+  static void on_signed(std::unique_ptr<SignJob> job);
+
   /// As Socket's, but that kEnd is the peer's close_notify; an end without one is kError: bytes may
   /// be missing.
   IoResult read(Socket& socket, char* into, size_t size);
@@ -124,9 +139,9 @@ class Session {
  private:
   friend struct Callbacks;
 
-  explicit Session(BufferPool& pool) : in_(pool), out_(pool) {}
+  explicit Session(BufferPool& pool);
   bool open(ssl_st* ssl);
-  enum class Want : uint8_t { kNone, kRead, kWrite, kEnd, kFailed };
+  enum class Want : uint8_t { kNone, kRead, kWrite, kSigned, kEnd, kFailed };
   Want want_of(int result);
   void finish_handshake();
   IoResult failed();
@@ -142,6 +157,11 @@ class Session {
   Buffer out_;                                // sealed, to be sent
   Socket* socket_ = nullptr;                  // within a call
   std::unique_ptr<std::string> server_name_;  // a client's, until the handshake is done
+  const Certificate* certificate_ = nullptr;  // a server's, chosen; server_ keeps it
+  SignPort port_;
+  SignJob* signing_ = nullptr;       // with the signer
+  std::unique_ptr<SignJob> signed_;  // back from it
+  Reactor::Slot slot_ = Reactor::Slot::kNone;
   const char* error_ = nullptr;
   Ticket ticket_;
   size_t read_size_ = 0;  // of the caller's room, for the size of a block

@@ -259,6 +259,37 @@ TEST_CASE("a client that has ended its direction still gets its answer") {
   EXPECT(clean);
 }
 
+TEST_CASE("RSA signatures made elsewhere: many at once, clients that do not wait, a full queue") {
+  Upstream upstream;
+  tls::Keyring keyring(0);
+  const std::vector<std::shared_ptr<const tls::Certificate>> rsa{
+      tls::test::any_authority().issue({.names = {"a.test"}, .rsa = true}).load()};
+  for (const uint16_t version : {0x0303, 0x0304}) {
+    CAPTURE(version);
+    auto context = tls::ServerContext::make({.min_version = version, .max_version = version},
+                                            std::make_shared<const tls::CertificateSet>(rsa),
+                                            nullptr, keyring);
+    REQUIRE(context);
+    Fixture::Tls tls = setting({plain(upstream)});
+    tls.server = *context;
+    tls.signers = 1;
+    Fixture fixture(tls);
+    // More hellos than the queue holds, before any answer is read; every third client leaves.
+    std::vector<TlsWire> clients;
+    for (size_t i = 0; i < 3 * tls::Signer::kQueued; ++i) {
+      clients.push_back(TlsWire::connect(fixture.connect_tls(), "a.test"));
+      clients.back().say_hello();
+      if (i % 3 == 0) clients.back().cut();
+    }
+    for (size_t i = 0; i < clients.size(); ++i) {
+      if (i % 3 == 0) continue;
+      CAPTURE(i);
+      EXPECT(clients[i].shake());
+      EXPECT_EQ(clients[i].session().version(), version);
+    }
+  }
+}
+
 TEST_CASE("an upgraded connection is a tunnel between TLS and TLS, with its ends") {
   Upstream upstream;
   Fixture fixture(setting({sealed(upstream)}));

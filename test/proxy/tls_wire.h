@@ -22,6 +22,8 @@ class TlsWire {
 
   /// Until the handshake is done; false if it failed.
   bool shake();
+  /// The first flight alone.
+  void say_hello() { session_->handshake(wire_.socket()); }
   void send(std::string_view bytes);
   std::string read(size_t size);
   std::string read_head();

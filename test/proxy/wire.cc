@@ -159,7 +159,7 @@ Fixture::Fixture(const std::vector<SocketAddress>& upstreams, WorkerOptions opti
 
 Fixture::Fixture(const Tls& tls, WorkerOptions options) : registry_([] {}) {
   options.upstream_tls = tls.client;
-  ProxyOptions all{.worker = std::move(options)};
+  ProxyOptions all{.signers = tls.signers, .worker = std::move(options)};
   all.listeners = {{.address = *SocketAddress::make("127.0.0.1", 0),
                     .protocol = tls.protocol,
                     .proxy_protocol = tls.proxy_protocol}};

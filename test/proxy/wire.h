@@ -76,6 +76,7 @@ class Fixture {
     std::shared_ptr<const tls::ClientContext> client;
     ListenProtocol protocol = ListenProtocol::kHttps;
     bool proxy_protocol = false;
+    uint32_t signers = 0;
   };
   explicit Fixture(const Tls& tls, WorkerOptions options = {});
   ~Fixture();
