@@ -117,6 +117,8 @@ std::string metrics_text(const ProxyStats& stats, const std::vector<int64_t>& bo
   page.one("connections_total", "counter", "Connections accepted.", c.connections);
   page.one("requests_total", "counter", "Requests read.", c.requests);
   page.one("own_answers_total", "counter", "Answers that were the balancer's own.", c.answers);
+  page.one("upstream_tls_failures_total", "counter",
+           "Connections to upstreams that ended in their TLS handshake.", c.tls_failures);
   page.one("upstream_connections_total", "counter", "Connections made to upstreams.",
            c.upstream_connections);
   page.one("upstream_reused_total", "counter", "Requests that went over a kept connection.",

@@ -161,7 +161,10 @@ Result<void> Proxy::listen() {
 }
 
 void Proxy::start_tls(ListenerInfo& info, uint32_t index) {
-  if (index >= options_.tls.size() || options_.tls[index] == nullptr) return;
+  if (index >= options_.tls.size() || options_.tls[index] == nullptr) {
+    CHECK(info.protocol != ListenProtocol::kHttps && info.protocol != ListenProtocol::kHttpsTcpSni);
+    return;
+  }
   info.tls = true;
   info.index = index;
   for (const auto& cell : cells_) cell->worker.set_tls(index, options_.tls[index]);

@@ -1,5 +1,6 @@
 // TLS at both ends of the data plane: the same exchanges as over plain connections, and what only
 // TLS has.
+#include <future>
 #include <string>
 #include <thread>
 
@@ -180,6 +181,10 @@ TEST_CASE("an upstream that is not who it should be is passed over; when all are
     EXPECT_EQ(server.read(2), "ab");
     server.send(kEmptyAnswer);
     EXPECT_EQ(client.read_head(), kPassedOn);
+    std::promise<uint64_t> failures;
+    fixture.proxy().read_stats(
+        [&](const ProxyStats& stats) { failures.set_value(stats.counters.tls_failures); });
+    EXPECT_EQ(failures.get_future().get(), 1u);
   }
   Fixture fixture(setting({sealed(impostor, "b.test")}));
   Wire client = fixture.connect();
