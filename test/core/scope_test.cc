@@ -1,5 +1,7 @@
 #include "core/scope.h"
 
+#include <atomic>
+#include <future>
 #include <string>
 #include <vector>
 
@@ -125,13 +127,30 @@ TEST_CASE(
   scope.spawn(body(loop));
   loop.run();
   EXPECT_EQ(seen, 7);
+  std::promise<void> cancelled;
+  std::atomic<bool> worked = false;
   {
-    Scope cancelled(loop);
-    auto never = [&](UvLoop& on) -> Task<void> { seen = co_await on_pool(on, [] { return 8; }); };
-    cancelled.spawn(never(loop));
+    Scope scope_of_late(loop);
+    auto late = [&](UvLoop& on) -> Task<void> {
+      seen = co_await on_pool(on, [&] {
+        cancelled.get_future().wait();  // so that it cannot be done before
+        worked = true;
+        return 8;
+      });
+    };
+    scope_of_late.spawn(late(loop));
     loop.post([&] { loop.post([&] { loop.stop(); }); });
     loop.run();
   }
+  cancelled.set_value();
+  auto settled = [&](UvLoop& on) -> Task<void> {
+    while (!worked) co_await sleep_for(on, 1);
+    co_await on_pool(on, [] { return 0; });
+    on.stop();
+  };
+  scope.spawn(settled(loop));
+  loop.run();
+  EXPECT(worked);
   EXPECT_EQ(seen, 7);
 }
 
