@@ -1,9 +1,8 @@
 #include "core/tls/callbacks.h"
 
-#include <openssl/rsa.h>
-
 #include <cstring>
 
+#include "core/tls/boringssl.h"
 #include "core/tls/signer.h"
 
 namespace sluice::tls {
