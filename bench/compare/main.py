@@ -70,12 +70,14 @@ def run_rows(options, results, field, directory):
             (row.quick or not options.quick) and (options.rows or "") in row.id]
     if not rows:
         return
+    above = any(target.above for row in rows for target in row.targets)
+    library = results["library_us"] = stand.library_us() if above else {}
     backends = stand.Backends(directory)
     try:
         for row in rows:
             stand.say(row.title)
             result = stand.run_row(row, field, backends, options, directory)
-            result["targets"] = stand.judge(row, result)
+            result["targets"] = stand.judge(row, result, library)
             results["rows"].append(result)
             for verdict in result["targets"]:
                 if "ratio" in verdict:
@@ -109,6 +111,8 @@ def run_extras(options, results, ours, directory):
                      lambda: extras.memory(ours, backends, options, directory))
         finally:
             backends.stop()
+    if wanted(options, "routes"):
+        keep("The table of 100,000 routes", extras.table)
     if wanted(options, "jobs"):
         for title, make in jobs.parts(options, directory):
             keep(title, make)

@@ -73,6 +73,8 @@ def _target_lines(results):
     for row in results["rows"]:
         for t in row["targets"]:
             what = "CPU" if t["what"] == "cpu" else t["what"]
+            if "off" in t:
+                what += " above BoringSSL's %.0f us and OpenSSL's %.0f us" % tuple(t["off"])
             line = [row["title"], "%s at most %.2f of %s" % (what, t["most"],
                                                              " or ".join(t["of"]))]
             if "ratio" in t:

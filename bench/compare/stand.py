@@ -1,5 +1,6 @@
 """Runs the rows: every peer on the same work in the same rounds."""
 
+import json
 import os
 import subprocess
 import time
@@ -158,8 +159,27 @@ def _summary(taken, closed):
     return summary
 
 
-def judge(row, result):
-    """The row's targets: our figure over the best of the others, paired round by round."""
+def library_us():
+    """{library: {key: us}}: the signature and key exchange of a full handshake, without a proxy."""
+    found = {}
+    for library in ("boringssl", "openssl"):
+        out = subprocess.run(["taskset", "-c", str(measure.PROXY_CORE),
+                              tree.tool("crypto-" + library)], capture_output=True, text=True,
+                             timeout=60)
+        if out.returncode != 0:
+            raise SystemExit("bench: crypto-%s: %s" % (library, out.stderr.strip()))
+        found[library] = json.loads(out.stdout)
+    return found
+
+
+def _above(taken, off):
+    """A handshake without the library's own part; None where that is more than was measured."""
+    return [s - off if s and s > off else None for s in taken]
+
+
+def judge(row, result, library):
+    """The row's targets: our figure over the best of the others, paired round by round.
+    `library`: of library_us()."""
     judged = []
     for target in row.targets:
         verdict = {"most": target.most, "of": list(target.of), "what": target.what}
@@ -174,8 +194,11 @@ def judge(row, result):
         columns = result["constant"][group]
         key = "cpu_us" if target.what == "cpu" else target.what
         best = min((n for n in target.of if n in columns), key=lambda n: columns[n][key])
-        pairs = measure.paired_ratio(columns["sluice"][key + "_rounds"],
-                                     columns[best][key + "_rounds"])
+        mine, theirs = (columns[n][key + "_rounds"] for n in ("sluice", best))
+        if target.above:
+            verdict["off"] = [library[name][target.above] for name in ("boringssl", "openssl")]
+            mine, theirs = map(_above, (mine, theirs), verdict["off"])
+        pairs = measure.paired_ratio(mine, theirs)
         if pairs is None:
             verdict["why"] = "no round that both finished"
             judged.append(verdict)
