@@ -15,6 +15,7 @@
 #include "core/line_writer.h"
 #include "core/random.h"
 #include "core/scope.h"
+#include "core/tls/trust.h"
 #include "dynamic_listeners.h"
 #include "lb_policies.h"
 #include "proxy/access_log.h"
@@ -65,27 +66,13 @@ Result<std::vector<proxy::ListenSpec>> parse_listeners(const Properties& propert
   return specs;
 }
 
-constexpr size_t kMaxBundleBytes = 4 << 20;
-
-/// Whom upstreams' certificates must be signed by.
+/// Whom upstreams' certificates must be signed by. Where a machine trusts nobody, only
+/// tlsskipverify leads to an upstream, and the log says why.
 Result<std::shared_ptr<const tls::ClientContext>> upstream_tls(const std::string& file) {
   PosixDisk disk;
-  std::shared_ptr<const tls::Authorities> authorities;
-  if (!file.empty()) {
-    Result<std::string> pem = disk.read_file(file, tls::kMaxPemBytes);
-    if (!pem) return pass(pem, "-proxy.upstream.ca");
-    auto loaded = tls::Authorities::load(*pem);
-    if (!loaded) return pass(loaded, "-proxy.upstream.ca {}", file);
-    authorities = std::move(*loaded);
-  }
-  for (const std::string& bundle : tls::system_bundles()) {
-    if (authorities) break;
-    Result<std::string> pem = disk.read_file(bundle, kMaxBundleBytes);
-    if (pem) authorities = tls::Authorities::load_bundle(*pem);
-  }
-  // None at all: then only tlsskipverify leads to an upstream, and the log says why.
-  if (!authorities) authorities = tls::Authorities::load_bundle("");
-  return tls::ClientContext::make(std::move(authorities));
+  auto authorities = tls::system_authorities(disk, file);
+  if (!authorities) return pass(authorities, "-proxy.upstream.ca");
+  return tls::ClientContext::make(*std::move(authorities));
 }
 
 /// What no type says.

@@ -12,6 +12,7 @@
 #include "core/resolve.h"
 #include "core/scope.h"
 #include "core/socket.h"
+#include "core/tls/client_files.h"
 #include "drivers/consul/catalog.h"
 #include "drivers/consul/kv.h"
 #include "orchestrator/command_source.h"
@@ -213,19 +214,47 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
   std::optional<Connection> connection_;
 };
 
+/// Where Consul is, and how it is spoken to.
+Result<void> reach_consul(Disk& disk, const Properties& properties,
+                          ConsulRegistry::Options& options) {
+  std::string address = properties.get("registry.consul.addr");
+  const bool https = address.starts_with("https://");
+  if (https) address.erase(0, 8);
+  if (address.starts_with("http://")) address.erase(0, 7);
+  options.address = address.substr(0, address.find('/'));
+  const size_t after_v6 = options.address.starts_with('[') ? options.address.find(']') : 0;
+  const size_t colon = options.address.find(':', std::min(after_v6, options.address.size()));
+  const std::string host = options.address.substr(0, colon);
+  if (colon == std::string::npos) options.address += https ? ":8501" : ":8500";
+  const tls::ClientFiles files{
+      .ca_file = properties.get("registry.consul.tls.cafile"),
+      .ca_folder = properties.get("registry.consul.tls.capath"),
+      .certificate_file = properties.get("registry.consul.tls.certfile"),
+      .key_file = properties.get("registry.consul.tls.keyfile"),
+  };
+  if (!https) {
+    if (files.ca_file.empty() && files.ca_folder.empty() && files.certificate_file.empty()) {
+      return {};
+    }
+    return fail(Code::kInvalid, "-registry.consul.tls.*: want -registry.consul.addr=https://{}",
+                options.address);
+  }
+  auto context = tls::load_client(disk, files);
+  if (!context) return pass(context, "-registry.consul.tls");
+  drivers::ConsulApiOptions& api = options.consul.api;
+  api.tls = *std::move(context);
+  api.tls_server_name = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+  api.tls_skip_verify = properties.get_bool("registry.consul.tls.insecureskipverify");
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Registry>> make_consul_registry(Env env, Log& log, Balancer& balancer,
                                                        const Properties& properties) {
   ConsulRegistry::Options options;
-  std::string address = properties.get("registry.consul.addr");
-  if (address.starts_with("https://")) {
-    return fail(Code::kUnsupported, "-registry.consul.addr {}: TLS to Consul is not built yet",
-                address);
-  }
-  if (address.starts_with("http://")) address.erase(0, 7);
-  options.address = address.substr(0, address.find('/'));
-  if (options.address.find(':') == std::string::npos) options.address += ":8500";
+  Result<void> reached = reach_consul(env.disk, properties, options);
+  if (!reached) return pass(reached);
   options.kv_path = properties.get("registry.consul.kvpath");
   while (options.kv_path.ends_with('/')) options.kv_path.pop_back();
   if (options.kv_path.empty()) return fail(Code::kInvalid, "-registry.consul.kvpath is empty");

@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/scope.h"
+#include "core/tls/client_files.h"
+#include "core/tls/network.h"
 #include "lb_consul.h"
 #include "orchestrator/command_source.h"
 
@@ -68,14 +70,20 @@ class WatchingRegistry : public Registry {
         });
     return file_->read();
   }
-  void add_custom(Log& log, Balancer& balancer, orchestrator::CustomRegistryOptions options) {
-    custom_.emplace(env_, log, balancer.routes(), std::move(options));
+  /// `secure`: absent for plain HTTP.
+  void add_custom(Log& log, Balancer& balancer, orchestrator::CustomRegistryOptions options,
+                  std::unique_ptr<tls::TlsNetwork> secure) {
+    secure_ = std::move(secure);
+    Network& network = secure_ ? *secure_ : env_.network;
+    custom_.emplace(Env{env_.executor, network, env_.disk, env_.random}, log, balancer.routes(),
+                    std::move(options));
   }
 
  private:
   Env env_;
   std::unique_ptr<WatchedFile> page_;
   std::unique_ptr<WatchedFile> file_;
+  std::unique_ptr<tls::TlsNetwork> secure_;
   std::optional<orchestrator::CustomRegistry> custom_;
 };
 
@@ -98,11 +106,20 @@ Result<std::unique_ptr<Registry>> make_custom_registry(Env env, Log& log, Balanc
   if (options.host.empty()) {
     return fail(Code::kInvalid, "-registry.backend=custom wants -registry.custom.host");
   }
-  if (options.host.find(':') == std::string::npos) options.host += ":80";
-  if (properties.get("registry.custom.scheme") != "http") {
-    return fail(Code::kUnsupported, "-registry.custom.scheme {}: only http is built yet",
-                properties.get("registry.custom.scheme"));
+  const std::string scheme = properties.get("registry.custom.scheme");
+  if (scheme != "http" && scheme != "https") {
+    return fail(Code::kInvalid, "-registry.custom.scheme {}: want http or https", scheme);
   }
+  std::unique_ptr<tls::TlsNetwork> secure;
+  if (scheme == "https") {
+    auto context = tls::load_client(env.disk, {});
+    if (!context) return pass(context, "-registry.custom.scheme https");
+    secure = std::make_unique<tls::TlsNetwork>(
+        env.executor, env.network, *std::move(context),
+        options.host.substr(0, options.host.find(':')),
+        properties.get_bool("registry.custom.checkTLSSkipVerify"));
+  }
+  if (options.host.find(':') == std::string::npos) options.host += secure ? ":443" : ":80";
   options.target = properties.get("registry.custom.path");
   if (!options.target.starts_with('/')) options.target.insert(0, "/");
   if (const std::string query = properties.get("registry.custom.queryparams"); !query.empty()) {
@@ -117,7 +134,7 @@ Result<std::unique_ptr<Registry>> make_custom_registry(Env env, Log& log, Balanc
       std::max<int64_t>(properties.get_duration_ms("registry.custom.pollinterval"), 1);
   options.timeout_ms = properties.get_duration_ms("registry.custom.timeout");
   auto registry = std::make_unique<WatchingRegistry>(env);
-  registry->add_custom(log, balancer, std::move(options));
+  registry->add_custom(log, balancer, std::move(options), std::move(secure));
   Result<void> read =
       registry->add_page(log, balancer, properties.get("registry.custom.noroutehtml"));
   if (!read) return pass(read, "-registry.custom.noroutehtml");

@@ -241,16 +241,6 @@ std::shared_ptr<const Authorities> Authorities::load_bundle(std::string_view pem
   return std::shared_ptr<const Authorities>(new Authorities(std::move(*parts)));
 }
 
-const std::vector<std::string>& system_bundles() {
-  static const std::vector<std::string> kFiles = {
-      "/etc/ssl/certs/ca-certificates.crt",  // Debian, Alpine
-      "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, RHEL
-      "/etc/ssl/ca-bundle.pem",              // openSUSE
-      "/etc/ssl/cert.pem",
-  };
-  return kFiles;
-}
-
 namespace {
 
 uint8_t alert_of(int verify_error) {

@@ -77,7 +77,4 @@ class Authorities {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Where systems keep their bundle of authorities, the likeliest first.
-const std::vector<std::string>& system_bundles();
-
 }  // namespace sluice::tls

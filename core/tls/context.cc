@@ -134,8 +134,8 @@ Result<std::shared_ptr<const ServerContext>> ServerContext::make(
 ClientContext::ClientContext(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ClientContext::~ClientContext() = default;
 
-std::shared_ptr<const ClientContext> ClientContext::make(
-    std::shared_ptr<const Authorities> servers) {
+std::shared_ptr<const ClientContext> ClientContext::make(std::shared_ptr<const Authorities> servers,
+                                                         std::shared_ptr<const Certificate> own) {
   auto parts = std::make_unique<Parts>();
   parts->context = new_context();
   SSL_CTX* context = parts->context.get();
@@ -146,6 +146,12 @@ std::shared_ptr<const ClientContext> ClientContext::make(
   SSL_CTX_set_custom_verify(context, SSL_VERIFY_PEER, Callbacks::verify_server);
   constexpr uint8_t kHttp1[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   CHECK(SSL_CTX_set_alpn_protos(context, kHttp1, sizeof kHttp1) == 0);
+  if (own) {
+    std::vector<CRYPTO_BUFFER*> chain;
+    for (const auto& each : own->parts().chain) chain.push_back(each.get());
+    CHECK(SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), own->parts().key.get(),
+                                    nullptr) == 1);
+  }
   parts->servers = std::move(servers);
   return std::shared_ptr<const ClientContext>(new ClientContext(std::move(parts)));
 }

@@ -44,8 +44,10 @@ class ServerContext {
 
 class ClientContext {
  public:
-  /// `servers` is who is trusted to sign upstreams' certificates.
-  static std::shared_ptr<const ClientContext> make(std::shared_ptr<const Authorities> servers);
+  /// `servers` is who is trusted to sign servers' certificates; `own` is shown to a server that
+  /// asks for one, and may be nullptr.
+  static std::shared_ptr<const ClientContext> make(std::shared_ptr<const Authorities> servers,
+                                                   std::shared_ptr<const Certificate> own = {});
   ~ClientContext();
 
   struct Parts;

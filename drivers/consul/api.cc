@@ -30,6 +30,13 @@ HttpClientOptions blocking_options(const ConsulApiOptions& options) {
           .kept_connections = 0};
 }
 
+std::unique_ptr<tls::TlsNetwork> secured(Executor& executor, Network& network,
+                                         const ConsulApiOptions& options) {
+  if (!options.tls) return nullptr;
+  return std::make_unique<tls::TlsNetwork>(executor, network, options.tls, options.tls_server_name,
+                                           options.tls_skip_verify);
+}
+
 Code code_of_status(int status) {
   if (status == 401 || status == 403) return Code::kDenied;
   if (status == 404) return Code::kNotFound;
@@ -42,8 +49,9 @@ Code code_of_status(int status) {
 ConsulApi::ConsulApi(Executor& executor, Network& network, ConsulApiOptions options)
     : executor_(executor),
       options_(std::move(options)),
-      quick_(executor, network, options_.address, quick_options(options_)),
-      blocking_(executor, network, options_.address, blocking_options(options_)) {}
+      tls_(secured(executor, network, options_)),
+      quick_(executor, tls_ ? *tls_ : network, options_.address, quick_options(options_)),
+      blocking_(executor, tls_ ? *tls_ : network, options_.address, blocking_options(options_)) {}
 
 HttpRequest ConsulApi::request(std::string method, std::string target) const {
   HttpRequest request{

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,12 +16,16 @@
 #include "core/network.h"
 #include "core/result.h"
 #include "core/task.h"
+#include "core/tls/network.h"
 
 namespace sluice::drivers {
 
 struct ConsulApiOptions {
   Address address{.ip = "127.0.0.1", .port = 8500};
   std::string token;
+  std::shared_ptr<const tls::ClientContext> tls;  // absent: plain HTTP
+  std::string tls_server_name;                    // what Consul's certificate must be for
+  bool tls_skip_verify = false;
   std::string datacenter;  // empty: the agent's
   std::string ns;          // of Consul Enterprise; empty: none
   bool allow_stale = false;
@@ -63,6 +68,7 @@ class ConsulApi {
 
   Executor& executor_;
   ConsulApiOptions options_;
+  std::unique_ptr<tls::TlsNetwork> tls_;  // where options_.tls is there
   HttpClient quick_;
   HttpClient blocking_;
 };

@@ -52,9 +52,9 @@ def _build(target):
 class Consul:
     """One agent on ports of its own. The same object starts again on the same ports."""
 
-    def __init__(self, folder, dev=True):
+    def __init__(self, folder, dev=True, flags=()):
         self.folder = pathlib.Path(folder)
-        self.dev = dev
+        self.dev, self.flags = dev, flags
         self.http_port, self.server_port = free_port(), free_port()
         self.lan_port, self.wan_port, self.dns_port = free_port(), free_port(), free_port()
         self.address = "127.0.0.1:%d" % self.http_port
@@ -71,7 +71,7 @@ class Consul:
             data = self.folder / "consul.d"
             data.mkdir(parents=True, exist_ok=True)
             args += ["-server", "-bootstrap-expect", 1, "-data-dir", data]
-        self.process = Process(args, self.folder, "consul")
+        self.process = Process([*args, *self.flags], self.folder, "consul")
         return self.wait_ready()
 
     def wait_ready(self):

@@ -1,0 +1,34 @@
+#include "core/tls/trust.h"
+
+namespace sluice::tls {
+
+namespace {
+
+constexpr size_t kMaxBundleBytes = 4 << 20;
+
+constexpr const char* kBundles[] = {
+    "/etc/ssl/certs/ca-certificates.crt",  // Debian, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",    // Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",              // openSUSE
+    "/etc/ssl/cert.pem",
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const Authorities>> system_authorities(Disk& disk, const std::string& file) {
+  if (!file.empty()) {
+    Result<std::string> pem = disk.read_file(file, kMaxBundleBytes);
+    if (!pem) return pass(pem);
+    auto loaded = Authorities::load(*pem);
+    if (!loaded) return pass(loaded, "{}", file);
+    return loaded;
+  }
+  for (const char* bundle : kBundles) {
+    if (Result<std::string> pem = disk.read_file(bundle, kMaxBundleBytes); pem) {
+      return Authorities::load_bundle(*pem);
+    }
+  }
+  return Authorities::load_bundle("");
+}
+
+}  // namespace sluice::tls
