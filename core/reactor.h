@@ -141,6 +141,7 @@ class Reactor {
   };
 
   uint32_t take_slot(EventHandler& handler, int fd);
+  void fetch_ahead(uint32_t next, uint32_t after) const;
   void turn();
   int wait_ms() const;
   void look_at_clock();
