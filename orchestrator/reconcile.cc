@@ -204,8 +204,10 @@ void GroupReconciler::classify_failed(const AllocPtr& alloc) {
   }
   int64_t delay_ns = 0;
   const auto at = reschedule_at(*alloc, delay_ns);
-  if (!at) {
-    keep_.push_back(alloc);
+  const bool corrected =
+      !same_version(*alloc, job_) && needs_new_alloc(*alloc->job, job_, group_.name);
+  if (!at || (corrected && *at > in_.now_ns + kRescheduleWindowNs)) {
+    keep_.push_back(alloc);  // for good, or until the new version takes its place, which is now
   } else if (*at <= in_.now_ns + kRescheduleWindowNs) {
     reschedule_.push_back(alloc);
   } else {
@@ -292,10 +294,13 @@ void GroupReconciler::sort_updates() {
     names_.insert(alloc->name);
     if (canarying_ && is_canary(*alloc)) {
       ignore_.push_back(alloc);
-    } else if (alloc->terminal() || same_version(*alloc, job_)) {
+    } else if (same_version(*alloc, job_)) {
       ignore_.push_back(alloc);
-    } else if (needs_new_alloc(*alloc->job, job_, group_.name) ||
-               !in_.still_feasible(*alloc, group_)) {
+    } else if (needs_new_alloc(*alloc->job, job_, group_.name)) {
+      destructive_.push_back(alloc);  // also one that failed: the job was corrected
+    } else if (alloc->terminal()) {
+      ignore_.push_back(alloc);
+    } else if (!in_.still_feasible(*alloc, group_)) {
       destructive_.push_back(alloc);
     } else {
       in_place_.push_back(alloc);

@@ -229,6 +229,40 @@ TEST_CASE("two clusters on one machine do not take the same dynamic ports") {
   EXPECT_EQ(ports.size(), 12u);
 }
 
+TEST_CASE("a corrected job takes the place of what had failed at once, rescheduled or not") {
+  for (const bool delayed : {true, false}) {
+    CAPTURE(delayed);
+    Cluster cluster(delayed ? 31 : 32);
+    cluster.start();
+    SimNode& node = cluster.add_node();
+    node.options.fail_starts = true;
+    cluster.executor.run_for(100);
+    Job job = make_job("web", 2);
+    auto& policy = *job.groups[0].reschedule;
+    policy.unlimited = delayed;
+    policy.attempts = 0;
+    policy.delay_ns = int64_t{3600} * 1'000'000'000;
+    policy.max_delay_ns = policy.delay_ns;
+    cluster.run_job(job);
+    cluster.executor.run_for(5'000);
+    EXPECT_EQ(node.starts, 2u);
+    // The same again, and what changes in place, brings nothing back that had failed.
+    job.groups[0].tasks[0].services.push_back({.name = "web", .port_label = "http"});
+    cluster.run_job(job);
+    cluster.executor.run_for(5'000);
+    EXPECT_EQ(node.starts, 2u);
+    node.options.fail_starts = false;
+    job.groups[0].tasks[0].config = Json::object({{"command", "/bin/right"}});
+    cluster.run_job(job);
+    cluster.executor.run_for(60'000);
+    EXPECT_EQ(node.starts, 4u);
+    EXPECT_EQ(node.running(), 2u);
+    // And nothing is left that would replace the failed ones once more.
+    cluster.executor.run_for(2 * 3'600'000);
+    EXPECT_EQ(node.starts, 4u);
+  }
+}
+
 TEST_CASE("job plan shows what job run does, by the same functions") {
   Cluster cluster(7);
   cluster.start();
