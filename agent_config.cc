@@ -64,8 +64,9 @@ constexpr ArgumentSchema kClientArguments[] = {
     {"min_dynamic_port", "min_dynamic_port", kWhole, 1024, 65535},
     {"max_dynamic_port", "max_dynamic_port", kWhole, 1024, 65535},
     {"drain_timeout", "drain_timeout", kDuration, 0}};
-constexpr BlockSchema kClientBlocks[] = {{"reserved", "reserved", kOnce, &kReserved},
-                                         {"host_volume", "host_volume", kByLabel, &kHostVolume}};
+constexpr BlockSchema kClientBlocks[] = {
+    {"reserved", "reserved", kOnce, &kReserved},
+    {"host_volume", "host_volume", kByLabel, &kHostVolume, "Name"}};
 constexpr BodySchema kClient = {kClientArguments, kClientBlocks};
 
 constexpr ArgumentSchema kConsulArguments[] = {
@@ -82,11 +83,13 @@ constexpr ArgumentSchema kTopArguments[] = {{"data_dir", "data_dir"},
                                             {"bind_addr", "bind_addr"},
                                             {"log_level", "log_level"},
                                             {"enable_debug", "enable_debug", kBool}};
-constexpr BlockSchema kTopBlocks[] = {
-    {"ports", "ports", kOnce, &kPorts},      {"addresses", "addresses", kOnce, &kAddresses},
-    {"server", "server", kOnce, &kServer},   {"client", "client", kOnce, &kClient},
-    {"proxy", "proxy", kFreeForm},           {"consul", "consul", kOnce, &kConsul},
-    {"plugin", "plugin", kByLabel, &kPlugin}};
+constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
+                                      {"addresses", "addresses", kOnce, &kAddresses},
+                                      {"server", "server", kOnce, &kServer},
+                                      {"client", "client", kOnce, &kClient},
+                                      {"proxy", "proxy", kFreeForm},
+                                      {"consul", "consul", kOnce, &kConsul},
+                                      {"plugin", "plugin", kByLabel, &kPlugin, "Name"}};
 constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
 
 /// A scalar as the text that a flag would hold.
