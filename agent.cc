@@ -1,6 +1,7 @@
 #include "agent.h"
 
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -25,6 +26,15 @@ namespace sluice {
 using namespace orchestrator;
 
 namespace {
+
+/// Docker's own: $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
+std::string docker_config_file() {
+  if (const char* folder = std::getenv("DOCKER_CONFIG")) {
+    return std::string(folder) + "/config.json";
+  }
+  const char* home = std::getenv("HOME");
+  return home != nullptr ? std::string(home) + "/.docker/config.json" : "";
+}
 
 constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
 
@@ -151,12 +161,18 @@ Result<void> Agent::Parts::make_catalog() {
 
 DriverMap Agent::Parts::make_drivers(const std::string& cluster_id, const std::string& node_id) {
   DriverMap drivers;
+  const bool named = !config.docker_auth_file.empty();
+  drivers::CredentialsOptions credentials{
+      .config_file = named ? config.docker_auth_file : docker_config_file(),
+      .config_file_named = named,
+      .helper = config.docker_auth_helper};
   drivers.emplace(
       "docker", std::make_unique<drivers::DockerDriver>(
                     env, log,
                     drivers::DockerOptions{.socket = {.path = config.docker_socket},
                                            .owner = {.cluster_id = cluster_id, .node_id = node_id},
                                            .policy = {},
+                                           .credentials = std::move(credentials),
                                            // With the server on this machine there is no other node
                                            // that could have Docker.
                                            .expected = config.server_enabled}));

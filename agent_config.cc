@@ -1,3 +1,4 @@
+// long: what a file may say and what a flag may, option by option, side by side.
 #include "agent_config.h"
 
 #include <fmt/core.h>
@@ -160,10 +161,10 @@ void apply_client(const Json& client, AgentConfig& config) {
   }
 }
 
-/// The value of `key` in a plugin's `config` block, which is free of form.
-std::string plugin_value(const Json& json, std::string_view plugin, std::string_view key) {
+/// The value at `keys` below `plugin`, whose `config` blocks are free of form.
+std::string plugin_value(const Json& json, std::initializer_list<std::string_view> keys) {
   const Json* value = json.find("plugin");
-  for (const std::string_view part : {plugin, std::string_view("config"), key}) {
+  for (const std::string_view part : keys) {
     if (value == nullptr) return {};
     if (value->is_array() && !value->as_array().empty()) value = &value->as_array().front();
     value = value->find(part);
@@ -193,11 +194,16 @@ Result<void> apply(const Json& json, AgentConfig& config) {
     take(*consul, "token", config.consul->token);
     take(*consul, "datacenter", config.consul->datacenter);
   }
-  const std::string raw_exec = plugin_value(json, "raw_exec", "enabled");
+  const std::string raw_exec = plugin_value(json, {"raw_exec", "config", "enabled"});
   if (!raw_exec.empty()) config.raw_exec_enabled = is_true(raw_exec);
-  std::string docker = plugin_value(json, "docker", "endpoint");
+  std::string docker = plugin_value(json, {"docker", "config", "endpoint"});
   if (docker.starts_with("unix://")) docker.erase(0, 7);
   if (!docker.empty()) config.docker_socket = docker;
+  for (const auto& [key, into] : {std::pair("config", &config.docker_auth_file),
+                                  std::pair("helper", &config.docker_auth_helper)}) {
+    std::string value = plugin_value(json, {"docker", "config", "auth", key});
+    if (!value.empty()) *into = std::move(value);
+  }
   if (const Json* proxy = json.find("proxy")) return apply_proxy(*proxy, config);
   return {};
 }
@@ -347,6 +353,11 @@ Result<void> finish(AgentConfig& config) {
   if (const auto option = config.options.find("docker.endpoint"); option != config.options.end()) {
     config.docker_socket =
         option->second.starts_with("unix://") ? option->second.substr(7) : option->second;
+  }
+  for (const auto& [key, into] : {std::pair("docker.auth.config", &config.docker_auth_file),
+                                  std::pair("docker.auth.helper", &config.docker_auth_helper)}) {
+    const auto option = config.options.find(key);
+    if (option != config.options.end()) *into = option->second;
   }
   if (!config.server_enabled) {
     return fail(

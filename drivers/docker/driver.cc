@@ -29,7 +29,7 @@ DockerDriver::DockerDriver(Env env, Log& log, DockerOptions options)
       log_(log),
       options_(std::move(options)),
       api_(env_.executor, env_.network, options_.socket),
-      images_(env_.executor, api_),
+      images_(env_.executor, api_, options_.credentials),
       connected_(env_.executor),
       tried_(env_.executor),
       scope_(env_.executor) {

@@ -33,6 +33,7 @@ struct DockerOptions {
   Address socket{.path = "/var/run/docker.sock"};
   DockerOwner owner;
   DockerPolicy policy;
+  CredentialsOptions credentials;
   bool expected = false;  // a node whose Docker was never seen has it all the same: tasks wait
   int64_t look_again_ms = 30'000;
   int64_t reconnect_min_ms = 100;

@@ -48,6 +48,7 @@ std::string PullProgress::text() const {
 
 struct ImageStore::Pull {
   explicit Pull(Executor& executor) : changed(executor) {}
+  std::string key;  // in pulls_
   std::string image;
   Event changed;  // set once it has ended, pulsed at progress
   Result<void> result;
@@ -56,8 +57,11 @@ struct ImageStore::Pull {
   bool ended = false;
 };
 
-ImageStore::ImageStore(Executor& executor, DockerApi& api)
-    : executor_(executor), api_(api), scope_(executor) {}
+ImageStore::ImageStore(Executor& executor, DockerApi& api, CredentialsOptions credentials)
+    : executor_(executor),
+      api_(api),
+      credentials_(executor, std::move(credentials)),
+      scope_(executor) {}
 
 ImageStore::~ImageStore() = default;
 
@@ -66,6 +70,18 @@ Task<Result<std::string>> ImageStore::local_id(std::string name) {
       {.target = "/images/" + name + "/json", .doing = fmt::format("look for image {}", name)});
   if (!image) co_return pass(image);
   co_return std::string(image->get_string("Id"));
+}
+
+/// The value of X-Registry-Auth; "" where no credentials are known.
+Task<Result<std::string>> ImageStore::auth_header(const DockerConfig& config, const ImageRef& ref,
+                                                  const orchestrator::TaskEvents& on_event) {
+  auto auth = co_await credentials_.find(config.auth, ref);
+  if (!auth && config.auth_soft_fail) {
+    on_event(fmt::format("{}; going on without credentials", auth.error().message));
+    co_return std::string();
+  }
+  if (!auth) co_return pass(auth, "pull image {}", ref.text());
+  co_return *auth ? registry_auth_header(**auth) : std::string();
 }
 
 Task<Result<std::string>> ImageStore::ensure(const DockerConfig& config,
@@ -77,15 +93,20 @@ Task<Result<std::string>> ImageStore::ensure(const DockerConfig& config,
     auto id = co_await local_id(name);
     if (id || id.error().code != Code::kNotFound) co_return std::move(id);
   }
-  std::unique_ptr<Pull>& slot = pulls_[name];
+  auto header = co_await auth_header(config, *ref, on_event);
+  if (!header) co_return pass(header);
+  const std::string key = name + " " + *header;
+  std::unique_ptr<Pull>& slot = pulls_[key];
   if (!slot) {
     slot = std::make_unique<Pull>(executor_);
+    slot->key = key;
     slot->image = name;
     DockerCall call{
         .method = "POST",
         .target = fmt::format("/images/create?fromImage={}&tag={}",
                               query_value(ref->familiar_name()), query_value(ref->pull_tag())),
         .doing = fmt::format("pull image {}", name)};
+    if (!header->empty()) call.headers.add("X-Registry-Auth", *header);
     scope_.spawn(run_pull(*slot, std::move(call), config.image_pull_timeout_ms));
   }
   on_event(fmt::format("Downloading image {}", name));
@@ -95,7 +116,7 @@ Task<Result<std::string>> ImageStore::ensure(const DockerConfig& config,
     std::map<std::string, std::unique_ptr<Pull>>& pulls;
     Pull& pull;
     ~Interest() {
-      if (--pull.waiting == 0 && pull.ended) pulls.erase(std::string(pull.image));
+      if (--pull.waiting == 0 && pull.ended) pulls.erase(std::string(pull.key));
     }
   };
   Pull& pull = *slot;
@@ -158,8 +179,8 @@ Task<void> ImageStore::run_pull(Pull& pull, DockerCall call, int64_t idle_limit_
   pull.ended = true;
   pull.changed.set();
   if (pull.waiting == 0) {
-    std::string image = pull.image;
-    pulls_.erase(image);
+    std::string key = pull.key;
+    pulls_.erase(key);
   }
 }
 

@@ -1,5 +1,5 @@
 // ImageStore: makes sure that an image is on the machine. Tasks that want the same image at the
-// same time share one pull, and each hears its progress.
+// same time, with the same credentials, share one pull, and each hears its progress.
 //
 // Owner: the driver. Thread: the executor's. A pull goes on when a task that waits for it is
 // cancelled, for the next one to find; it ends when nothing moves for the idle limit.
@@ -16,6 +16,7 @@
 #include "core/scope.h"
 #include "drivers/docker/api.h"
 #include "drivers/docker/config.h"
+#include "drivers/docker/credentials.h"
 #include "drivers/docker/image_ref.h"
 #include "orchestrator/driver.h"
 
@@ -23,7 +24,7 @@ namespace sluice::drivers {
 
 class ImageStore {
  public:
-  ImageStore(Executor& executor, DockerApi& api);
+  ImageStore(Executor& executor, DockerApi& api, CredentialsOptions credentials);
   ~ImageStore();
 
   /// The image's id ("sha256:..."). Pulls it where it is missing or `config.force_pull`.
@@ -33,12 +34,15 @@ class ImageStore {
  private:
   struct Pull;
   Task<Result<std::string>> local_id(std::string name);
+  Task<Result<std::string>> auth_header(const DockerConfig& config, const ImageRef& ref,
+                                        const orchestrator::TaskEvents& on_event);
   Task<void> run_pull(Pull& pull, DockerCall call, int64_t idle_limit_ms);
   Task<Result<void>> read_progress(Pull& pull, HttpExchange& exchange, int64_t idle_limit_ms);
 
   Executor& executor_;
   DockerApi& api_;
-  std::map<std::string, std::unique_ptr<Pull>> pulls_;
+  Credentials credentials_;
+  std::map<std::string, std::unique_ptr<Pull>> pulls_;  // by image and credentials
   Scope scope_;
 };
 

@@ -61,14 +61,19 @@ class Docker:
     def __init__(self, sock):
         self.sock = str(sock)
 
-    def request(self, method, target, body=None, content_type="application/json", timeout=60):
-        return unix_http.request(self.sock, method, target, body, content_type, timeout)
+    def request(self, method, target, body=None, content_type="application/json", timeout=60,
+                headers=None):
+        return unix_http.request(self.sock, method, target, body, content_type, timeout, headers)
+
+    def ok(self, method, target, **options):
+        """The raw body of an answer that must be a success."""
+        status, raw = self.request(method, target, **options)
+        if not 200 <= status < 300:
+            raise LookupError("%s %s: %d %s" % (method, target, status, raw[:500]))
+        return raw
 
     def get(self, target):
-        status, raw = self.request("GET", target)
-        if status != 200:
-            raise LookupError("GET %s: %d %s" % (target, status, raw[:500]))
-        return json.loads(raw)
+        return json.loads(self.ok("GET", target))
 
     def answers(self):
         try:
@@ -87,6 +92,10 @@ class Docker:
 
     def remove(self, container):
         self.request("DELETE", "/containers/%s?force=true" % container)
+
+    def forget_image(self, name):
+        """The name goes, and with its last name the image."""
+        self.request("DELETE", "/images/%s?force=true" % name)
 
     def build(self, name, arguments):
         """FROM scratch, the demo backend with these arguments; no registry is asked."""

@@ -16,13 +16,15 @@ class _Connection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def request(path, method, target, body=None, content_type="application/json", timeout=60):
+def request(path, method, target, body=None, content_type="application/json", timeout=60,
+            headers=None):
     """(status, raw body)."""
     connection = _Connection(path, timeout)
     try:
         if body is not None and not isinstance(body, bytes):
             body = json.dumps(body).encode()
-        connection.request(method, target, body, {"Content-Type": content_type} if body else {})
+        fields = {"Content-Type": content_type} if body else {}
+        connection.request(method, target, body, {**fields, **(headers or {})})
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
