@@ -19,6 +19,8 @@ namespace {
 constexpr int64_t kAfterKillMs = 30'000;
 constexpr int64_t kHearOfLossMs = 200;
 constexpr int64_t kClockSlackNs = 1'000'000'000;
+// Docker follows SIGTERM by SIGKILL after ten seconds, where the container says nothing else.
+constexpr int64_t kEndsAfterKillNs = 60'000'000'000;
 constexpr int kNameAttempts = 5;
 constexpr int64_t kNameRetryMs = 200;
 
@@ -203,20 +205,24 @@ Task<void> DockerDriver::await_logs(Run& run) {
 }
 
 /// Whether it ended because dockerd did: dockerd ends its containers by SIGTERM when it is told to
-/// end (after it has closed its socket, and with events that say so), and kills what it finds after
-/// a crash.
+/// end (after it has closed its socket, and with events that say so), and after a crash those that
+/// it finds, while it comes up.
 Task<bool> DockerDriver::ended_with_docker(Run& run, const ContainerState& state) {
   if (run.stop_asked || state.oom_killed) co_return false;
-  // That Docker went away may not have been heard of yet.
-  if (run.kill_at_ns != 0 && run.kill_connection == connection_) {
+  const auto in_gap = [&] {
+    return run.seen_running != 0 && run.seen_running < connection_ &&
+           state.finished_at_ns >= lost_at_ns_ - kClockSlackNs;
+  };
+  // That Docker went away, or what it did meanwhile, may not have been heard of yet.
+  const bool signalled = run.kill_at_ns != 0 && run.kill_connection == connection_;
+  if (signalled || (run.kill_at_ns == 0 && in_gap())) {
     co_await sleep_for(env_.executor, kHearOfLossMs);
   }
   co_await connected_.wait();
   const bool killed = run.kill_at_ns != 0 && run.kill_connection < connection_ &&
-                      state.finished_at_ns >= run.kill_at_ns - kClockSlackNs;
-  const bool crashed = run.seen_running != 0 && run.seen_running < connection_ &&
-                       state.exit_code != 0 && state.finished_at_ns >= lost_at_ns_ - kClockSlackNs;
-  co_return killed || crashed;
+                      state.finished_at_ns >= run.kill_at_ns - kClockSlackNs &&
+                      state.finished_at_ns <= run.kill_at_ns + kEndsAfterKillNs;
+  co_return killed || (in_gap() && state.exit_code != 0);
 }
 
 Task<bool> DockerDriver::start_again(Run& run) {

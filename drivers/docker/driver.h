@@ -103,9 +103,10 @@ class DockerDriver final : public orchestrator::TaskDriver {
   ImageStore images_;
   std::map<orchestrator::TaskKey, std::unique_ptr<Run>> runs_;
   uint64_t connection_ = 0;  // grows at each connection to Docker
-  int64_t lost_at_ns_ = 0;   // when the last one was lost
-  Event connected_;          // set while Docker's events are followed
-  Event tried_;              // set once the first try is over
+  int64_t connected_at_ns_ = 0;
+  int64_t lost_at_ns_ = 0;  // when the last one was lost
+  Event connected_;         // set while Docker's events are followed
+  Event tried_;             // set once the first try is over
   Scope scope_;
 };
 

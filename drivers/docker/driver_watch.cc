@@ -106,8 +106,10 @@ void DockerDriver::on_event(const Json& event) {
   for (const auto& [key, run] : runs_) {
     if (run->container_id != id) continue;
     if (action == "kill" && !run->stop_asked && (signal == "15" || signal == "9")) {
-      run->kill_connection = connection_;
       run->kill_at_ns = event.get_int("timeNano");
+      // One that was killed ends what it left while it comes up, and tells of it once it answers.
+      const bool while_away = connection_ > 1 && run->kill_at_ns < connected_at_ns_;
+      run->kill_connection = while_away ? connection_ - 1 : connection_;
     }
     run->look();
   }
@@ -141,14 +143,19 @@ Task<void> DockerDriver::watch_events() {
     if (auto version = co_await api_.negotiate(); !version) {
       lost = pass(version);
     } else {
-      std::string filters = label_filters(options_.owner);
-      auto events = co_await api_.stream(
-          {.target = "/events?filters=" + query_value(filters), .doing = "follow Docker's events"});
+      std::string target = "/events?filters=" + query_value(label_filters(options_.owner));
+      if (lost_at_ns_ != 0) {
+        target += fmt::format("&since={}.{:09}", lost_at_ns_ / 1'000'000'000,
+                              lost_at_ns_ % 1'000'000'000);
+      }
+      auto events =
+          co_await api_.stream({.target = std::move(target), .doing = "follow Docker's events"});
       if (!events) {
         lost = pass(events);
       } else {
         log_.info("docker: connected to Docker {}, API {}", version->engine, version->api);
         ++connection_;
+        connected_at_ns_ = env_.executor.wall_ns();
         connected_.set();
         tried_.set();
         said.clear();

@@ -1,8 +1,7 @@
 """Fixtures of the end-to-end tests. Real servers on fresh ports in fresh folders; what a test
 started is ended with it, by its own pid, and a failing test shows the output of all of it."""
 
-import shutil
-import tempfile
+import contextlib
 
 import pytest
 
@@ -91,28 +90,17 @@ def lb(tmp_path):
 def docker():
     """The machine's dockerd, or one of ours for the session, with the images that the jobs name."""
     found = docker_helper.running()
-    daemon = None
-    if not found:
-        daemon = found = docker_helper.Daemon(tempfile.mkdtemp(prefix="slt-")).start()
-    try:
-        found.build_images()
-        yield found
-    finally:
-        if daemon:
-            daemon.close()
+    with contextlib.nullcontext(found) if found else docker_helper.own() as daemon:
+        daemon.build_images()
+        yield daemon
 
 
 @pytest.fixture
 def dockerd():
     """A dockerd of the test's own, which it may stop and start."""
-    folder = tempfile.mkdtemp(prefix="slt-")
-    daemon = docker_helper.Daemon(folder).start()
-    try:
+    with docker_helper.own() as daemon:
         daemon.build_images()
         yield daemon
-    finally:
-        daemon.close()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from helpers import jobs
+from helpers import jobs, lines
 from helpers.wait import stays, until
 
 
@@ -114,3 +114,18 @@ def test_jobs_and_index_survive(agent):
     # The index only grows.
     agent.run(jobs.http(count=2, host="shop.test", args=["-version", "v9"], group=jobs.AT_ONCE))
     assert agent.get("/v1/job/shop")["JobModifyIndex"] > before["JobModifyIndex"]
+
+
+def test_no_line_is_lost_or_doubled_while_the_agent_is_killed_again_and_again(agent):
+    """Fast lines, so that log files come to their end and the next begin meanwhile."""
+    ids = lines.start(agent, driver="raw_exec", count=1, burst=40,
+                      task="logs {\n max_files = 50\n max_file_size = 1\n }")
+    pids = agent.task_pids()
+    for _ in range(5):
+        agent.kill()
+        agent.start()
+        goals = {alloc: lines.size(agent, alloc) + 250_000 for alloc in ids}
+        until(lambda: all(lines.size(agent, alloc) >= goals[alloc] for alloc in ids), "more lines")
+    assert all(len(lines.files(agent, alloc)) > 1 for alloc in ids)
+    assert agent.task_pids() == pids
+    lines.check(agent, ids, 1)

@@ -1,8 +1,8 @@
 """The real servers that other tests run against come up, and leave nothing behind."""
 
 import os
-import tempfile
 
+import pytest
 from helpers import docker as docker_helper
 from helpers.wait import until
 
@@ -37,8 +37,25 @@ def test_docker_runs_the_jobs_image_behind_a_published_port(docker, curl, free_p
 
 
 def test_a_daemon_of_our_own_leaves_nothing():
-    daemon = docker_helper.Daemon(tempfile.mkdtemp(prefix="slt-")).start()
-    bridge, folder = daemon.bridge.name, daemon.folder
-    daemon.close()
+    with docker_helper.own() as daemon:
+        bridge, folder = daemon.bridge.name, daemon.folder
     assert not os.path.exists("/sys/class/net/" + bridge)
     assert not folder.exists()
+
+
+def test_a_daemon_that_was_killed_or_did_not_come_up_leaves_nothing(monkeypatch):
+    with docker_helper.own() as daemon:
+        bridge, folder = daemon.bridge.name, daemon.folder
+        daemon.crash()
+    assert not os.path.exists("/sys/class/net/" + bridge) and not folder.exists()
+
+    def fail(self):
+        made.append(self)
+        raise RuntimeError("no")
+    made = []
+    monkeypatch.setattr(docker_helper.Daemon, "start", fail)
+    with pytest.raises(RuntimeError):
+        with docker_helper.own():
+            pass
+    assert not os.path.exists("/sys/class/net/" + made[0].bridge.name)
+    assert not made[0].folder.exists()

@@ -10,15 +10,14 @@ import pathlib
 import shutil
 import signal
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
-from helpers import consul  # noqa: E402
+from helpers import consul, tree  # noqa: E402
 
 
 def main():
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="slt-"))
+    folder = pathlib.Path(tree.server_folder())
     server = consul.Consul(folder, dev=False)
     try:
         for line in sys.stdin:

@@ -12,7 +12,6 @@
 import pathlib
 import signal
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
@@ -21,7 +20,7 @@ from helpers import docker, tree  # noqa: E402
 
 def main():
     tree.backend = pathlib.Path(sys.argv[1])
-    daemon = docker.Daemon(tempfile.mkdtemp(prefix="slt-"))
+    daemon = docker.Daemon(tree.server_folder())
     try:
         for line in sys.stdin:
             command, *rest = line.split()
@@ -32,13 +31,11 @@ def main():
             if command == "stop":
                 daemon.stop()
             elif command == "kill":
-                daemon.process.kill()
+                daemon.crash()
             elif command == "build":
                 daemon.build(rest[0], [])
             print("ok", flush=True)
     finally:
-        if not (daemon.process and daemon.process.running()):
-            daemon.start()  # takes over and stops what a killed one left
         daemon.close()
 
 

@@ -1,7 +1,8 @@
 // What tests run as a task: a small static program that does one thing, as its first argument says.
 // It stands alone in an image FROM scratch, where there is no shell.
 //
-//   lines COUNT PAUSE_US  numbered lines on both streams, then exit 0 (COUNT 0: without end)
+//   lines COUNT PAUSE_US [BURST]  numbered lines on both streams, with a pause after each or after
+//                         so many, then exit 0 (COUNT 0: without end)
 //   long BYTES            one line of that many bytes
 //   exit CODE             ends at once
 //   stay                  waits; SIGTERM ends it with 0, SIGUSR1 prints a line
@@ -51,12 +52,13 @@ int main(int argc, char** argv) {
   signal(SIGUSR1, on_usr1);
   if (strcmp(what, "lines") == 0) {
     long pause_us = argc > 3 ? atol(argv[3]) : 0;
+    long burst = argc > 4 ? atol(argv[4]) : 1;
     for (long i = 1; number == 0 || i <= number; ++i) {
       char line[64];
       int size = snprintf(line, sizeof line, "line %08ld\n", i);
       put(1, line, (size_t)size);
       put(2, line, (size_t)size);
-      if (pause_us > 0) usleep((useconds_t)pause_us);
+      if (pause_us > 0 && i % burst == 0) usleep((useconds_t)pause_us);
     }
     return 0;
   }

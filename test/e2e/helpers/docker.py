@@ -1,5 +1,6 @@
 """A real dockerd: the running one, or Debian's with folders, socket and bridge of its own."""
 
+import contextlib
 import fcntl
 import io
 import json
@@ -7,8 +8,10 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import socket
 import struct
+import subprocess
 import tarfile
 import urllib.parse
 
@@ -97,8 +100,9 @@ class Docker:
         """The name goes, and with its last name the image."""
         self.request("DELETE", "/images/%s?force=true" % name)
 
-    def build(self, name, arguments):
-        """FROM scratch, the demo backend with these arguments; no registry is asked."""
+    def build(self, name, arguments, program=None):
+        """FROM scratch, the program (the demo backend) with these arguments; no registry is
+        asked."""
         dockerfile = "FROM scratch\nCOPY demo-backend /demo-backend\nENTRYPOINT %s\n" % json.dumps(
             ["/demo-backend", *arguments])
         context = io.BytesIO()
@@ -106,7 +110,7 @@ class Docker:
             info = tarfile.TarInfo("Dockerfile")
             info.size = len(dockerfile)
             tar.addfile(info, io.BytesIO(dockerfile.encode()))
-            tar.add(tree.backend, "demo-backend")
+            tar.add(program or tree.backend, "demo-backend")
         status, raw = self.request("POST", "/build?rm=true&t=" + urllib.parse.quote(name),
                                    context.getvalue(), "application/x-tar", 300)
         lines = [json.loads(line) for line in raw.splitlines() if line.strip()]
@@ -127,6 +131,7 @@ class Daemon(Docker):
         super().__init__(self.folder / "docker.sock")
         self.bridge = Bridge()
         self.process = None
+        self.crashed = False
 
     def start(self):
         f = self.folder
@@ -147,14 +152,42 @@ class Daemon(Docker):
         if self.process:
             self.process.end(60)
 
+    def crash(self):
+        """SIGKILL to dockerd; its containers stay. Its containerd goes too, a moment later: a new
+        dockerd that still sees it would take it over and then wait for it in vain."""
+        containerd = (self.folder / "exec" / "containerd" / "containerd.pid").read_text().strip()
+        self.process.kill()
+        self.crashed = True
+        until(lambda: not os.path.exists("/proc/" + containerd),
+              "the killed dockerd's containerd is gone, and not a zombie", 20)
+
     def close(self):
-        """Ends it, checks that no mount is left, and removes the bridge and the folder."""
-        self.stop()
-        with open("/proc/self/mounts") as mounts:
-            left = [line.split()[1] for line in mounts if str(self.folder) in line.split()[1]]
+        """Ends it, and leaves nothing, whatever became of it; a mount that it left is an error."""
+        try:
+            if self.process and self.process.popen.poll() == -signal.SIGKILL:
+                self.start()  # takes over and ends what a killed one left
+            self.stop()
+        finally:
+            with open("/proc/self/mounts") as mounts:
+                left = [line.split()[1] for line in mounts if str(self.folder) in line.split()[1]]
+            for mount in reversed(left):
+                subprocess.run(["umount", mount], check=False)
+            self.bridge.remove()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.crashed:  # the killed one could not take its own away
+            left = [mount for mount in left if mount != str(self.folder / "data")]
         assert not left, "dockerd left mounts: %s" % left
-        self.bridge.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def own():
+    """A dockerd of our own that runs on entry; nothing of it is left, also where it did not come
+    up."""
+    daemon = Daemon(tree.server_folder())
+    try:
+        yield daemon.start()
+    finally:
+        daemon.close()
 
 
 def running():

@@ -23,6 +23,9 @@ class Process:
             self.popen = subprocess.Popen(
                 self.args, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
                 env={**os.environ, **(env or {})}, start_new_session=True)
+        # Held open: a failing test shows them also where their folder is gone by then.
+        self._out = open(self.out_path, errors="replace")
+        self._err = open(self.err_path, errors="replace")
         started.append(self)
 
     @property
@@ -30,12 +33,15 @@ class Process:
         return self.popen.pid
 
     def out(self):
-        with open(self.out_path, errors="replace") as f:
-            return f.read()
+        return self._read(self._out)
 
     def err(self):
-        with open(self.err_path, errors="replace") as f:
-            return f.read()
+        return self._read(self._err)
+
+    @staticmethod
+    def _read(file):
+        file.seek(0)
+        return file.read()
 
     def running(self):
         return self.popen.poll() is None

@@ -1,0 +1,179 @@
+"""What happens around Docker tasks: dockerd and the agent restart or die, somebody kills and
+removes containers. The end state is right, nothing is left, and no log line is lost or doubled:
+each task prints numbered lines, which are counted."""
+
+import re
+
+import pytest
+from helpers import consul as consul_helper
+from helpers import docker as docker_helper
+from helpers import lines, process, tree
+from helpers.wait import until
+
+HOST = "mysite.com:9999"
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    with docker_helper.own() as made:
+        made.build_images()
+        made.build("probe:1", [], tree.probe)
+        yield made
+
+
+def start_again(dockerd):
+    """It outlives the test that starts it."""
+    dockerd.start()
+    process.started.remove(dockerd.process)
+
+
+@pytest.fixture
+def dockerd(daemon):
+    """One dockerd for this file's tests, each of which leaves it running and empty."""
+    yield daemon
+    if not daemon.process.running():
+        start_again(daemon)
+
+
+@pytest.fixture(scope="module")
+def consul(consul_binary, tmp_path_factory):
+    server = consul_helper.Consul(tmp_path_factory.mktemp("consul")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def agent(dockerd, consul, make_agent):
+    return make_agent(dev=False, flags=["-docker-socket", dockerd.sock], config="""
+consul {
+  address = "%s"
+}
+""" % consul.address).start()
+
+
+def containers(docker, job):
+    return [c for c in docker.containers() if c["Labels"].get("sluice.job_id") == job]
+
+
+def running(docker, job):
+    return {c["Id"] for c in containers(docker, job) if c["State"] == "running"}
+
+
+def restarts(agent, job):
+    return {a["ID"]: a["TaskStates"][job]["Restarts"] for a in agent.allocs(job)}
+
+
+def run_backends(agent):
+    result = agent.verb("job", "run", "-detach", tree.examples / "httpbackend-2.nomad")
+    assert result.code == 0, result
+    agent.wait_routes(HOST, 2, 60)
+
+
+def stop_and_look(agent, dockerd, consul, *jobs):
+    """Stopped, nothing is left: no container, no service."""
+    for job in jobs:
+        assert agent.verb("job", "stop", job).code == 0
+    until(lambda: not [c for job in jobs for c in containers(dockerd, job)], "containers go", 40)
+    until(lambda: not [s for s in consul.get("/v1/agent/services") if s.startswith("_sluice-")],
+          "services go")
+    assert dockerd.get("/containers/json?all=true") == []
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_dockerd_restarts(agent, dockerd, consul, how):
+    run_backends(agent)
+    ids = lines.start(agent)
+    allocs = {a["ID"] for a in agent.allocs("httpbackend")}
+    if how == "stop":
+        dockerd.stop()
+    else:
+        dockerd.crash()
+    until(lambda: "docker: Docker does not answer" in agent.err(), "the agent says so")
+    start_again(dockerd)
+    for job, count in (("lines", 2), ("httpbackend", 2)):
+        until(lambda: len(running(dockerd, job)) == count, "containers of %s run" % job, 60)
+    agent.wait_routes(HOST, 2, 60)
+    # The same allocations, and no attempt of theirs was used up.
+    assert {a["ID"] for a in agent.wait_running("httpbackend", 2)} == allocs
+    assert set(restarts(agent, "httpbackend").values()) == {0}
+    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
+    lines.wait(agent, ids, 1)
+    lines.check(agent, ids, 2)
+    stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
+
+
+@pytest.mark.parametrize("how", ["kill", "remove"])
+def test_somebody_ends_our_containers(agent, dockerd, consul, how):
+    """docker kill, docker rm -f: what was ended runs again; what is not ours is not touched."""
+    foreign = dockerd.ok("POST", "/containers/create?name=foreign",
+                         body={"Image": "probe:1", "Cmd": ["stay"]})
+    foreign = re.search(rb'"Id":"(\w+)"', foreign).group(1).decode()
+    dockerd.ok("POST", "/containers/%s/start" % foreign)
+    ids = lines.start(agent)
+    for round_number in range(2):
+        before = running(dockerd, "lines")
+        for container in before:
+            getattr(dockerd, how)(container)
+        until(lambda: len(running(dockerd, "lines")) == 2
+              and not running(dockerd, "lines") & before, "two others run", 40)
+        lines.wait(agent, ids, round_number + 1)
+    assert restarts(agent, "lines") == dict.fromkeys(ids, 2)
+    assert len(containers(dockerd, "lines")) == 2  # those that ended are gone
+    lines.check(agent, ids, 3)
+    assert dockerd.get("/containers/%s/json" % foreign)["State"]["Running"]
+    dockerd.remove(foreign)
+    stop_and_look(agent, dockerd, consul, "lines")
+
+
+def test_the_agent_is_killed_again_and_again(agent, dockerd, consul):
+    ids = lines.start(agent, burst=5)
+    before = running(dockerd, "lines")
+    for _ in range(4):
+        agent.kill()
+        agent.start()
+        agent.wait_running("lines", 2)
+        lines.wait(agent, ids, 0)
+    assert running(dockerd, "lines") == before
+    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
+    lines.check(agent, ids, 1)
+    stop_and_look(agent, dockerd, consul, "lines")
+
+
+def test_the_agent_is_killed_while_dockerd_is_away(agent, dockerd, consul):
+    ids = lines.start(agent)
+    dockerd.stop()
+    agent.kill()
+    agent.start()
+    until(lambda: "docker: Docker does not answer" in agent.err(), "the agent says so")
+    start_again(dockerd)
+    until(lambda: len(running(dockerd, "lines")) == 2, "both run again", 60)
+    assert {a["ID"] for a in agent.wait_running("lines", 2, 40)} == set(ids)
+    lines.wait(agent, ids, 1)
+    lines.check(agent, ids, 2)
+    stop_and_look(agent, dockerd, consul, "lines")
+
+
+def test_a_container_ends_while_the_agent_is_away(agent, dockerd, consul):
+    ids = lines.start(agent)
+    before = running(dockerd, "lines")
+    agent.kill()
+    killed, removed = sorted(before)
+    dockerd.kill(killed)
+    dockerd.remove(removed)
+    agent.start()
+    until(lambda: len(running(dockerd, "lines")) == 2 and not running(dockerd, "lines") & before,
+          "two others run", 60)
+    assert {a["ID"] for a in agent.wait_running("lines", 2, 40)} == set(ids)
+    lines.wait(agent, ids, 1)
+    lines.check(agent, ids, 2)
+    stop_and_look(agent, dockerd, consul, "lines")
+
+
+def test_a_job_stopped_while_dockerd_is_away_leaves_nothing(agent, dockerd, consul):
+    lines.start(agent)
+    dockerd.crash()  # its containers stay, until the next one ends them
+    assert agent.verb("job", "stop", "lines").code == 0
+    start_again(dockerd)
+    until(lambda: dockerd.get("/containers/json?all=true") == [], "containers go", 60)
+    until(lambda: [a["ClientStatus"] for a in agent.get("/v1/job/lines/allocations")]
+          == ["complete", "complete"], "the allocations end", 20)
