@@ -329,42 +329,6 @@ Task<void> NodeAgent::report_loop() {
   }
 }
 
-bool NodeAgent::owns(const TaskHandle& handle) const {
-  const auto found = runners_.find(handle.key.alloc_id);
-  if (found == runners_.end()) return false;
-  for (const auto& task : found->second->tasks()) {
-    if (task->name() != handle.key.task) continue;
-    const LocalTask& local = task->local();
-    if (local.starting) return true;  // its outcome is not known yet
-    return local.handle && local.handle->key.run == handle.key.run;
-  }
-  return false;
-}
-
-/// Removes runs of ours that no allocation owns.
-Task<void> NodeAgent::mend(TaskDriver& driver) {
-  Result<std::vector<FoundTask>> found = co_await driver.list();
-  if (!found) co_return;  // not there now; its health says so
-  for (const FoundTask& task : *found) {
-    if (owns(task.handle)) continue;
-    if (restored_.contains(task.handle.key.alloc_id)) continue;
-    context_.log.warn("driver {}: removing run {} of task {} of alloc {}, which no allocation owns",
-                      driver.name(), task.handle.key.run, task.handle.key.task,
-                      task.handle.key.alloc_id.substr(0, 8));
-    if (task.running) (void)co_await driver.stop(task.handle, "", 5'000);
-    (void)co_await driver.remove(task.handle);
-  }
-}
-
-Task<void> NodeAgent::mend_loop() {
-  co_await listed_.wait();
-  for (;;) {
-    for (const auto& [name, driver] : context_.drivers) co_await mend(*driver);
-    publish_wanted_.set();
-    co_await sleep_for(context_.env.executor, context_.options.mend_interval_ms);
-  }
-}
-
 Task<void> NodeAgent::stop_all_tasks() {
   stopping_ = true;
   for (const auto& [id, runner] : runners_) runner->stop();

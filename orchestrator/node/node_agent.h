@@ -56,7 +56,8 @@ class NodeAgent {
   void sweep();
   void changed(const std::string& alloc_id);
   void publish_registrations();
-  Task<void> mend(TaskDriver& driver);
+  Task<bool> mend(TaskDriver& driver);
+  void mend_folders();
   bool owns(const TaskHandle& handle) const;
 
   NodeContext context_;

@@ -92,6 +92,7 @@ class FakeDriver final : public TaskDriver {
     co_return Result<void>();
   }
   Task<Result<std::vector<FoundTask>>> list() override {
+    if (!machine_.available) co_return fail(Code::kUnavailable, "the fake socket is missing");
     std::vector<FoundTask> found;
     for (const auto& [key, run] : machine_.runs) {
       found.push_back(
@@ -185,7 +186,15 @@ inline AllocPtr make_alloc(const std::string& id, uint64_t version = 1,
 
 /// A machine with one agent on it, which can die and come back.
 struct World {
-  std::string folder = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
+  /// Goes after the loop, which first waits for what its pool still writes there.
+  struct Folder {
+    std::string path = (std::filesystem::temp_directory_path() / "sluice-XXXXXX").string();
+    Folder() { REQUIRE(mkdtemp(path.data()) != nullptr); }
+    ~Folder() { std::filesystem::remove_all(path); }
+  };
+
+  Folder own_folder;
+  const std::string& folder = own_folder.path;
   UvLoop loop;
   UvNetwork network{loop};
   PosixDisk disk;
@@ -196,28 +205,26 @@ struct World {
   FakeLink link{loop};
   std::unique_ptr<NodeAgent> agent;
   std::unique_ptr<Scope> scope;
+  int64_t mend_interval_ms = 30'000;
 
   static int open_null() { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); }
 
-  World() { REQUIRE(mkdtemp(folder.data()) != nullptr); }
-  ~World() {
-    kill_agent();
-    std::filesystem::remove_all(folder);
-  }
+  ~World() { kill_agent(); }
 
   void start_agent() {
     DriverMap drivers;
     drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
-    agent = std::make_unique<NodeAgent>(
-        NodeContext{.env = {loop, network, disk, random},
-                    .log = log,
-                    .catalog = catalog,
-                    .drainer = nullptr,
-                    .options = {.data_folder = folder, .driver_retry_ms = 1},
-                    .cluster_id = {},
-                    .node = {},
-                    .drivers = std::move(drivers)},
-        link);
+    NodeOptions options{
+        .data_folder = folder, .driver_retry_ms = 1, .mend_interval_ms = mend_interval_ms};
+    agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random},
+                                                    .log = log,
+                                                    .catalog = catalog,
+                                                    .drainer = nullptr,
+                                                    .options = std::move(options),
+                                                    .cluster_id = {},
+                                                    .node = {},
+                                                    .drivers = std::move(drivers)},
+                                        link);
     scope = std::make_unique<Scope>(loop);
     auto body = [](NodeAgent& node) -> Task<void> {
       Result<void> started = co_await node.start();
