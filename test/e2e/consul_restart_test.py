@@ -56,6 +56,24 @@ def test_consul_restarts_under_load(agent, consul, data):
     agent.wait_routes("shop.test", 2)
 
 
+def test_the_agent_is_killed_while_consul_is_away(consul, make_agent):
+    agent = make_agent(dev=False, config='consul {\n address = "%s"\n}\n' % consul.address).start()
+    agent.run(jobs.http(count=2, host="shop.test"))
+    agent.run(jobs.http("other", check=False))
+    agent.wait_routes("shop.test", 2, 40)
+    tasks, services = agent.task_pids(), ours(consul)
+    consul.kill()
+    agent.kill()
+    agent.start()
+    assert agent.verb("job", "stop", "-detach", "other").code == 0
+    until(lambda: len(agent.task_pids()) == 2, "the stopped job's task ends", 20)
+    consul.start()
+    until(lambda: len(ours(consul)) == 2, "the stopped job's service goes", 40)
+    agent.wait_routes("shop.test", 2, 40)
+    assert ours(consul) < services
+    assert agent.task_pids().items() < tasks.items()
+
+
 def test_somebody_changes_what_is_ours_in_consul(agent, consul):
     """What is missing comes back, what nobody owns goes, and what is not ours is left alone."""
     agent.run(jobs.http(count=2, host="shop.test"))

@@ -33,8 +33,8 @@ def registry(docker, tmp_path):
 @pytest.fixture
 def agent(docker, registry, make_agent):
     """agent(config=..., env=...) -> one that runs. HOME holds no Docker config but the test's."""
-    def make(config="", env=None):
-        return make_agent(flags=["-docker-socket", docker.sock], config=config,
+    def make(config="", env=None, dev=True):
+        return make_agent(dev=dev, flags=["-docker-socket", docker.sock], config=config,
                           env={"HOME": "/nonexistent", "DOCKER_CONFIG": "", **(env or {})}).start()
     return make
 
@@ -160,6 +160,23 @@ def test_a_registry_that_is_down_is_waited_for(docker, registry, agent):
     a.wait_running("pull", 1, 40)
     task = a.get("/v1/allocation/" + a.allocs("pull")[0]["ID"])["TaskStates"]["pull"]
     assert (task["Restarts"], task["Failed"]) == (0, False)
+
+
+def test_the_agent_is_killed_while_the_registry_is_down(docker, registry, agent):
+    server = registry()
+    image = server.push(docker, SOURCE, "some/backend:1")
+    server.stop()
+    a = agent(dev=False)
+    run(a, job(image))
+    until(lambda: any("trying again" in e for e in events(a)), "it waits", 20)
+    a.kill()
+    a.start()
+    server.start()
+    first = a.wait_running("pull", 1, 40)[0]
+    assert (first["TaskStates"]["pull"]["Restarts"], first["JobVersion"]) == (0, 0)
+    assert len(a.get("/v1/job/pull/allocations")) == 1
+    ours = [c for c in docker.containers() if c["Labels"].get("sluice.job_id") == "pull"]
+    assert [c["State"] for c in ours] == ["running"]
 
 
 def test_a_job_stopped_while_the_registry_is_down_leaves_nothing(docker, registry, agent):
