@@ -286,8 +286,8 @@ void Http1Client::abort() {
 }
 
 bool Http1Client::move_to(Tunnel& tunnel) {
-  const bool fits = tunnel.add(Tunnel::kDown, out_.view()) &&
-                    tunnel.add(Tunnel::kUp, in_.view().substr(source_.used()));
+  const bool fits =
+      tunnel.add_head(out_.view()) && tunnel.add(Tunnel::kUp, in_.view().substr(source_.used()));
   if (!fits) return false;
   tunnel.adopt(Tunnel::kUp, channel_);
   moved_ = true;

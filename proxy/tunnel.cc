@@ -134,6 +134,11 @@ bool Tunnel::add(Way way, std::string_view bytes) {
   return direction(way).buffer.append(bytes);
 }
 
+bool Tunnel::add_head(std::string_view head) {
+  head_bytes_ += head.size();
+  return add(kDown, head);
+}
+
 void Tunnel::begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service,
                    const SocketAddress& peer, Ref<RouteLimits> entered, uint64_t address_hash) {
   peer_ = peer;
@@ -331,7 +336,7 @@ void Tunnel::on_timer() {
 
 void Tunnel::log() {
   if (status_ == 200 || status_ == 101) {
-    worker_.services().count_tunnel(service_, up_.bytes, down_.bytes);
+    worker_.services().count_tunnel(service_, up_.bytes, body_bytes());
   } else {
     worker_.services().count_failed_tunnel(service_);
   }
@@ -339,7 +344,7 @@ void Tunnel::log() {
   ClientFacts facts;
   facts.peer = peer_;
   record_->upstream = endpoint_;
-  worker_.access().close(record_, facts, status_, down_.bytes);
+  worker_.access().close(record_, facts, status_, body_bytes());
   record_ = nullptr;
 }
 

@@ -8,6 +8,7 @@
 // moves a turn.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -51,6 +52,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   void adopt(Way from, Channel& channel);
   /// Bytes that go first in that direction.
   bool add(Way way, std::string_view bytes);
+  /// The head of a 101 in front of what goes down: passed on, and no part of the body.
+  bool add_head(std::string_view head);
   /// `endpoint` has begin() behind it; the tunnel calls end(). Of `peer` it is counted as one of
   /// its connections; `entered` (null: none) counts it as a request.
   void begin(const Endpoint& endpoint, AccessRecord* record, ServiceStats::Slot service,
@@ -100,6 +103,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   void note_moved(Way way);
   bool pending() const;
   void leave_endpoint();
+  /// What went down behind the head.
+  uint64_t body_bytes() const { return down_.bytes - std::min(down_.bytes, head_bytes_); }
   void log();
 
   Worker& worker_;
@@ -113,6 +118,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   SocketAddress peer_;
   int64_t read_at_ms_ = 0;   // the client's last byte
   int64_t write_at_ms_ = 0;  // the last one that it took, or when one began to wait for it
+  uint64_t head_bytes_ = 0;  // of down_
   Ref<RouteLimits> entered_;
   uint64_t address_hash_ = 0;
   std::array<const Endpoint*, 3> tried_{};

@@ -4,8 +4,8 @@
 program_packages="clang-19 lld-19 llvm-19 libstdc++-12-dev meson ninja-build pkg-config libuv1-dev
   libsimdjson-dev libfmt-dev libre2-dev libsqlite3-dev libyaml-dev zlib1g-dev node-llhttp
   android-libboringssl-dev libssl-dev"
-test_packages="doctest-dev python3-pytest python3-pytest-xdist docker.io docker-registry golang-go
-  git ca-certificates curl
+test_packages="doctest-dev python3-pytest python3-pytest-xdist python3-websockets docker.io
+  docker-registry golang-go git ca-certificates curl
   libclang-rt-19-dev clang-tidy-19 clang-format-19 haproxy openssl"
 
 started_at=$SECONDS
