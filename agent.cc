@@ -259,6 +259,7 @@ Task<Result<void>> Agent::Parts::start() {
   start_api();
 
   if (balancer) scope->spawn(balancer->run());
+  if (balancer) balancer->accept();
   scope->spawn(server->run());
   scope->spawn(catalog->run());
   if (node) scope->spawn(node->run());

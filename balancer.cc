@@ -1,194 +1,46 @@
 #include "balancer.h"
 
-#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
-#include <thread>
 #include <utility>
 
-#include "balancer_admin.h"
-#include "core/disk.h"
-#include "core/http_server.h"
-#include "core/line_writer.h"
+#include "balancer_options.h"
+#include "balancer_parts.h"
 #include "core/random.h"
-#include "core/scope.h"
-#include "core/tls/trust.h"
-#include "dynamic_listeners.h"
-#include "lb_policies.h"
-#include "proxy/access_log.h"
-#include "proxy/cert_store.h"
-#include "proxy/proxy.h"
-#include "proxy/publish.h"
+#include "proxy/table_state.h"
 
 namespace sluice {
 
 namespace {
 
-constexpr int64_t kNoLimitMs = int64_t{365} * 24 * 3'600 * 1'000;
-constexpr int64_t kMaxReactors = 1024;
 constexpr size_t kNoRoutePageBytes = 32 * 1024;
-
-Result<proxy::Strategy> parse_strategy(const std::string& text) {
-  if (text == "rnd") return proxy::Strategy::kRandom;
-  if (text == "rr") return proxy::Strategy::kRoundRobin;
-  if (text == "leastconn") return proxy::Strategy::kLeastConnections;
-  if (text == "hash") return proxy::Strategy::kHash;
-  return fail(Code::kInvalid, "-proxy.strategy {}: want rnd, rr, leastconn or hash", text);
-}
-
-Result<proxy::Matcher> parse_matcher(const std::string& text) {
-  if (text == "prefix") return proxy::Matcher::kPrefix;
-  if (text == "iprefix") return proxy::Matcher::kIprefix;
-  if (text == "glob") return proxy::Matcher::kGlob;
-  if (text == "segment") return proxy::Matcher::kSegment;
-  if (text == "regex") return proxy::Matcher::kRegex;
-  return fail(Code::kInvalid, "-proxy.matcher {}: want prefix, iprefix, glob, segment or regex",
-              text);
-}
-
-/// A listener that sets no rt or wt of its own has the global one.
-Result<std::vector<proxy::ListenSpec>> parse_listeners(const Properties& properties) {
-  Result<std::vector<proxy::ListenSpec>> specs =
-      proxy::parse_listen_specs(properties.get("proxy.addr"));
-  if (!specs) return pass(specs, "-proxy.addr");
-  if (specs->empty()) return fail(Code::kInvalid, "-proxy.addr names no listener");
-  for (proxy::ListenSpec& spec : *specs) {
-    if (spec.read_timeout_ms == 0) {
-      spec.read_timeout_ms = properties.get_duration_ms("proxy.readtimeout");
-    }
-    if (spec.write_timeout_ms == 0) {
-      spec.write_timeout_ms = properties.get_duration_ms("proxy.writetimeout");
-    }
-  }
-  return specs;
-}
-
-/// Whom upstreams' certificates must be signed by. Where a machine trusts nobody, only
-/// tlsskipverify leads to an upstream, and the log says why.
-Result<std::shared_ptr<const tls::ClientContext>> upstream_tls(const std::string& file) {
-  PosixDisk disk;
-  auto authorities = tls::system_authorities(disk, file);
-  if (!authorities) return pass(authorities, "-proxy.upstream.ca");
-  return tls::ClientContext::make(*std::move(authorities));
-}
-
-/// What no type says.
-Result<void> check_choices(const Properties& properties) {
-  const std::string access = properties.get("ui.access");
-  if (access != "rw" && access != "ro") {
-    return fail(Code::kInvalid, "-ui.access {}: want rw or ro", access);
-  }
-  const std::string target = properties.get("metrics.target");
-  if (!target.empty() && target != "prometheus") {
-    return fail(Code::kUnsupported,
-                "-metrics.target {}: metrics are pulled from a proto=prometheus listener", target);
-  }
-  const int64_t status = properties.get_int("proxy.noroutestatus");
-  if (status < 200 || status > 599) {
-    return fail(Code::kInvalid, "-proxy.noroutestatus {}: want 200 to 599", status);
-  }
-  const int64_t threads = properties.get_int("proxy.threads");
-  if (threads > kMaxReactors) {
-    return fail(Code::kInvalid, "-proxy.threads {}: want 0 to {}", threads, kMaxReactors);
-  }
-  return {};
-}
-
-proxy::ProxyOptions proxy_options(const Properties& properties,
-                                  std::vector<proxy::ListenSpec> listeners) {
-  proxy::ProxyOptions options;
-  options.listeners = std::move(listeners);
-  options.reactors = static_cast<uint32_t>(properties.get_int("proxy.threads"));
-  options.router.no_route_status = static_cast<uint16_t>(properties.get_int("proxy.noroutestatus"));
-  proxy::Timeouts& timeouts = options.worker.timeouts;
-  timeouts.connect_ms = properties.get_duration_ms("proxy.dialtimeout");
-  timeouts.response_ms = properties.get_duration_ms("proxy.responseheadertimeout");
-  timeouts.pooled_ms = properties.get_duration_ms("proxy.idleconntimeout");
-  // fabio's word for no limit.
-  for (int64_t* each : {&timeouts.connect_ms, &timeouts.response_ms, &timeouts.pooled_ms}) {
-    if (*each == 0) *each = kNoLimitMs;
-  }
-  options.worker.pooled_an_endpoint =
-      static_cast<uint32_t>(std::min<int64_t>(properties.get_int("proxy.maxconn"), UINT32_MAX));
-  return options;
-}
-
-/// Bounds in milliseconds.
-Result<std::vector<int64_t>> parse_buckets(const Properties& properties) {
-  std::vector<int64_t> bounds;
-  for (const std::string& text : properties.get_list("metrics.prometheus.buckets")) {
-    double seconds = 0;
-    const char* end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, seconds);
-    const bool good = error == std::errc() && at == end && seconds > 0 && seconds < 1e6;
-    bounds.push_back(good ? static_cast<int64_t>(std::ceil(seconds * 1000)) : 0);
-    if (!good || (bounds.size() > 1 && bounds[bounds.size() - 2] >= bounds.back())) {
-      return fail(Code::kInvalid, "-metrics.prometheus.buckets: {} is no rising bound in seconds",
-                  text);
-    }
-  }
-  if (bounds.size() > proxy::ServiceCounts::kBuckets) {
-    return fail(Code::kLimit, "-metrics.prometheus.buckets: more than {} bounds",
-                proxy::ServiceCounts::kBuckets);
-  }
-  return bounds;
-}
-
-/// Takes those of one protocol out of the list.
-std::vector<proxy::ListenSpec> take_out(std::vector<proxy::ListenSpec>& specs,
-                                        proxy::ListenProtocol protocol) {
-  std::vector<proxy::ListenSpec> out;
-  std::erase_if(specs, [&](const proxy::ListenSpec& each) {
-    if (each.protocol == protocol) out.push_back(each);
-    return each.protocol == protocol;
-  });
-  return out;
-}
 
 }  // namespace
 
-struct Balancer::Parts {
-  UvLoop& loop;
-  Log& log;
-  const Properties properties;
-  std::string tag_prefix;
-  std::unique_ptr<proxy::AccessFormat> access_format;
-  std::unique_ptr<LineWriter> access_writer;
-  std::unique_ptr<proxy::CertStores> certificates;  // before the proxy, which uses its keyrings
-  std::unique_ptr<LbPolicies> policies;             // before the proxy, too
-  std::unique_ptr<proxy::Publisher> publisher;
-  std::unique_ptr<proxy::Proxy> proxy;
-  std::unique_ptr<BalancerAdmin> admin;
-  std::unique_ptr<HttpServer> admin_server;
-  std::vector<std::unique_ptr<DynamicListeners>> dynamic_listeners;
-  std::vector<int64_t> time_bounds_ms;
-  std::vector<std::unique_ptr<HttpServer>> metrics_servers;
-
-  Parts(UvLoop& on, Log& to, const Properties& from) : loop(on), log(to), properties(from) {}
-  ~Parts() {
-    if (proxy) proxy->stop();
-    // Its thread may still have a verdict for a reactor, so the reactors go after it.
-    if (policies) policies->stop();
-    proxy.reset();
-  }
-
-  Result<void> open_access_log();
-  Result<void> open_certificates(Network& network, const std::vector<proxy::ListenSpec>& listeners,
-                                 std::shared_ptr<const tls::ClientContext> client_tls);
-  Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
-  Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);
-};
-
 Result<void> Balancer::Parts::open_certificates(
     Network& network, const std::vector<proxy::ListenSpec>& listeners,
-    std::shared_ptr<const tls::ClientContext> client_tls) {
+    std::shared_ptr<const tls::ClientContext> client_tls, const Json& state) {
   auto stores = proxy::parse_cert_stores(properties.get("proxy.cs"));
   if (!stores) return pass(stores, "-proxy.cs");
   certificates = std::make_unique<proxy::CertStores>(loop, network, std::move(client_tls), log);
+  if (const Json* tickets = state.find("tickets")) {
+    Result<void> taken = certificates->take_tickets(*tickets);
+    if (!taken) return pass(taken, "the predecessor's state");
+  }
   return certificates->open(std::move(*stores), listeners);
+}
+
+Result<void> Balancer::Parts::inherit_routes(const Json& state) {
+  const Json* table = state.find("table");
+  if (table == nullptr) return {};
+  Result<proxy::RouteEdit> edit = proxy::read_table_state(*table);
+  if (!edit) return pass(edit, "the predecessor's state");
+  std::vector<proxy::RouteEdit> edits;
+  edits.push_back(std::move(*edit));
+  publisher->apply(std::move(edits));
+  inherited_routes = true;
+  return {};
 }
 
 Result<void> Balancer::Parts::serve_metrics(Network& network, const proxy::ListenSpec& spec) {
@@ -255,7 +107,7 @@ Balancer::Balancer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Balancer::~Balancer() = default;
 
 Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network, Log& log,
-                                                  const Properties& properties) {
+                                                  const Properties& properties, Inheritance from) {
   auto parts = std::make_unique<Parts>(loop, log, properties);
   parts->tag_prefix = properties.get("registry.consul.tagprefix");
   Result<void> chosen = check_choices(properties);
@@ -293,10 +145,15 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   parts->time_bounds_ms = *bounds;
   auto client_tls = upstream_tls(properties.get("proxy.upstream.ca"));
   if (!client_tls) return pass(client_tls);
-  Result<void> certificates = parts->open_certificates(network, *listeners, *client_tls);
+  Result<void> certificates =
+      parts->open_certificates(network, *listeners, *client_tls, from.state);
   if (!certificates) return pass(certificates);
+  Result<void> routes = parts->inherit_routes(from.state);
+  if (!routes) return pass(routes);
   proxy::ProxyOptions options = proxy_options(properties, std::move(*listeners));
   parts->policies->set_options(options);
+  options.inherited = std::move(from.sockets);
+  options.wait_to_accept = true;
   options.tls = parts->certificates->contexts();
   options.worker.upstream_tls = std::move(*client_tls);
   options.worker.log = &log;
@@ -327,45 +184,9 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
       [admin](const HttpServerRequest& request, HttpResponseWriter& writer) {
         return admin->answer(request, writer);
       });
-  return std::unique_ptr<Balancer>(new Balancer(std::move(parts)));
-}
-
-Task<void> Balancer::run() {
-  Scope scope(parts_->loop);
-  scope.spawn(parts_->admin_server->run());
-  for (const auto& server : parts_->metrics_servers) scope.spawn(server->run());
-  for (const auto& each : parts_->dynamic_listeners) scope.spawn(each->run());
-  scope.spawn(parts_->policies->watch(parts_->loop, *parts_->proxy));
-  scope.spawn(parts_->certificates->run([parts = parts_.get()](uint32_t listener, auto context) {
-    parts->proxy->set_tls(listener, std::move(context));
-  }));
-  co_await scope.join();
-}
-
-void Balancer::fail_health() {
-  parts_->admin->fail_health();
-}
-
-Task<void> Balancer::drain() {
-  Parts& parts = *parts_;
-  parts.admin->fail_health();
-  for (const auto& each : parts.dynamic_listeners) each->stop();
-  // Reactors may say it after this task was cancelled, so the event is shared with them.
-  struct Drained {
-    explicit Drained(Executor& executor) : event(executor) {}
-    Event event;
-  };
-  auto drained = std::make_shared<Drained>(parts.loop);
-  parts.proxy->drain([&loop = parts.loop, drained] {
-    loop.post_from_any_thread([drained] { drained->event.set(); });
-  });
-  const int64_t limit_ms = parts.properties.get_duration_ms("proxy.shutdownwait");
-  auto wait = [](std::shared_ptr<Drained> all) -> Task<Result<void>> {
-    co_await all->event.wait();
-    co_return Result<void>();
-  };
-  Result<void> done = co_await with_timeout(parts.loop, limit_ms, wait(drained));
-  if (!done) parts.log.warn("not drained after {} ms: what is under way is cut", limit_ms);
+  std::unique_ptr<Balancer> balancer(new Balancer(std::move(parts)));
+  balancer->set_no_route_page(std::string(from.state.get_string("no_route_page")));
+  return balancer;
 }
 
 void Balancer::set_overrides(ManualOverrides* overrides) {
@@ -378,6 +199,7 @@ void Balancer::set_no_route_page(std::string html) {
                      html.size(), kNoRoutePageBytes);
     return;
   }
+  parts_->no_route_page = html;
   const auto page = std::make_shared<const std::string>(std::move(html));
   parts_->proxy->post_to_all(
       [page](uint32_t, proxy::Worker& worker) { worker.set_no_route_page(page); });

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/handover.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/network.h"
@@ -15,6 +17,7 @@
 #include "core/task.h"
 #include "lb_config.h"
 #include "proxy/route_edit.h"
+#include "proxy/worker.h"
 
 namespace sluice {
 
@@ -22,11 +25,25 @@ class ManualOverrides;
 
 class Balancer {
  public:
-  /// Binds every listener and starts the reactors. Fails with the address that is in use. The
-  /// properties are checked ones.
+  /// What a predecessor left (core/handover.h).
+  struct Inheritance {
+    std::shared_ptr<HandedSockets> sockets;  // null: there was none
+    Json state;                              // that write_state() wrote
+  };
+
+  /// Binds every listener and starts the reactors; connections wait until accept(). Fails with the
+  /// address that is in use. The properties are checked ones.
   static Result<std::unique_ptr<Balancer>> start(UvLoop& loop, Network& network, Log& log,
-                                                 const Properties& properties);
+                                                 const Properties& properties,
+                                                 Inheritance from = {});
   ~Balancer();
+
+  /// Once the routes are there: from now on connections are served.
+  void accept();
+  /// Every listener that ends TLS has a certificate.
+  Task<void> wait_certificates();
+  /// The sources have said all their routes: what came from a predecessor counts no more.
+  void routes_known();
 
   /// Serves the admin page and watches the certificate stores, until cancelled.
   Task<void> run();
@@ -35,6 +52,16 @@ class Balancer {
   /// Listeners close once they took what waits on them, idle connections too; ready when nothing is
   /// under way any more, or after proxy.shutdownwait.
   Task<void> drain();
+
+  /// For a successor: the reactors' sockets, and what it needs to know.
+  OfferedSockets listening() const;
+  void write_state(JsonWriter& json) const;
+  /// A successor serves: the admin page and the listeners are its alone. Ready when nothing is
+  /// under way any more, or after proxy.upgradewait; idle clients may send one request more.
+  Task<void> hand_over();
+
+  /// The properties that may change while it runs, and the certificates' files again.
+  void reload(const Properties& properties);
 
   proxy::RouteSink& routes();
   const std::string& tag_prefix() const;
@@ -50,6 +77,7 @@ class Balancer {
 
  private:
   struct Parts;
+  Task<void> finish(proxy::IdleClients idle, int64_t limit_ms);
   explicit Balancer(std::unique_ptr<Parts> parts);
   std::unique_ptr<Parts> parts_;
 };

@@ -33,12 +33,12 @@ class DynamicListeners {
 
   /// Looks each `refresh`, until cancelled.
   Task<void> run();
+  /// Opens and closes what the newest table asks for.
+  void refresh();
   /// Opens nothing any more.
   void stop() { stopped_ = true; }
 
  private:
-  void refresh();
-
   Executor& executor_;
   Log& log_;
   proxy::Proxy& proxy_;

@@ -3,13 +3,20 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "balancer.h"
+#include "core/handover.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/scope.h"
@@ -23,16 +30,50 @@ namespace sluice {
 
 namespace {
 
+/// The control loop's listeners, beside the reactors': the admin page, metrics.
+constexpr std::string_view kControlPrefix = "control ";
+
+constexpr JsonLimits kStateLimits{
+    .max_bytes = size_t{1} << 30, .max_depth = 16, .max_values = size_t{1} << 26};
+
+/// How the process was started, which is how its successor is.
+struct Origin {
+  std::string program;
+  std::vector<std::string> arguments;
+  std::vector<std::string> environment;
+};
+
+/// fabio has FATAL too, above what we ever log.
+Result<LogLevel> log_level(const Properties& properties) {
+  const std::string text = properties.get("log.level");
+  if (text == "FATAL") return LogLevel::kError;
+  const std::optional<LogLevel> level = parse_log_level(text);
+  if (level) return *level;
+  return fail(Code::kInvalid, "-log.level {}: want TRACE, DEBUG, INFO, WARN, ERROR or FATAL", text);
+}
+
 /// In the order in which they are made; taken down in the reverse.
 struct LoadBalancer {
-  LoadBalancer(LbConfig from, Log& to) : config(std::move(from)), log(to) {}
-  ~LoadBalancer() { scope.reset(); }
+  LoadBalancer(LbConfig from, Origin at, Log& to)
+      : config(std::move(from)), origin(std::move(at)), log(to) {}
+  ~LoadBalancer() {
+    successor.reset();
+    scope.reset();
+  }
 
-  Result<void> start();
+  /// Null: there is no predecessor.
+  Result<void> start(std::unique_ptr<Predecessor> before);
+  Result<Balancer::Inheritance> inherit();
+  Task<void> serve();
   void on_signal(const char* name);
+  void reload();
+  void upgrade();
+  void on_upgrade(Result<void> outcome);
   Task<void> stop();
+  Task<void> leave();
 
   LbConfig config;
+  const Origin origin;
   Log& log;
   UvLoop loop;
   UvNetwork network{loop};
@@ -42,14 +83,42 @@ struct LoadBalancer {
   std::unique_ptr<Balancer> balancer;
   std::unique_ptr<Registry> registry;
   std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
+  std::unique_ptr<Predecessor> predecessor;
+  std::unique_ptr<Successor> successor;
   bool stopping = false;
   int exit_code = 0;
 };
 
-Result<void> LoadBalancer::start() {
+Result<Balancer::Inheritance> LoadBalancer::inherit() {
+  Balancer::Inheritance from;
+  if (!predecessor) return from;
+  from.sockets = std::make_shared<HandedSockets>();
+  for (auto& [name, sockets] : predecessor->sockets()) {
+    if (!name.starts_with(kControlPrefix)) {
+      from.sockets->emplace(name, std::move(sockets));
+      continue;
+    }
+    Result<Address> at = parse_address(name.substr(kControlPrefix.size()));
+    if (!at || sockets.empty()) return fail(Code::kInvalid, "{}: no such listener", name);
+    network.inherit(*at, std::move(sockets.front()));
+  }
+  Result<Json> state = parse_json(predecessor->state(), kStateLimits);
+  if (!state) return pass(state, "the predecessor's state");
+  from.state = std::move(*state);
+  // The routes of another registry are not ours.
+  if (from.state.get_string("backend") != config.properties.get("registry.backend")) {
+    from.state.erase("table");
+  }
+  return from;
+}
+
+Result<void> LoadBalancer::start(std::unique_ptr<Predecessor> before) {
+  predecessor = std::move(before);
   for (const std::string& warning : config.warnings) log.warn("{}", warning);
+  Result<Balancer::Inheritance> from = inherit();
+  if (!from) return pass(from);
   Result<std::unique_ptr<Balancer>> started =
-      Balancer::start(loop, network, log, config.properties);
+      Balancer::start(loop, network, log, config.properties, std::move(*from));
   if (!started) return pass(started);
   balancer = std::move(*started);
   Result<std::unique_ptr<Registry>> made = make_registry(env, log, *balancer, config.properties);
@@ -57,8 +126,19 @@ Result<void> LoadBalancer::start() {
   registry = std::move(*made);
   scope->spawn(balancer->run());
   scope->spawn(registry->run());
-  balancer->say_addresses(log);
+  scope->spawn(serve());
   return {};
+}
+
+Task<void> LoadBalancer::serve() {
+  // The predecessor serves meanwhile, and has a limit for it.
+  if (predecessor) co_await balancer->wait_certificates();
+  balancer->accept();
+  balancer->say_addresses(log);
+  if (!predecessor) co_return;
+  Result<void> said = predecessor->say_ready();
+  predecessor.reset();
+  if (!said) log.error("{}", said.error().message);
 }
 
 void LoadBalancer::on_signal(const char* name) {
@@ -72,6 +152,89 @@ void LoadBalancer::on_signal(const char* name) {
   scope->spawn(stop());
 }
 
+/// What may change while it runs.
+bool reloads(std::string_view name) {
+  constexpr std::array<std::string_view, 6> kNames = {
+      "log.level",         "proxy.deregistergraceperiod", "proxy.shutdownwait",
+      "proxy.upgradewait", "registry.static.noroutehtml", "registry.static.routes"};
+  return std::ranges::find(kNames, name) != kNames.end();
+}
+
+/// SIGHUP. All or nothing of the properties: a bad one leaves every one as it is.
+void LoadBalancer::reload() {
+  if (stopping) return;
+  Result<LbConfig> read = load_lb_config(origin.arguments, origin.environment, disk);
+  Result<LogLevel> level = read ? log_level(read->properties) : pass(read);
+  if (!level) {
+    log.error("SIGHUP: {}; everything stays as it is", level.error().message);
+    return;
+  }
+  Properties next = config.properties;
+  for (const Property& property : known_properties()) {
+    const std::string name(property.name);
+    const std::string value = read->properties.get(name);
+    if (value == next.get(name)) continue;
+    if (reloads(name)) {
+      next.set(name, value);
+      log.info("SIGHUP: {} has changed", name);
+    } else {
+      log.warn("SIGHUP: {} has changed: that wants an upgrade (SIGUSR2) or a restart", name);
+    }
+  }
+  config.properties = next;
+  log.set_level(*level);
+  registry->reload(next);
+  balancer->reload(next);
+  log.info("SIGHUP: settings, routes and certificates were read again");
+}
+
+/// SIGUSR2.
+void LoadBalancer::upgrade() {
+  if (stopping || successor || predecessor) {
+    log.warn("SIGUSR2: {}", stopping ? "it is stopping" : "an upgrade is under way");
+    return;
+  }
+  OfferedSockets sockets = balancer->listening();
+  for (const auto& [at, fd] : network.listening()) {
+    sockets[std::string(kControlPrefix) + to_string(at)].push_back(fd);
+  }
+  std::string state;
+  JsonWriter json(state);
+  json.begin_object().member("backend", config.properties.get("registry.backend"));
+  balancer->write_state(json);
+  json.end_object();
+  SuccessorOptions options{
+      .program = origin.program, .arguments = {"lb"}, .environment = origin.environment};
+  std::ranges::copy(origin.arguments, std::back_inserter(options.arguments));
+  log.info("SIGUSR2: starting {}", origin.program);
+  log.flush();
+  auto started = Successor::start(loop, options, sockets, state,
+                                  [this](Result<void> outcome) { on_upgrade(std::move(outcome)); });
+  if (!started) {
+    log.error("upgrade: {}; this process goes on", started.error().message);
+    return;
+  }
+  successor = std::move(*started);
+}
+
+void LoadBalancer::on_upgrade(Result<void> outcome) {
+  const pid_t pid = successor->pid();
+  successor.reset();
+  if (!outcome) {
+    log.error("upgrade: {}; this process goes on", outcome.error().message);
+    return;
+  }
+  if (std::exchange(stopping, true)) return;
+  log.info("upgrade: process {} serves now; this one ends what it has under way", pid);
+  scope->spawn(leave());
+}
+
+/// The successor is the registry's service now, under the same name.
+Task<void> LoadBalancer::leave() {
+  co_await balancer->hand_over();
+  loop.stop();
+}
+
 Task<void> LoadBalancer::stop() {
   balancer->fail_health();
   co_await registry->deregister();
@@ -80,9 +243,12 @@ Task<void> LoadBalancer::stop() {
   loop.stop();
 }
 
-/// fabio has FATAL too, above what we ever log.
-std::optional<LogLevel> log_level(const std::string& text) {
-  return text == "FATAL" ? LogLevel::kError : parse_log_level(text);
+/// Also where the file has been replaced since: then the successor is the new one.
+Result<std::string> own_program() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  if (size < 0) return fail_errno(errno, "/proc/self/exe");
+  return std::string(path.data(), static_cast<size_t>(size));
 }
 
 }  // namespace
@@ -90,7 +256,11 @@ std::optional<LogLevel> log_level(const std::string& text) {
 int run_lb(const std::vector<std::string>& arguments) {
   PosixDisk disk;
   std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    // The channel is this process's alone.
+    const std::string_view text = *entry;
+    if (!text.starts_with(Predecessor::kVariable)) environment.emplace_back(text);
+  }
   Result<LbConfig> config = load_lb_config(arguments, environment, disk);
   if (!config) {
     std::fprintf(stderr, "sluice lb: %s\n", config.error().message.c_str());
@@ -101,19 +271,24 @@ int run_lb(const std::vector<std::string>& arguments) {
     std::fputs(text.c_str(), stdout);
     return 0;
   }
-  const std::string level_text = config->properties.get("log.level");
-  const std::optional<LogLevel> level = log_level(level_text);
-  if (!level) {
-    std::fprintf(stderr,
-                 "sluice lb: -log.level %s: want TRACE, DEBUG, INFO, WARN, ERROR or FATAL\n",
-                 level_text.c_str());
+  Result<LogLevel> level = log_level(config->properties);
+  Result<std::string> program = own_program();
+  Result<std::unique_ptr<Predecessor>> predecessor = Predecessor::find();
+  std::optional<Error> wrong;
+  if (!level) wrong = level.error();
+  if (!program) wrong = program.error();
+  if (!predecessor) wrong = predecessor.error();
+  if (wrong) {
+    std::fprintf(stderr, "sluice lb: %s\n", wrong->message.c_str());
     return 1;
   }
   Log log(STDERR_FILENO, Log::Options{.level = *level});
-  LoadBalancer balancer(*std::move(config), log);
+  LoadBalancer balancer(*std::move(config), {*program, arguments, std::move(environment)}, log);
   balancer.loop.watch_signal(SIGTERM, [&balancer] { balancer.on_signal("SIGTERM"); });
   balancer.loop.watch_signal(SIGINT, [&balancer] { balancer.on_signal("SIGINT"); });
-  Result<void> started = balancer.start();
+  balancer.loop.watch_signal(SIGHUP, [&balancer] { balancer.reload(); });
+  balancer.loop.watch_signal(SIGUSR2, [&balancer] { balancer.upgrade(); });
+  Result<void> started = balancer.start(std::move(*predecessor));
   if (!started) {
     log.error("{}", started.error().message);
     return 1;

@@ -106,11 +106,15 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
   }
   ~ConsulRegistry() override { balancer_.set_overrides(nullptr); }
 
+  /// Nothing of it may change while it runs.
+  void reload(const Properties&) override {}
+
   Task<void> run() override {
     options_.consul.api.address = co_await find_consul();
     connection_.emplace(env_, log_, options_.consul);
     connection_->catalog.watch([this](std::vector<orchestrator::ServiceSnapshot> changed) {
       routes_.apply(std::move(changed));
+      note_known();
     });
     if (options_.own) {
       connection_->catalog.set_registrations(options_.own->id, {*options_.own});
@@ -164,6 +168,11 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
     }
   }
 
+  /// Not before both are there: services without their overrides would be other routes.
+  void note_known() {
+    if (connection_->catalog.complete() && overrides_known_) balancer_.routes_known();
+  }
+
   void take_overrides(const std::vector<drivers::ConsulKvEntry>& entries) {
     std::string commands;
     const std::string place = drivers::consul_key(options_.kv_path);
@@ -174,6 +183,8 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
     }
     balancer_.routes().apply({orchestrator::command_edit("overrides", std::move(commands),
                                                          orchestrator::kOverrideLayer)});
+    overrides_known_ = true;
+    note_known();
   }
 
   // ManualOverrides
@@ -212,6 +223,7 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
   Options options_;
   orchestrator::RouteSource routes_;
   std::optional<Connection> connection_;
+  bool overrides_known_ = false;
 };
 
 /// Where Consul is, and how it is spoken to.

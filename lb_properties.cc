@@ -116,6 +116,8 @@ constexpr Property kProperties[] = {
     {"proxy.threads", kInt, "0", kSupported, "reactors; 0: one a core"},
     {"proxy.trusted", kText, "private", kSupported,
      "peers whose X-Forwarded-* and Forwarded are believed: CIDRs, private, all or none"},
+    {"proxy.upgradewait", kDuration, "10m", kSupported,
+     "after SIGUSR2: how long the old process may go on with what it has under way"},
     {"proxy.upstream.ca", kText, "", kSupported,
      "a file: who signs upstreams' certificates; empty: the system's authorities"},
     {"proxy.writetimeout", kDuration, "0s", kSupported,

@@ -26,9 +26,14 @@ constexpr int64_t kForeverMs = 3'600'000;
 
 class StaticRegistry final : public Registry {
  public:
-  StaticRegistry(Env env, Balancer& balancer, const Properties& properties) : env_(env) {
-    balancer.set_no_route_page(properties.get("registry.static.noroutehtml"));
-    balancer.routes().apply(
+  StaticRegistry(Env env, Balancer& balancer, const Properties& properties)
+      : env_(env), balancer_(balancer) {
+    reload(properties);
+    balancer.routes_known();
+  }
+  void reload(const Properties& properties) override {
+    balancer_.set_no_route_page(properties.get("registry.static.noroutehtml"));
+    balancer_.routes().apply(
         {command_edit("static", properties.get("registry.static.routes"), kRegistryLayer)});
   }
   Task<void> run() override {
@@ -37,6 +42,28 @@ class StaticRegistry final : public Registry {
 
  private:
   Env env_;
+  Balancer& balancer_;
+};
+
+/// Passes on, and says that the routes are known once a source has said its own.
+class KnownSink final : public proxy::RouteSink {
+ public:
+  explicit KnownSink(Balancer& balancer) : balancer_(balancer) {}
+  uint64_t apply(std::vector<proxy::RouteEdit> edits) override {
+    const uint64_t version = balancer_.routes().apply(std::move(edits));
+    balancer_.routes_known();
+    return version;
+  }
+  void when_drained(std::vector<std::string> instances, uint64_t version,
+                    std::move_only_function<void()> done) override {
+    balancer_.routes().when_drained(std::move(instances), version, std::move(done));
+  }
+  std::vector<proxy::RejectedRoute> rejected() const override {
+    return balancer_.routes().rejected();
+  }
+
+ private:
+  Balancer& balancer_;
 };
 
 /// A page that a file holds, looked at again and again.
@@ -50,7 +77,8 @@ std::unique_ptr<WatchedFile> watch_page(Env env, Log& log, Balancer& balancer, s
 /// Routes that a task brings, and perhaps a page.
 class WatchingRegistry : public Registry {
  public:
-  explicit WatchingRegistry(Env env) : env_(env) {}
+  WatchingRegistry(Env env, Log& log, Balancer& balancer)
+      : env_(env), log_(log), balancer_(balancer), sink_(balancer) {}
   Task<void> run() override {
     Scope scope(env_.executor);
     if (page_) scope.spawn(page_->run());
@@ -59,28 +87,40 @@ class WatchingRegistry : public Registry {
     co_await scope.join();
   }
 
-  Result<void> add_page(Log& log, Balancer& balancer, std::string path) {
-    page_ = watch_page(env_, log, balancer, std::move(path));
+  /// They are looked at all the time; this only does it now.
+  void reload(const Properties&) override {
+    for (const auto& file : {page_.get(), file_.get()}) {
+      if (file == nullptr) continue;
+      Result<void> read = file->read();
+      if (!read) log_.error("SIGHUP: {}; what it said before stays", read.error().message);
+    }
+  }
+
+  Result<void> add_page(std::string path) {
+    page_ = watch_page(env_, log_, balancer_, std::move(path));
     return page_ ? page_->read() : Result<void>();
   }
-  Result<void> add_file(Log& log, Balancer& balancer, std::string path) {
-    file_ = std::make_unique<WatchedFile>(
-        env_, log, std::move(path), [&balancer](const std::string& text) {
-          balancer.routes().apply({command_edit("file", text, kRegistryLayer)});
+  Result<void> add_file(std::string path) {
+    file_ =
+        std::make_unique<WatchedFile>(env_, log_, std::move(path), [this](const std::string& text) {
+          sink_.apply({command_edit("file", text, kRegistryLayer)});
         });
     return file_->read();
   }
   /// `secure`: absent for plain HTTP.
-  void add_custom(Log& log, Balancer& balancer, orchestrator::CustomRegistryOptions options,
+  void add_custom(orchestrator::CustomRegistryOptions options,
                   std::unique_ptr<tls::TlsNetwork> secure) {
     secure_ = std::move(secure);
     Network& network = secure_ ? *secure_ : env_.network;
-    custom_.emplace(Env{env_.executor, network, env_.disk, env_.random}, log, balancer.routes(),
+    custom_.emplace(Env{env_.executor, network, env_.disk, env_.random}, log_, sink_,
                     std::move(options));
   }
 
  private:
   Env env_;
+  Log& log_;
+  Balancer& balancer_;
+  KnownSink sink_;
   std::unique_ptr<WatchedFile> page_;
   std::unique_ptr<WatchedFile> file_;
   std::unique_ptr<tls::TlsNetwork> secure_;
@@ -91,10 +131,10 @@ Result<std::unique_ptr<Registry>> make_file_registry(Env env, Log& log, Balancer
                                                      const Properties& properties) {
   const std::string path = properties.get("registry.file.path");
   if (path.empty()) return fail(Code::kInvalid, "-registry.backend=file wants -registry.file.path");
-  auto registry = std::make_unique<WatchingRegistry>(env);
-  Result<void> read = registry->add_file(log, balancer, path);
+  auto registry = std::make_unique<WatchingRegistry>(env, log, balancer);
+  Result<void> read = registry->add_file(path);
   if (!read) return pass(read, "-registry.file.path");
-  read = registry->add_page(log, balancer, properties.get("registry.file.noroutehtmlpath"));
+  read = registry->add_page(properties.get("registry.file.noroutehtmlpath"));
   if (!read) return pass(read, "-registry.file.noroutehtmlpath");
   return registry;
 }
@@ -133,10 +173,9 @@ Result<std::unique_ptr<Registry>> make_custom_registry(Env env, Log& log, Balanc
   options.poll_ms =
       std::max<int64_t>(properties.get_duration_ms("registry.custom.pollinterval"), 1);
   options.timeout_ms = properties.get_duration_ms("registry.custom.timeout");
-  auto registry = std::make_unique<WatchingRegistry>(env);
-  registry->add_custom(log, balancer, std::move(options), std::move(secure));
-  Result<void> read =
-      registry->add_page(log, balancer, properties.get("registry.custom.noroutehtml"));
+  auto registry = std::make_unique<WatchingRegistry>(env, log, balancer);
+  registry->add_custom(std::move(options), std::move(secure));
+  Result<void> read = registry->add_page(properties.get("registry.custom.noroutehtml"));
   if (!read) return pass(read, "-registry.custom.noroutehtml");
   return registry;
 }

@@ -22,6 +22,9 @@ class Registry {
   virtual ~Registry() = default;
   /// Follows the routes until cancelled.
   virtual Task<void> run() = 0;
+  /// The properties that may change while it runs, and its files, read again. What cannot be read
+  /// leaves the routes as they are.
+  virtual void reload(const Properties& properties) = 0;
   /// Others are not to send us anything more.
   virtual Task<void> deregister();
 };

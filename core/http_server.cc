@@ -251,6 +251,7 @@ HttpServer::HttpServer(Executor& executor, std::unique_ptr<Listener> listener, H
                        HttpServerOptions options)
     : executor_(executor),
       listener_(std::move(listener)),
+      local_(listener_->local()),
       handler_(std::move(handler)),
       options_(std::move(options)),
       slot_free_(executor),

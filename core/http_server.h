@@ -90,15 +90,18 @@ class HttpServer {
   HttpServer(Executor& executor, std::unique_ptr<Listener> listener, HttpHandler handler,
              HttpServerOptions options = {});
 
-  Address local() const { return listener_->local(); }
+  Address local() const { return local_; }
   /// Accepts and serves until cancelled.
   Task<void> run();
+  /// run() was cancelled: the listener closes; connections stay until they end.
+  void close_listener() { listener_.reset(); }
 
  private:
   Task<void> serve(std::unique_ptr<Stream> stream);
 
   Executor& executor_;
   std::unique_ptr<Listener> listener_;
+  const Address local_;
   HttpHandler handler_;
   HttpServerOptions options_;
   Event slot_free_;

@@ -269,6 +269,9 @@ void Reactor::Listener::close() {
   if (!watched) return;
   watched = false;
   reactor.timers_.remove(*this);
+  // Closing does not take it out of the set where another process has the socket too
+  // (core/handover.h): its events would go on waking this reactor.
+  epoll_ctl(reactor.epoll_fd_, EPOLL_CTL_DEL, socket.fd(), nullptr);
   reactor.unwatch(static_cast<Slot>(index));
   socket.close();
 }

@@ -183,10 +183,13 @@ class UvStream final : public Stream {
 
 class UvListener final : public Listener {
  public:
-  UvListener(UvLoop& loop, HandlePtr handle, Address local)
-      : loop_(loop), handle_(std::move(handle)), local_(std::move(local)) {}
+  using All = std::shared_ptr<std::map<int, Address>>;
+
+  UvListener(UvLoop& loop, HandlePtr handle, Address local, All all)
+      : loop_(loop), handle_(std::move(handle)), local_(std::move(local)), all_(std::move(all)) {}
   ~UvListener() override {
     if (local_.is_unix()) ::unlink(local_.path.c_str());
+    all_->erase(fd_);
   }
 
   Result<void> start() {
@@ -199,6 +202,7 @@ class UvListener final : public Listener {
           resume(h.writer);
         });
     if (error != 0) return fail_errno(-error, "listen " + to_string(local_));
+    if (!local_.is_unix() && uv_fileno(&handle_->handle, &fd_) == 0) all_->emplace(fd_, local_);
     return {};
   }
 
@@ -227,6 +231,8 @@ class UvListener final : public Listener {
   UvLoop& loop_;
   HandlePtr handle_;
   Address local_;
+  All all_;
+  uv_os_fd_t fd_ = -1;
 };
 
 /// True where a process listens on the Unix socket: a stale file refuses the connection.
@@ -303,12 +309,35 @@ Task<Result<std::unique_ptr<Stream>>> UvNetwork::connect(Address to, int64_t tim
   co_return std::make_unique<UvStream>(std::move(handle), std::move(to));
 }
 
+void UvNetwork::inherit(const Address& at, Socket socket) {
+  inherited_[to_string(at)] = std::move(socket);
+}
+
+std::vector<std::pair<Address, int>> UvNetwork::listening() const {
+  std::vector<std::pair<Address, int>> all;
+  for (const auto& [fd, at] : *listening_) all.emplace_back(at, fd);
+  return all;
+}
+
+static Result<void> open_inherited(Handle& handle, Socket socket, const Address& at) {
+  const int error = uv_tcp_open(&handle.tcp, socket.fd());
+  if (error != 0) return fail_errno(-error, "listen " + to_string(at));
+  socket.release();
+  return {};
+}
+
 Result<std::unique_ptr<Listener>> UvNetwork::listen(const Address& at) {
   HandlePtr handle(make_handle(loop_.raw(), at));
   Address local = at;
-  Result<void> bound = at.is_unix() ? bind_unix(*handle, local) : bind_tcp(*handle, local);
+  Result<void> bound;
+  if (auto inherited = inherited_.extract(to_string(at)); !inherited.empty()) {
+    bound = open_inherited(*handle, std::move(inherited.mapped()), at);
+  } else {
+    bound = at.is_unix() ? bind_unix(*handle, local) : bind_tcp(*handle, local);
+  }
   if (!bound) return pass(bound);
-  auto listener = std::make_unique<UvListener>(loop_, std::move(handle), std::move(local));
+  auto listener =
+      std::make_unique<UvListener>(loop_, std::move(handle), std::move(local), listening_);
   Result<void> started = listener->start();
   if (!started) return pass(started);
   return listener;

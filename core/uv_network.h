@@ -2,8 +2,15 @@
 // Owner: main.cc; outlived by the loop. Thread: the loop's.
 #pragma once
 
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "core/loop.h"
 #include "core/network.h"
+#include "core/socket.h"
 
 namespace sluice {
 
@@ -13,8 +20,17 @@ class UvNetwork final : public Network {
   Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) override;
   Result<std::unique_ptr<Listener>> listen(const Address& at) override;
 
+  /// The next listener at that TCP address takes this socket, which listens already, in place of
+  /// one of its own (core/handover.h).
+  void inherit(const Address& at, Socket socket);
+  /// The TCP listeners that are open, with their descriptors, which stay theirs.
+  std::vector<std::pair<Address, int>> listening() const;
+
  private:
   UvLoop& loop_;
+  std::map<std::string, Socket> inherited_;             // by address
+  std::shared_ptr<std::map<int, Address>> listening_ =  // by descriptor; listeners take
+      std::make_shared<std::map<int, Address>>();       // themselves out of it
 };
 
 }  // namespace sluice

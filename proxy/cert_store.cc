@@ -3,9 +3,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "core/base64.h"
 #include "core/disk.h"
-#include "core/scope.h"
 
 namespace sluice::proxy {
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t kRetryMs = 1'000;  // after a failure, where the store is asked more rarely
 constexpr int64_t kRotateLookMs = 60'000;
+constexpr int64_t kNeverMs = int64_t{365} * 24 * 3'600 * 1'000;
 constexpr size_t kNamesTold = 20;
 
 bool reads_files(const CertStoreSpec& spec) {
@@ -40,6 +42,7 @@ Result<void> CertStores::open(std::vector<CertStoreSpec> specs,
     Result<void> added = add_listener(listeners[i], i);
     if (!added) return pass(added, "listener {}", listeners[i].address.text());
   }
+  note_complete();
   return {};
 }
 
@@ -109,6 +112,15 @@ Result<void> CertStores::build(Listener& listener) {
   return {};
 }
 
+void CertStores::note_complete() {
+  for (const Listener& listener : listeners_) {
+    const bool any = std::any_of(listener.stores.begin(), listener.stores.end(),
+                                 [](Store* store) { return store->stock.usable(store->spec); });
+    if (!any) return;
+  }
+  complete_.set();
+}
+
 std::vector<std::shared_ptr<const tls::ServerContext>> CertStores::contexts() const {
   std::vector<std::shared_ptr<const tls::ServerContext>> all(listener_count_);
   for (const Listener& listener : listeners_) all[listener.index] = listener.context;
@@ -151,10 +163,9 @@ Task<void> CertStores::watch(Store& store, Changed& changed) {
   bool first = !reads_files(store.spec);
   for (;;) {
     if (!first && !store.source->waits()) {
-      if (store.spec.refresh_ms == 0 && store.failure.empty()) co_return;
-      co_await sleep_for(executor_, store.failure.empty()
-                                        ? store.spec.refresh_ms
-                                        : std::max(store.spec.refresh_ms, kRetryMs));
+      const bool once = store.spec.refresh_ms == 0 && store.failure.empty();
+      const int64_t least_ms = store.failure.empty() ? 0 : kRetryMs;
+      co_await pause(once ? kNeverMs : std::max(store.spec.refresh_ms, least_ms));
     }
     first = false;
     Result<CertMaterial> read = co_await store.source->load();
@@ -190,7 +201,50 @@ Task<void> CertStores::watch(Store& store, Changed& changed) {
         changed(listener.index, listener.context);
       }
     }
+    note_complete();
   }
+}
+
+Task<void> CertStores::pause(int64_t for_ms) {
+  auto wait = [](sluice::Event& look) -> Task<Result<void>> {
+    co_await look.wait();
+    co_return Result<void>();
+  };
+  (void)co_await with_timeout(executor_, for_ms, wait(look_));
+}
+
+void CertStores::write_tickets(JsonWriter& json) const {
+  json.begin_array();
+  for (const auto& [policy, ring] : keyrings_.state(executor_.now_ms())) {
+    json.begin_object().member("policy", base64_encode(policy)).member("age_ms", ring.age_ms);
+    json.key("keys").begin_array();
+    for (const tls::TicketKey& key : ring.keys) {
+      json.value(base64_encode({reinterpret_cast<const char*>(&key), sizeof key}));
+    }
+    json.end_array().end_object();
+  }
+  json.end_array();
+}
+
+Result<void> CertStores::take_tickets(const Json& tickets) {
+  if (!tickets.is_array()) return fail(Code::kInvalid, "the ticket keys are no array");
+  for (const Json& each : tickets.as_array()) {
+    Result<std::string> policy = base64_decode(each.get_string("policy"));
+    if (!policy) return pass(policy, "ticket keys");
+    tls::Keyring::State state{.keys = {}, .age_ms = each.get_int("age_ms")};
+    const Json* keys = each.find("keys");
+    if (keys == nullptr || !keys->is_array()) return fail(Code::kInvalid, "a keyring has no keys");
+    for (const Json& text : keys->as_array()) {
+      if (!text.is_string()) return fail(Code::kInvalid, "a ticket key is no string");
+      Result<std::string> bytes = base64_decode(text.as_string());
+      if (!bytes) return pass(bytes, "ticket keys");
+      tls::TicketKey& key = state.keys.emplace_back();
+      if (bytes->size() != sizeof key) return fail(Code::kInvalid, "a ticket key has another size");
+      std::memcpy(&key, bytes->data(), sizeof key);
+    }
+    keyrings_.of(*policy, executor_.now_ms()).take(state, executor_.now_ms());
+  }
+  return {};
 }
 
 Task<void> CertStores::rotate_keys() {

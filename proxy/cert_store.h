@@ -19,9 +19,11 @@
 #include <vector>
 
 #include "core/executor.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "core/network.h"
 #include "core/result.h"
+#include "core/scope.h"
 #include "core/task.h"
 #include "core/tls/context.h"
 #include "core/tls/keyring.h"
@@ -37,7 +39,11 @@ class CertStores {
   /// `tls` judges the servers of stores that are asked by https.
   CertStores(Executor& executor, Network& network, std::shared_ptr<const tls::ClientContext> tls,
              Log& log)
-      : executor_(executor), reach_{executor, network, std::move(tls)}, log_(log) {}
+      : executor_(executor),
+        reach_{executor, network, std::move(tls)},
+        log_(log),
+        look_(executor),
+        complete_(executor) {}
   CertStores(const CertStores&) = delete;
   CertStores& operator=(const CertStores&) = delete;
 
@@ -53,6 +59,14 @@ class CertStores {
       std::move_only_function<void(uint32_t listener, std::shared_ptr<const tls::ServerContext>)>;
   /// Watches the stores, until cancelled.
   Task<void> run(Changed changed);
+  /// The stores that are read now and then are read now.
+  void look_again() { look_.pulse(); }
+  /// Set once every listener has a certificate.
+  sluice::Event& complete() { return complete_; }
+
+  /// The keyrings for a successor, and of a predecessor; before open().
+  void write_tickets(JsonWriter& json) const;
+  Result<void> take_tickets(const Json& tickets);
 
  private:
   struct Store {
@@ -79,6 +93,8 @@ class CertStores {
   void fail_store(Store& store, const Error& error);
   Task<void> watch(Store& store, Changed& changed);
   Task<void> rotate_keys();
+  Task<void> pause(int64_t for_ms);
+  void note_complete();
 
   Executor& executor_;
   const CertReach reach_;
@@ -87,6 +103,8 @@ class CertStores {
   std::vector<std::unique_ptr<Store>> stores_;
   std::vector<Listener> listeners_;
   size_t listener_count_ = 0;
+  sluice::Event look_;
+  sluice::Event complete_;
 };
 
 }  // namespace sluice::proxy

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "core/log.h"
+
 namespace sluice::proxy {
 
 struct Proxy::Cell {
@@ -15,6 +17,11 @@ struct Proxy::Cell {
   Reactor reactor;
   std::unique_ptr<Router> router;
   Worker worker;
+  struct Bound {
+    Socket socket;
+    const ListenerInfo* info;
+  };
+  std::vector<Bound> bound;  // until it accepts
   std::vector<Reactor::ListenerId> listeners;
   std::thread thread;
 };
@@ -23,7 +30,8 @@ struct Proxy::Cell {
 struct Proxy::Added {
   SocketAddress at;
   ListenerInfo* info = nullptr;
-  std::vector<Reactor::ListenerId> ids;  // one a cell, each written by its reactor
+  std::vector<std::vector<Reactor::ListenerId>> ids;  // by cell, each written by its reactor
+  std::vector<int> fds;
   bool open = true;
 };
 
@@ -47,6 +55,10 @@ Result<std::unique_ptr<Proxy>> Proxy::start(ProxyOptions options, const RouterMa
   }
   Result<void> listening = proxy->listen();
   if (!listening) return pass(listening);
+  for (const auto& cell : proxy->cells_) {
+    if (proxy->options_.wait_to_accept) continue;
+    if (!proxy->accept(*cell)) return fail(Code::kIo, "watch the listeners");
+  }
   for (const auto& cell : proxy->cells_) {
     Reactor& reactor = cell->reactor;
     cell->thread = std::thread([&reactor] { reactor.run(); });
@@ -122,19 +134,35 @@ ListenerInfo& Proxy::make_info(const ListenSpec& spec, uint16_t port) {
   return info;
 }
 
-Result<std::vector<Socket>> Proxy::bind_all(SocketAddress& at) const {
-  if (at.port() != 0) {
+Result<Proxy::Sockets> Proxy::bind_all(SocketAddress& at) {
+  Sockets sockets(cells_.size());
+  HandedSockets::node_type inherited;
+  if (options_.inherited) inherited = options_.inherited->extract(handover_name(at));
+  if (!inherited.empty()) {
+    // All of them, also where there are fewer reactors now: each has a queue of its own.
+    for (size_t i = 0; i < inherited.mapped().size(); ++i) {
+      sockets[i % cells_.size()].push_back(std::move(inherited.mapped()[i]));
+    }
+  } else if (at.port() != 0) {
     Result<void> free = probe_address(at);
     if (!free) return pass(free);
   }
-  std::vector<Socket> sockets;
-  for (size_t i = 0; i < cells_.size(); ++i) {
+  for (std::vector<Socket>& own : sockets) {
+    if (!own.empty()) continue;
     Result<Socket> socket = listen_on(at, {});
     if (!socket) return pass(socket);
     at = socket->local_address();
-    sockets.push_back(std::move(*socket));
+    own.push_back(std::move(*socket));
   }
   return sockets;
+}
+
+static std::vector<int> descriptors(const std::vector<std::vector<Socket>>& sockets) {
+  std::vector<int> fds;
+  for (const std::vector<Socket>& own : sockets) {
+    for (const Socket& socket : own) fds.push_back(socket.fd());
+  }
+  return fds;
 }
 
 Result<void> Proxy::listen() {
@@ -142,22 +170,55 @@ Result<void> Proxy::listen() {
     Result<void> known = check_listener(spec);
     if (!known) return known;
     SocketAddress at = spec.address;
-    Result<std::vector<Socket>> sockets = bind_all(at);
+    Result<Sockets> sockets = bind_all(at);
     if (!sockets) return pass(sockets);
     ListenerInfo& info = make_info(spec, at.port());
     start_tls(info, static_cast<uint32_t>(addresses_.size()));
+    descriptors_.push_back(descriptors(*sockets));
     for (size_t i = 0; i < cells_.size(); ++i) {
-      Worker& worker = cells_[i]->worker;
-      const auto id = cells_[i]->reactor.add_listener(
-          std::move((*sockets)[i]), [&worker, &info](Socket client, const SocketAddress& peer) {
-            worker.accept(std::move(client), peer, info);
-          });
-      if (id == Reactor::ListenerId::kNone) return fail(Code::kIo, "watch listener {}", at.text());
-      cells_[i]->listeners.push_back(id);
+      for (Socket& socket : (*sockets)[i]) cells_[i]->bound.push_back({std::move(socket), &info});
     }
     addresses_.push_back(at);
   }
   return {};
+}
+
+/// On the reactor's thread, or before it runs.
+bool Proxy::accept(Cell& cell) {
+  Worker& worker = cell.worker;
+  for (Cell::Bound& each : cell.bound) {
+    const auto id = cell.reactor.add_listener(
+        std::move(each.socket),
+        [&worker, info = each.info](Socket client, const SocketAddress& peer) {
+          worker.accept(std::move(client), peer, *info);
+        });
+    if (id == Reactor::ListenerId::kNone) return false;
+    cell.listeners.push_back(id);
+  }
+  cell.bound.clear();
+  return true;
+}
+
+void Proxy::accept() {
+  for (const auto& each : cells_) {
+    Cell& cell = *each;
+    cell.reactor.post([this, &cell] {
+      if (!accept(cell) && options_.worker.log != nullptr) {
+        options_.worker.log->error("a listener cannot be watched: no memory for it");
+      }
+    });
+  }
+}
+
+OfferedSockets Proxy::listening() const {
+  OfferedSockets all;
+  for (size_t i = 0; i < addresses_.size(); ++i) {
+    all[handover_name(addresses_[i])] = descriptors_[i];
+  }
+  for (const auto& added : added_) {
+    if (added->open) all[handover_name(added->at)] = added->fds;
+  }
+  return all;
 }
 
 void Proxy::start_tls(ListenerInfo& info, uint32_t index) {
@@ -178,7 +239,7 @@ Result<void> Proxy::add_listener(const ListenSpec& spec) {
   Result<void> known = check_listener(spec);
   if (!known) return known;
   SocketAddress at = spec.address;
-  Result<std::vector<Socket>> sockets = bind_all(at);
+  Result<Sockets> sockets = bind_all(at);
   if (!sockets) return pass(sockets);
   // One that was there before is taken again, so that a port that comes and goes costs nothing.
   const auto same = std::find_if(added_.begin(), added_.end(),
@@ -187,16 +248,21 @@ Result<void> Proxy::add_listener(const ListenSpec& spec) {
   Added& added = fresh ? *added_.emplace_back(std::make_unique<Added>(at)) : **same;
   if (fresh) {
     added.info = &make_info(spec, at.port());
-    added.ids.resize(cells_.size(), Reactor::ListenerId::kNone);
+    added.ids.resize(cells_.size());
   }
   added.open = true;
+  added.fds = descriptors(*sockets);
   for (size_t i = 0; i < cells_.size(); ++i) {
     Cell& cell = *cells_[i];
-    cell.reactor.post([&cell, &added, i, socket = std::move((*sockets)[i])]() mutable {
-      added.ids[i] = cell.reactor.add_listener(
-          std::move(socket), [&cell, info = added.info](Socket client, const SocketAddress& peer) {
-            cell.worker.accept(std::move(client), peer, *info);
-          });
+    cell.reactor.post([&cell, &added, i, own = std::move((*sockets)[i])]() mutable {
+      for (Socket& socket : own) {
+        const auto id = cell.reactor.add_listener(
+            std::move(socket),
+            [&cell, info = added.info](Socket client, const SocketAddress& peer) {
+              cell.worker.accept(std::move(client), peer, *info);
+            });
+        if (id != Reactor::ListenerId::kNone) added.ids[i].push_back(id);
+      }
     });
   }
   return {};
@@ -209,9 +275,8 @@ void Proxy::remove_listener(const SocketAddress& at) {
     for (size_t i = 0; i < cells_.size(); ++i) {
       Cell& cell = *cells_[i];
       cell.reactor.post([&cell, &added = *each, i] {
-        if (added.ids[i] == Reactor::ListenerId::kNone) return;
-        cell.reactor.drain_listener(added.ids[i]);
-        added.ids[i] = Reactor::ListenerId::kNone;
+        for (const auto id : added.ids[i]) cell.reactor.drain_listener(id);
+        added.ids[i].clear();
       });
     }
   }
@@ -248,7 +313,7 @@ void Proxy::explain(ExplainRequest request, std::function<void(Explained)> done)
   });
 }
 
-void Proxy::drain(std::function<void()> drained) {
+void Proxy::drain(IdleClients idle, std::function<void()> drained) {
   struct Left {
     std::atomic<size_t> cells;
     std::function<void()> drained;
@@ -257,9 +322,9 @@ void Proxy::drain(std::function<void()> drained) {
   for (const auto& each : added_) remove_listener(each->at);
   for (const auto& cell : cells_) {
     Cell& c = *cell;
-    c.reactor.post([&c, left] {
+    c.reactor.post([&c, idle, left] {
       for (const auto id : c.listeners) c.reactor.drain_listener(id);
-      c.worker.drain([left, said = false]() mutable {
+      c.worker.drain(idle, [left, said = false]() mutable {
         if (!std::exchange(said, true) && left->cells.fetch_sub(1) == 1) left->drained();
       });
     });

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/handover.h"
 #include "core/reactor.h"
 #include "core/result.h"
 #include "core/socket.h"
@@ -27,6 +28,11 @@ namespace sluice::proxy {
 
 struct ProxyOptions {
   std::vector<ListenSpec> listeners;
+  /// Of the predecessor (core/handover.h): a listener at the address of one takes its sockets. May
+  /// be null.
+  std::shared_ptr<HandedSockets> inherited;
+  /// Binds, and lets connections wait until accept().
+  bool wait_to_accept = false;
   uint32_t reactors = 0;  // 0: one a core
   uint32_t signers = 0;   // threads that sign with RSA keys; 0: the reactors do
   WorkerOptions worker;
@@ -69,9 +75,16 @@ class Proxy {
   /// Closes a listener that was added, once it took what waits on it; its connections stay.
   void remove_listener(const SocketAddress& at);
 
-  /// Listeners close once they took what waits on them, idle connections too; the others after
-  /// their exchange. `drained` is called once none is left, from the last reactor's thread.
-  void drain(std::function<void()> drained);
+  /// Once, of a proxy that waits to.
+  void accept();
+  /// The sockets that listen, for a successor; they stay ours.
+  OfferedSockets listening() const;
+  /// What no listener took of the predecessor's sockets closes.
+  void drop_inherited() { options_.inherited.reset(); }
+
+  /// Listeners close once they took what waits on them; connections after their exchange. `drained`
+  /// is called once none is left, from the last reactor's thread.
+  void drain(IdleClients idle, std::function<void()> drained);
   /// Closes everything and joins the threads.
   void stop();
 
@@ -80,13 +93,16 @@ class Proxy {
   struct Added;
   explicit Proxy(ProxyOptions options);
   Result<void> listen();
-  /// One socket a reactor, all on the same address, which gets its port.
-  Result<std::vector<Socket>> bind_all(SocketAddress& at) const;
+  using Sockets = std::vector<std::vector<Socket>>;
+  /// At least one socket a reactor, all on the same address, which gets its port.
+  Result<Sockets> bind_all(SocketAddress& at);
+  bool accept(Cell& cell);
   void start_tls(ListenerInfo& info, uint32_t index);
   ListenerInfo& make_info(const ListenSpec& spec, uint16_t port);
 
   ProxyOptions options_;  // does not change once the threads run
   std::vector<SocketAddress> addresses_;
+  std::vector<std::vector<int>> descriptors_;  // of their sockets, which are the reactors'
   std::vector<std::unique_ptr<ListenerInfo>> infos_;
   std::vector<std::unique_ptr<Added>> added_;
   std::vector<std::unique_ptr<Cell>> cells_;

@@ -261,12 +261,12 @@ Explained Worker::explain(const ExplainRequest& request) {
   return said;
 }
 
-void Worker::drain(std::function<void()> drained) {
+void Worker::drain(IdleClients idle, std::function<void()> drained) {
   draining_ = true;
   drained_ = std::move(drained);
   for (Http1Client* client = client_list_.front(); client != nullptr;) {
     Http1Client* next = client_list_.next(*client);
-    client->drain();
+    if (idle == IdleClients::kClose) client->drain();
     client = next;
   }
   pool_.close_idle(true);

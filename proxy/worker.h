@@ -131,6 +131,13 @@ struct Counters {
   }
 };
 
+/// What a drain does to connections between two requests.
+enum class IdleClients : uint8_t {
+  kClose,  // now
+  kKeep,   // after one request more, or at their idle timeout: a client that just sends one would
+           // get nothing
+};
+
 /// Not valid for an endpoint that has a name in place of an address.
 SocketAddress address_of(const Endpoint& endpoint);
 
@@ -221,9 +228,8 @@ class Worker {
   bool draining() const { return draining_; }
   size_t client_count() const { return clients_.used(); }
   size_t tunnel_count() const { return tunnels_.used(); }
-  /// Idle connections close now, others after their exchange. `drained` is called once none is
-  /// left.
-  void drain(std::function<void()> drained);
+  /// Connections close after their exchange. `drained` is called once none is left.
+  void drain(IdleClients idle, std::function<void()> drained);
   /// Closes what is left.
   void close_all();
 

@@ -39,11 +39,31 @@ void Keyring::rotate(int64_t now_ms) {
   if (now_ms - made_ms_ >= kRotateMs) add_key(now_ms);
 }
 
+Keyring::State Keyring::state(int64_t now_ms) const {
+  const std::lock_guard lock(mutex_);
+  return {.keys = {keys_.begin(), keys_.begin() + count_}, .age_ms = now_ms - made_ms_};
+}
+
+void Keyring::take(const State& state, int64_t now_ms) {
+  const std::lock_guard lock(mutex_);
+  if (state.keys.empty()) return;
+  count_ = static_cast<uint32_t>(std::min<size_t>(state.keys.size(), kKept));
+  std::copy_n(state.keys.begin(), count_, keys_.begin());
+  made_ms_ = now_ms - state.age_ms;
+}
+
 Keyring& Keyrings::of(const std::string& policy, int64_t now_ms) {
   const std::lock_guard lock(mutex_);
   std::unique_ptr<Keyring>& ring = rings_[policy];
   if (!ring) ring = std::make_unique<Keyring>(now_ms);
   return *ring;
+}
+
+std::map<std::string, Keyring::State> Keyrings::state(int64_t now_ms) const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, Keyring::State> all;
+  for (const auto& [policy, ring] : rings_) all.emplace(policy, ring->state(now_ms));
+  return all;
 }
 
 void Keyrings::rotate(int64_t now_ms) {

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sluice::tls {
 
@@ -44,6 +45,15 @@ class Keyring {
   /// Makes a new key if the newest is old enough; the oldest goes. `now_ms` is monotonic.
   void rotate(int64_t now_ms);
 
+  /// For the process that takes over (core/handover.h): its tickets are ours, and ours its.
+  struct State {
+    std::vector<TicketKey> keys;  // the newest first
+    int64_t age_ms = 0;           // of the newest
+  };
+  State state(int64_t now_ms) const;
+  /// Takes those keys in place of its own; of more than kKept the first ones.
+  void take(const State& state, int64_t now_ms);
+
  private:
   void add_key(int64_t now_ms);
 
@@ -58,9 +68,11 @@ class Keyrings {
   /// `policy` is the fingerprint of the client CAs, "" where no certificate is asked for.
   Keyring& of(const std::string& policy, int64_t now_ms);
   void rotate(int64_t now_ms);
+  /// By policy.
+  std::map<std::string, Keyring::State> state(int64_t now_ms) const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Keyring>> rings_;
 };
 

@@ -192,8 +192,9 @@ Task<void> ConsulCatalog::fetch_wanted() {
     co_await scope.join();
   }
   std::ranges::sort(changed, {}, &ServiceSnapshot::service);
-  if (on_change_ && (!changed.empty() || (!told_ && !failed))) on_change_(std::move(changed));
-  told_ = told_ || !failed;
+  const bool first = !told_ && !failed;
+  told_ = told_ || first;
+  if (on_change_ && (first || !changed.empty())) on_change_(std::move(changed));
 }
 
 void ConsulCatalog::fetch_failed(const std::string& name, const Error& error) {

@@ -49,6 +49,8 @@ class ConsulCatalog final : public orchestrator::Catalog {
       std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change) override;
   void on_check(std::move_only_function<void(const orchestrator::CheckState&)> on_change) override;
   Task<void> run() override;
+  /// Every service that Consul has was handed out once; true already within that call of watch().
+  bool complete() const { return told_; }
 
  private:
   /// One blocking query's state.
