@@ -111,6 +111,8 @@ Result<void> Agent::Parts::start_balancer() {
   if (!config.proxy_enabled) return {};
   Properties properties;
   for (const auto& [name, value] : config.proxy_properties) properties.set(name, value);
+  // It is found by the jobs that it balances, and no service itself: register= has no effect.
+  properties.set("registry.consul.register.enabled", "false");
   Result<std::unique_ptr<Balancer>> started = Balancer::start(loop, network, log, properties);
   if (!started) return pass(started);
   balancer = std::move(*started);

@@ -131,6 +131,8 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   if (!listener) return pass(listener, "routes page (-ui.addr)");
   proxy::PublisherOptions publishing{.strategy = *strategy, .matcher = *matcher};
   parts->policies->set_options(publishing);
+  publishing.registers = properties.get("registry.backend") == "consul" &&
+                         properties.get_bool("registry.consul.register.enabled");
   parts->publisher = std::make_unique<proxy::Publisher>(
       std::move(publishing),
       [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log);
@@ -207,6 +209,12 @@ void Balancer::set_no_route_page(std::string html) {
 
 proxy::RouteSink& Balancer::routes() {
   return *parts_->publisher;
+}
+
+std::optional<std::set<std::string>> Balancer::register_names(uint64_t& version) const {
+  const uint64_t newest = parts_->publisher->table().version();
+  if (std::exchange(version, newest) == newest) return std::nullopt;
+  return parts_->publisher->register_names();
 }
 
 const std::string& Balancer::tag_prefix() const {

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -65,6 +67,8 @@ class Balancer {
 
   proxy::RouteSink& routes();
   const std::string& tag_prefix() const;
+  /// What `register=` says among the routes, if that has changed since `version`, which it sets.
+  std::optional<std::set<std::string>> register_names(uint64_t& version) const;
   /// What /api/manual reads and writes; nullptr: there is none. Outlives the balancer.
   void set_overrides(ManualOverrides* overrides);
   /// The body for requests without a route; "": our own.

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/resolve.h"
@@ -24,7 +25,8 @@ namespace {
 
 constexpr int64_t kResolveRetryMs = 1'000;
 constexpr int64_t kDeregisterMs = 2'000;
-constexpr size_t kMaxFetches = 64;  // Consul allows 200 connections a client
+constexpr int64_t kNamesLookMs = 500;  // it looks at every route, where any has changed
+constexpr size_t kMaxFetches = 64;     // Consul allows 200 connections a client
 
 /// The first address of an interface that others may reach; loopback if there is none.
 std::string first_address() {
@@ -116,10 +118,8 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
       routes_.apply(std::move(changed));
       note_known();
     });
-    if (options_.own) {
-      connection_->catalog.set_registrations(options_.own->id, {*options_.own});
-    }
     Scope scope(env_.executor);
+    if (options_.own) scope.spawn(register_self());
     scope.spawn(connection_->catalog.run());
     scope.spawn(connection_->kv.follow(
         options_.kv_path, true,
@@ -135,13 +135,15 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
 
   Task<void> deregister() override {
     if (!options_.own || !connection_) co_return;
+    leaving_ = true;
     connection_->catalog.set_registrations(options_.own->id, {});
-    Result<void> done = co_await with_timeout(
-        env_.executor, kDeregisterMs,
-        connection_->api.put("/v1/agent/service/deregister/" + percent_encode(options_.own->id),
-                             Json()));
-    if (!done && done.error().code != Code::kNotFound) {
-      log_.warn("deregister {}: {}", options_.own->id, done.error().message);
+    for (const orchestrator::ServiceRegistration& each : registrations()) {
+      Result<void> done = co_await with_timeout(
+          env_.executor, kDeregisterMs,
+          connection_->api.put("/v1/agent/service/deregister/" + percent_encode(each.id), Json()));
+      if (!done && done.error().code != Code::kNotFound) {
+        log_.warn("deregister {}: {}", each.id, done.error().message);
+      }
     }
   }
 
@@ -155,6 +157,31 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
     drivers::ConsulKv kv;
     drivers::ConsulCatalog catalog;
   };
+
+  /// The balancer under its own name, and under each that `register=` asks for.
+  std::vector<orchestrator::ServiceRegistration> registrations() const {
+    std::vector<orchestrator::ServiceRegistration> all = {*options_.own};
+    for (const std::string& name : names_) {
+      all.push_back(*options_.own);
+      all.back().id = fmt::format("{}-{}", options_.own->id, name);
+      all.back().name = name;
+    }
+    return all;
+  }
+
+  Task<void> register_self() {
+    uint64_t version = UINT64_MAX;  // of the table that was looked at
+    bool registered = false;
+    while (!leaving_) {
+      auto names = balancer_.register_names(version);
+      if (names && (!registered || *names != names_)) {
+        names_ = *std::move(names);
+        connection_->catalog.set_registrations(options_.own->id, registrations());
+        registered = true;
+      }
+      co_await sleep_for(env_.executor, kNamesLookMs);
+    }
+  }
 
   Task<Address> find_consul() {
     std::string said;
@@ -224,6 +251,8 @@ class ConsulRegistry final : public Registry, private ManualOverrides {
   orchestrator::RouteSource routes_;
   std::optional<Connection> connection_;
   bool overrides_known_ = false;
+  bool leaving_ = false;
+  std::set<std::string> names_;  // of register=
 };
 
 /// Where Consul is, and how it is spoken to.

@@ -99,6 +99,20 @@ uint64_t Publisher::acknowledged_by_all() const {
   return least;
 }
 
+std::set<std::string> Publisher::register_names() const {
+  std::set<std::string> names;
+  table().for_each_host([&](const Host& host) {
+    host.for_each_route([&](const Route& route) {
+      for (const Target* target : route.all_targets()) {
+        const std::string& name = target->options().register_name;
+        if (!name.empty()) names.insert(name);
+      }
+      return true;
+    });
+  });
+  return names;
+}
+
 void Publisher::free_tables() {
   std::erase_if(held_, [this](const std::unique_ptr<Held>& held) {
     return held.get() != newest_ && held->readers.load(std::memory_order_acquire) == 0;

@@ -13,6 +13,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,6 +50,9 @@ class Publisher final : public RouteSink {
 
   /// The newest table, for listings. Valid until the next apply.
   [[nodiscard]] const RouteTable& table() const { return *newest_->table; }
+  /// What `register=` says among the routes of the newest table: names that the balancer is to be
+  /// known by in its registry. Looks at every route.
+  [[nodiscard]] std::set<std::string> register_names() const;
   /// Tables that some reactor may still look into, the newest among them.
   [[nodiscard]] size_t tables_held() const { return held_.size(); }
   [[nodiscard]] size_t endpoint_count() const { return endpoints_.size(); }

@@ -1,4 +1,6 @@
 // RouteSet's first step: what is wrong with a spec (proxy/route_set.h).
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "proxy/route_set.h"
@@ -26,6 +28,18 @@ Result<void> RouteSet::check_options(const RouteSpec& spec) const {
     case Matcher::kSegment: return {};
   }
   return {};
+}
+
+std::string RouteSet::without_effect(const RouteOptions& options) const {
+  std::string out;
+  if (!options.ignored.empty()) {
+    out = fmt::format("{}: not known; the route is there without it", options.ignored);
+  }
+  if (!options.register_name.empty() && !settings_.registers) {
+    out += fmt::format("{}register={}: the balancer registers itself nowhere; the route is there",
+                       out.empty() ? "" : "; ", options.register_name);
+  }
+  return out;
 }
 
 Result<void> RouteSet::check(const RouteSpec& spec) const {

@@ -228,6 +228,9 @@ void RouteSet::diff_key(RouteEdit& edit, std::vector<Change>& changes) {
       edit.rejected.push_back({spec.service, spec.host + spec.path, good.error().message});
       continue;
     }
+    if (std::string idle = without_effect(spec.options); !idle.empty()) {
+      edit.rejected.push_back({spec.service, spec.host + spec.path, std::move(idle)});
+    }
     const Place place = place_of(spec);
     if (const Ref<Target>* target = old.take(place, spec, positions[i])) {
       now.targets.push_back(*target);

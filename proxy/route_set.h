@@ -36,7 +36,8 @@ struct PublisherOptions {
   size_t routes = 2'000'000;              // in all
   size_t glob_hosts = 1024;               // general globs are tried one by one
   std::vector<std::string> auth_schemes;  // the names that auth= may use
-  uint64_t seed = 0;  // of the hashes of client addresses (proxy/traffic_limits.h)
+  bool registers = false;  // register= has an effect: whoever reads register_names() sees to it
+  uint64_t seed = 0;       // of the hashes of client addresses (proxy/traffic_limits.h)
 };
 
 class RouteSet {
@@ -96,6 +97,8 @@ class RouteSet {
 
   void read_commands(RouteEdit& edit, std::vector<uint32_t>& positions, KeyRoutes& now) const;
   void diff_key(RouteEdit& edit, std::vector<Change>& changes);
+  /// Those of a good route's options that do nothing; "": each does something.
+  [[nodiscard]] std::string without_effect(const RouteOptions& options) const;
   void set_rejected(const std::string& key, std::vector<RejectedRoute> rejected);
   Result<void> check(const RouteSpec& spec) const;
   Result<void> check_options(const RouteSpec& spec) const;

@@ -213,6 +213,10 @@ Result<bool> set_option(std::string_view name, std::string_view value, RouteOpti
   } else if (name == "auth") {
     options.auth = value;
   } else if (name == "register") {
+    // It becomes a service's name and a part of an id.
+    if (!is_token(value)) {
+      return fail(Code::kInvalid, "register={:?}: expected the name of a service", value);
+    }
     options.register_name = value;
   } else if (name == "sticky") {
     if (!is_token(value)) {

@@ -107,6 +107,27 @@ def test_it_registers_itself_and_leaves_at_sigterm(start, consul):
     assert balancer.process.wait() == 0
 
 
+def test_register_makes_it_a_service_of_that_name_too(start, consul, backend):
+    one = backend()
+    balancer = start()
+
+    def names():
+        found = consul.get("/v1/agent/services")
+        return sorted(s["Service"] for s in found.values() if s["Port"] == balancer.ui_port)
+    until(lambda: names() == ["fabio"], "it is registered")
+    register(consul, one, tags=["urlprefix-a.test/ register=shop",
+                                "urlprefix-b.test/ register=till"])
+    until(lambda: names() == ["fabio", "shop", "till"], "and under the names that routes ask for")
+    until(lambda: [c["Status"] for c in consul.get("/v1/health/checks/shop")] == ["passing"],
+          "with its own check")
+    register(consul, one, tags=["urlprefix-a.test/ register=shop", "urlprefix-b.test/"])
+    until(lambda: names() == ["fabio", "shop"], "a name that no route asks for goes")
+    assert balancer.get("/api/rejected") == []
+    balancer.process.terminate()
+    assert balancer.process.wait() == 0
+    assert names() == []
+
+
 def test_consul_going_away_takes_neither_routes_nor_overrides(start, consul, backend, curl):
     one = backend()
     register(consul, one)

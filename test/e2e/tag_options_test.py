@@ -166,6 +166,21 @@ def test_an_upstream_that_dies_costs_no_idempotent_request(start, backend):
                      % one.http_port, balancer.err())
 
 
+def test_an_option_without_effect_is_named_and_its_route_is_there(start, backend, curl):
+    """register= without a registry to be in; one that nobody knows."""
+    one = backend()
+    balancer = start([add("n.com/", one, "register=shop"), add("k.com/", one, "colour=red"),
+                      add("bad.com/", one, "register=a/b")])
+    assert ask(curl, balancer, "n.com").status == ask(curl, balancer, "k.com").status == 200
+    assert ask(curl, balancer, "bad.com").status == 404
+    reasons = " | ".join(r["reason"] for r in balancer.get("/api/rejected"))
+    for reason in ("register=shop: the balancer registers itself nowhere; the route is there",
+                   "colour=red: not known; the route is there without it",
+                   'register="a/b": expected the name of a service'):
+        assert reason in reasons
+        assert reason in balancer.err()
+
+
 def test_404_503_502(start, backend, curl, free_port):
     balancer = start(["route add gone g.com/ http://127.0.0.1:%d/" % free_port()])
     assert ask(curl, balancer, "g.com").status == 502
