@@ -16,6 +16,7 @@
 #include "drivers/embedded/catalog.h"
 #include "drivers/exec/raw_exec.h"
 #include "drivers/sqlite/store.h"
+#include "lb_reload.h"
 #include "orchestrator/api/api.h"
 #include "orchestrator/node/node_agent.h"
 #include "orchestrator/route_source.h"
@@ -40,10 +41,23 @@ constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
 
 }  // namespace
 
+Result<LogLevel> agent_log_level(const AgentConfig& config) {
+  std::string text = config.log_level;
+  if (const auto set = config.proxy_properties.find("log.level");
+      set != config.proxy_properties.end()) {
+    text = set->second;
+  }
+  const std::optional<LogLevel> level = parse_log_level(text);
+  if (level) return *level;
+  return fail(Code::kInvalid, "log level '{}': want TRACE, DEBUG, INFO, WARN or ERROR", text);
+}
+
 /// In the order in which they are made; taken down in the reverse.
 struct Agent::Parts {
   AgentConfig config;
+  Properties properties;  // of the balancer
   Log& log;
+  std::function<Result<AgentConfig>()> read_again;
   std::optional<DataFolder> folder;
   UvLoop loop;
   UvNetwork network{loop};
@@ -65,8 +79,11 @@ struct Agent::Parts {
   int exit_code = 0;
   bool stopping = false;
 
-  Parts(AgentConfig agent_config, Log& agent_log)
-      : config(std::move(agent_config)), log(agent_log), scope(std::make_unique<Scope>(loop)) {}
+  Parts(AgentConfig agent_config, Log& agent_log, std::function<Result<AgentConfig>()> again)
+      : config(std::move(agent_config)),
+        log(agent_log),
+        read_again(std::move(again)),
+        scope(std::make_unique<Scope>(loop)) {}
 
   Task<void> start_or_fail();
   Task<Result<void>> start();
@@ -80,6 +97,8 @@ struct Agent::Parts {
   void start_api();
   DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
   std::vector<ReservedPort> own_ports() const;
+  static Properties balancer_properties(const AgentConfig& of);
+  void reload();
   void on_signal(const char* name);
   Task<void> stop();
 };
@@ -107,12 +126,17 @@ Result<void> Agent::Parts::listen_for_api() {
   return {};
 }
 
+Properties Agent::Parts::balancer_properties(const AgentConfig& of) {
+  Properties all;
+  for (const auto& [name, value] : of.proxy_properties) all.set(name, value);
+  // It is no service itself: register= has no effect.
+  all.set("registry.consul.register.enabled", "false");
+  return all;
+}
+
 Result<void> Agent::Parts::start_balancer() {
   if (!config.proxy_enabled) return {};
-  Properties properties;
-  for (const auto& [name, value] : config.proxy_properties) properties.set(name, value);
-  // It is found by the jobs that it balances, and no service itself: register= has no effect.
-  properties.set("registry.consul.register.enabled", "false");
+  properties = balancer_properties(config);
   Result<std::unique_ptr<Balancer>> started = Balancer::start(loop, network, log, properties);
   if (!started) return pass(started);
   balancer = std::move(*started);
@@ -293,6 +317,23 @@ void Agent::Parts::on_signal(const char* name) {
   scope->spawn(stop());
 }
 
+/// SIGHUP: the log's level, the balancer's properties that may change, certificates. What else has
+/// changed in the configuration waits for the next agent, which takes the tasks over.
+void Agent::Parts::reload() {
+  if (stopping) return;
+  Result<AgentConfig> read = read_again();
+  Result<LogLevel> level = read ? agent_log_level(*read) : pass(read);
+  if (!level) {
+    log.error("SIGHUP: {}; everything stays as it is", level.error().message);
+    return;
+  }
+  if (*level != log.level()) log.info("SIGHUP: log.level has changed");
+  log.set_level(*level);
+  properties = reload_properties(properties, balancer_properties(*read), log);
+  if (balancer) balancer->reload(properties);
+  log.info("SIGHUP: the log's level, the balancer's settings and certificates were read again");
+}
+
 /// -dev ends its tasks; otherwise they run on, for the next agent to take over.
 Task<void> Agent::Parts::stop() {
   if (balancer) balancer->fail_health();
@@ -314,8 +355,8 @@ Task<void> Agent::Parts::stop() {
   loop.stop();
 }
 
-Agent::Agent(AgentConfig config, Log& log)
-    : parts_(std::make_unique<Parts>(std::move(config), log)) {}
+Agent::Agent(AgentConfig config, Log& log, std::function<Result<AgentConfig>()> read_again)
+    : parts_(std::make_unique<Parts>(std::move(config), log, std::move(read_again))) {}
 
 Agent::~Agent() {
   // The tasks of all parts first, then the parts.
@@ -326,6 +367,10 @@ int Agent::run() {
   Parts& p = *parts_;
   p.loop.watch_signal(SIGTERM, [&p] { p.on_signal("SIGTERM"); });
   p.loop.watch_signal(SIGINT, [&p] { p.on_signal("SIGINT"); });
+  p.loop.watch_signal(SIGHUP, [&p] { p.reload(); });
+  p.loop.watch_signal(SIGUSR2, [&p] {
+    p.log.warn("SIGUSR2: an agent is replaced by a restart, which stops no task");
+  });
   p.scope->spawn(p.start_or_fail());
   p.loop.run();
   return p.exit_code;

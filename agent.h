@@ -4,16 +4,22 @@
 // Owner: main.cc. Thread: the control loop, which is the thread that calls run().
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "agent_config.h"
 #include "core/log.h"
+#include "core/result.h"
 
 namespace sluice {
 
+/// The balancer and the rest of the agent share one log: fabio's name for its level counts too.
+Result<LogLevel> agent_log_level(const AgentConfig& config);
+
 class Agent {
  public:
-  Agent(AgentConfig config, Log& log);
+  /// `read_again` reads the configuration as it was read at the start, for SIGHUP.
+  Agent(AgentConfig config, Log& log, std::function<Result<AgentConfig>()> read_again);
   ~Agent();
   Agent(const Agent&) = delete;
 

@@ -23,6 +23,7 @@
 #include "core/uv_network.h"
 #include "lb_config.h"
 #include "lb_registry.h"
+#include "lb_reload.h"
 
 extern char** environ;
 
@@ -42,15 +43,6 @@ struct Origin {
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
 };
-
-/// fabio has FATAL too, above what we ever log.
-Result<LogLevel> log_level(const Properties& properties) {
-  const std::string text = properties.get("log.level");
-  if (text == "FATAL") return LogLevel::kError;
-  const std::optional<LogLevel> level = parse_log_level(text);
-  if (level) return *level;
-  return fail(Code::kInvalid, "-log.level {}: want TRACE, DEBUG, INFO, WARN, ERROR or FATAL", text);
-}
 
 /// In the order in which they are made; taken down in the reverse.
 struct LoadBalancer {
@@ -85,6 +77,7 @@ struct LoadBalancer {
   std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
   std::unique_ptr<Predecessor> predecessor;
   std::unique_ptr<Successor> successor;
+  pid_t successor_pid = -1;
   bool stopping = false;
   int exit_code = 0;
 };
@@ -149,15 +142,8 @@ void LoadBalancer::on_signal(const char* name) {
     return;
   }
   log.info("{}: stopping", name);
+  successor.reset();  // which kills it: it is not ready yet
   scope->spawn(stop());
-}
-
-/// What may change while it runs.
-bool reloads(std::string_view name) {
-  constexpr std::array<std::string_view, 6> kNames = {
-      "log.level",         "proxy.deregistergraceperiod", "proxy.shutdownwait",
-      "proxy.upgradewait", "registry.static.noroutehtml", "registry.static.routes"};
-  return std::ranges::find(kNames, name) != kNames.end();
 }
 
 /// SIGHUP. All or nothing of the properties: a bad one leaves every one as it is.
@@ -169,18 +155,7 @@ void LoadBalancer::reload() {
     log.error("SIGHUP: {}; everything stays as it is", level.error().message);
     return;
   }
-  Properties next = config.properties;
-  for (const Property& property : known_properties()) {
-    const std::string name(property.name);
-    const std::string value = read->properties.get(name);
-    if (value == next.get(name)) continue;
-    if (reloads(name)) {
-      next.set(name, value);
-      log.info("SIGHUP: {} has changed", name);
-    } else {
-      log.warn("SIGHUP: {} has changed: that wants an upgrade (SIGUSR2) or a restart", name);
-    }
-  }
+  const Properties next = reload_properties(config.properties, read->properties, log);
   config.properties = next;
   log.set_level(*level);
   registry->reload(next);
@@ -215,16 +190,22 @@ void LoadBalancer::upgrade() {
     return;
   }
   successor = std::move(*started);
+  successor_pid = successor->pid();
 }
 
 void LoadBalancer::on_upgrade(Result<void> outcome) {
+  if (!successor) {
+    // A signal was faster: what it ends is the service, not this process alone.
+    if (outcome) ::kill(successor_pid, SIGTERM);
+    return;
+  }
   const pid_t pid = successor->pid();
   successor.reset();
   if (!outcome) {
     log.error("upgrade: {}; this process goes on", outcome.error().message);
     return;
   }
-  if (std::exchange(stopping, true)) return;
+  stopping = true;
   log.info("upgrade: process {} serves now; this one ends what it has under way", pid);
   scope->spawn(leave());
 }

@@ -28,19 +28,16 @@ int run_agent(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "sluice agent: %s\n", config.error().message.c_str());
     return 1;
   }
-  // fabio's name for it, too: the balancer and the rest of the agent share one log.
-  if (const auto set = config->proxy_properties.find("log.level");
-      set != config->proxy_properties.end()) {
-    config->log_level = set->second;
-  }
-  const std::optional<LogLevel> level = parse_log_level(config->log_level);
+  const Result<LogLevel> level = agent_log_level(*config);
   if (!level) {
-    std::fprintf(stderr, "sluice agent: log level '%s': want TRACE, DEBUG, INFO, WARN or ERROR\n",
-                 config->log_level.c_str());
+    std::fprintf(stderr, "sluice agent: %s\n", level.error().message.c_str());
     return 1;
   }
   Log log(STDERR_FILENO, Log::Options{.level = *level});
-  Agent agent(std::move(*config), log);
+  Agent agent(std::move(*config), log, [&arguments] {
+    bool no_help = false;
+    return load_agent_config(arguments, no_help);
+  });
   return agent.run();
 }
 

@@ -44,7 +44,7 @@ def test_what_only_a_new_process_can_change_is_named(lb, backend, curl, tmp_path
     hup(balancer)
     for name in ("proxy.strategy", "proxy.threads"):
         balancer.process.wait_for(
-            r"\[WARN\] SIGHUP: %s has changed: that wants an upgrade \(SIGUSR2\) or a restart$"
+            r"\[WARN\] SIGHUP: %s has changed: only a new process takes that$"
             % name)
     assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
 
@@ -97,3 +97,22 @@ def test_certificates_that_are_read_once_are_read_again(lb, backend, tmp_path):
     hup(site.lb)
     site.until_said("a-cert.pem is left out: no certificate in it")
     assert site.shown("x") == "new.test"
+
+
+def test_an_agent_reads_its_log_level_and_certificates_again(agent):
+    config = agent.config.read_text()
+    quieter = config.replace('log_level         = "TRACE"',
+                             'log_level = "DEBUG"\n  strategy = "rr"')
+    assert quieter != config
+
+    def reload(text):
+        agent.config.write_text(text)
+        os.kill(agent.process.pid, signal.SIGHUP)
+    reload(quieter)
+    agent.process.wait_for(r"SIGHUP: log.level has changed$")
+    agent.process.wait_for(r"SIGHUP: proxy.strategy has changed: only a new process takes that$")
+    reload(config + "nonsense = 1\n")
+    agent.process.wait_for(r"\[ERROR\] SIGHUP: .*nonsense.*; everything stays as it is$")
+    os.kill(agent.process.pid, signal.SIGUSR2)
+    agent.process.wait_for(r"SIGUSR2: an agent is replaced by a restart, which stops no task$")
+    assert agent.process.running()
