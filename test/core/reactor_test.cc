@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <functional>
 #include <string>
@@ -61,6 +62,27 @@ struct Alarm final : Timer {
 };
 
 }  // namespace
+
+TEST_CASE("a listener that another process has too wakes nobody once it is closed here") {
+  struct Stop final : Timer {
+    explicit Stop(Reactor& reactor) : reactor(reactor) {}
+    void on_timer() override { reactor.stop(); }
+    Reactor& reactor;
+  };
+  Reactor reactor;
+  Result<Socket> listener = listen_on(*SocketAddress::make("127.0.0.1", 0), {});
+  REQUIRE(listener);
+  const SocketAddress at = listener->local_address();
+  const Socket of_another(::dup(listener->fd()));
+  const auto id = reactor.add_listener(std::move(*listener), [](Socket, const SocketAddress&) {});
+  reactor.close_listener(id);
+  const ConnectStart client = start_connect(at);
+  REQUIRE(client.error == 0);
+  Stop stop(reactor);
+  reactor.timers().arm(stop, reactor.now_ms() + 200);
+  reactor.run();
+  EXPECT(reactor.turns() < 50);
+}
 
 TEST_CASE("a reactor accepts, echoes and reaps at the end of the turn") {
   Reactor reactor;

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -129,6 +128,9 @@ def test_upgrades_and_route_changes_under_load(lb, backend, line, tmp_path):
         fresh.write_text(text)
         fresh.rename(routes)
     write(0)
+
+    def live():
+        return [r["service"] for r in balancer.routes() if r["host"] == "changing.com"][0]
     balancer = lb(registry_backend="file", registry_file_path=str(routes), log_level="INFO",
                   proxy_upgradewait="20s").start()
     all_of_it = line(balancer)
@@ -143,14 +145,11 @@ def test_upgrades_and_route_changes_under_load(lb, backend, line, tmp_path):
                 write(changes)
                 # The balancer looks twice a second; SIGHUP has it look now.
                 os.kill(all_of_it.pid, signal.SIGHUP)
-                if changes % 10 == 0:
-                    time.sleep(0.01)  # the load's threads share this process
+                until(lambda: live() == "n%d" % changes, "change %d is live" % changes, every=0.002)
             all_of_it.upgrade()
             to_one.wait_answered(20)
             to_other.wait_answered(20)
-        os.kill(all_of_it.pid, signal.SIGHUP)
-        until(lambda: [r["service"] for r in balancer.routes() if r["host"] == "changing.com"]
-              == ["n%d" % ROUTE_CHANGES], "the last change is live")
+        assert live() == "n%d" % ROUTE_CHANGES
         to_one.wait_answered(50)
     assert (to_one.failures, to_other.failures, connects.failures) == ([], [], [])
     assert connects.answered > 20 * UPGRADES
@@ -246,21 +245,34 @@ def test_a_program_that_is_gone_changes_nothing(lb, backend, curl, tmp_path, mon
     assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
 
 
+def listening(port):
+    """The sockets that listen there, by their inodes."""
+    with open("/proc/net/tcp") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return {r[9] for r in rows if r[1].endswith(":%04X" % port) and r[3] == "0A"}
+
+
 def test_fewer_and_more_reactors(lb, backend, line, tmp_path):
-    """Each socket that the old process had is accepted from, also where there are fewer reactors
-    now, and the old one's queues are nobody's loss."""
+    """Each socket that the old process had goes along and is accepted from, also where there are
+    fewer reactors now: the queue of one that closes would be reset."""
     settings = tmp_path / "sluice.properties"
     settings.write_text("proxy.threads = 4\n")
     balancer = lb(registry_backend="static", cfg=str(settings), log_level="INFO",
                   registry_static_routes="route add web a.com/ " + backend().http_url).start()
     all_of_it = line(balancer)
     with Connects(balancer.port, "a.com", clients=8) as connects:
-        for threads in (1, 3, 2):
+        first = listening(balancer.port)
+        assert len(first) == 4
+        for threads in (1, 6, 2):
             settings.write_text("proxy.threads = %d\n" % threads)
+            old = all_of_it.pid
             all_of_it.upgrade()
+            until(lambda old=old: not alive(old), "the old process has ended")
+            assert first <= listening(balancer.port)
             goal = connects.answered + 100
             until(lambda goal=goal: connects.answered > goal, "the load runs on")
     assert connects.failures == []
+    assert len(listening(balancer.port)) == 6
     all_of_it.end()
 
 
