@@ -5,6 +5,7 @@
 #include "core/disk.h"
 #include "core/executor.h"
 #include "core/network.h"
+#include "core/process.h"
 #include "core/random.h"
 
 namespace sluice {
@@ -15,6 +16,7 @@ struct Env {
   Network& network;
   Disk& disk;
   Random& random;
+  Processes* processes = nullptr;  // none in the simulation
 };
 
 }  // namespace sluice

@@ -4,6 +4,46 @@
 
 namespace sluice {
 
+namespace {
+
+re2::RE2::Options options() {
+  re2::RE2::Options made(re2::RE2::Quiet);
+  made.set_max_mem(RegexLimits{}.memory_bytes);
+  return made;
+}
+
+/// Go's `$1` as RE2's `\1`.
+Result<std::string> rewrite(std::string_view with) {
+  std::string out;
+  for (size_t at = 0; at < with.size(); ++at) {
+    if (with[at] == '\\') {
+      out += "\\\\";
+      continue;
+    }
+    if (with[at] != '$') {
+      out += with[at];
+      continue;
+    }
+    const std::string_view rest = with.substr(at + 1);
+    if (rest.starts_with('$')) {
+      out += '$';
+      ++at;
+      continue;
+    }
+    const bool braces = rest.starts_with('{');
+    const std::string_view group = rest.substr(braces ? 1 : 0, 1);
+    if (group.empty() || group[0] < '0' || group[0] > '9' || (braces && rest.substr(2, 1) != "}")) {
+      return fail(Code::kInvalid, "the replacement \"{}\" names no group from $0 to $9", with);
+    }
+    out += '\\';
+    out += group;
+    at += braces ? 3 : 1;
+  }
+  return out;
+}
+
+}  // namespace
+
 Regex::Regex(std::unique_ptr<re2::RE2> compiled) : compiled_(std::move(compiled)) {}
 Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
@@ -33,6 +73,25 @@ bool Regex::matches_start(std::string_view text) const {
 bool Regex::found_in(std::string_view text) const {
   return compiled_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(),
                           re2::RE2::UNANCHORED, nullptr, 0);
+}
+
+Result<bool> regex_matches(std::string_view regex, std::string_view text) {
+  const re2::RE2 compiled(re2::StringPiece(regex.data(), regex.size()), options());
+  if (!compiled.ok()) return fail(Code::kInvalid, "regular expression: {}", compiled.error());
+  return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), compiled);
+}
+
+Result<std::string> regex_replace_all(std::string_view regex, std::string_view text,
+                                      std::string_view with) {
+  const re2::RE2 compiled(re2::StringPiece(regex.data(), regex.size()), options());
+  if (!compiled.ok()) return fail(Code::kInvalid, "regular expression: {}", compiled.error());
+  Result<std::string> replacement = rewrite(with);
+  if (!replacement) return pass(replacement);
+  std::string why;
+  if (!compiled.CheckRewriteString(*replacement, &why)) return fail(Code::kInvalid, "{}", why);
+  std::string out(text);
+  re2::RE2::GlobalReplace(&out, compiled, *replacement);
+  return out;
 }
 
 }  // namespace sluice

@@ -39,4 +39,10 @@ class Regex {
   std::unique_ptr<re2::RE2> compiled_;
 };
 
+/// Once, and over UTF-8: whether it matches anywhere. kInvalid: not a regular expression.
+Result<bool> regex_matches(std::string_view regex, std::string_view text);
+/// Every match replaced; `$1` or `${1}` in `with` is a group, `$$` a dollar.
+Result<std::string> regex_replace_all(std::string_view regex, std::string_view text,
+                                      std::string_view with);
+
 }  // namespace sluice

@@ -112,7 +112,9 @@ Address from_sockaddr(const sockaddr_storage& storage) {
 
 class UvStream final : public Stream {
  public:
-  UvStream(HandlePtr handle, Address peer) : handle_(std::move(handle)), peer_(std::move(peer)) {}
+  /// `one_way`: a pipe's end; the end of writing is its close.
+  UvStream(HandlePtr handle, Address peer, bool one_way = false)
+      : handle_(std::move(handle)), peer_(std::move(peer)), one_way_(one_way) {}
 
   Task<Result<size_t>> read(std::span<char> into) override {
     Handle& h = *handle_;
@@ -141,6 +143,7 @@ class UvStream final : public Stream {
   }
 
   Task<Result<void>> write(std::string_view bytes) override {
+    if (!handle_) co_return fail(Code::kClosed, "write {}: after its end", to_string(peer_));
     Handle& h = *handle_;
     if (h.failed) co_return fail(Code::kClosed, "write {}: cut short before", to_string(peer_));
     uv_buf_t buffer =
@@ -165,6 +168,10 @@ class UvStream final : public Stream {
   }
 
   Result<void> shutdown_write() override {
+    if (one_way_) {
+      handle_.reset();
+      return {};
+    }
     // Our writes are finished when they return, so the socket's own buffer is all that is before
     // the FIN.
     uv_os_fd_t fd;
@@ -179,6 +186,7 @@ class UvStream final : public Stream {
  private:
   HandlePtr handle_;
   Address peer_;
+  bool one_way_;
 };
 
 class UvListener final : public Listener {
@@ -324,6 +332,17 @@ static Result<void> open_inherited(Handle& handle, Socket socket, const Address&
   if (error != 0) return fail_errno(-error, "listen " + to_string(at));
   socket.release();
   return {};
+}
+
+Result<std::unique_ptr<Stream>> adopt_stream(UvLoop& loop, int descriptor, std::string name) {
+  const Address address{.path = std::move(name)};
+  HandlePtr handle(make_handle(loop.raw(), address));
+  const int error = uv_pipe_open(&handle->pipe, descriptor);
+  if (error != 0) {
+    ::close(descriptor);
+    return fail_errno(-error, "open " + address.path);
+  }
+  return std::make_unique<UvStream>(std::move(handle), address, true);
 }
 
 Result<std::unique_ptr<Listener>> UvNetwork::listen(const Address& at) {

@@ -33,4 +33,7 @@ class UvNetwork final : public Network {
       std::make_shared<std::map<int, Address>>();       // themselves out of it
 };
 
+/// A pipe or terminal as a Stream; the descriptor becomes the stream's.
+Result<std::unique_ptr<Stream>> adopt_stream(UvLoop& loop, int descriptor, std::string name);
+
 }  // namespace sluice

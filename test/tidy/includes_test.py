@@ -49,7 +49,7 @@ DOORS = [  # header, files that may include it
     (r"openssl/", r"core/tls|core/digest|proxy/client_hello|test/core/tls|"
                   r"test/proxy/client_hello|bench/micro\.cc|" + OPENSSL),
     (r"crypt\.h$", r"core/digest|core/password"),
-    (r"re2/", r"core/regex|core/hcl/functions_regex"),
+    (r"re2/", r"core/(hcl/functions_)?regex"),
     (r"yaml\.h$", r"core/hcl/functions_yaml"),
     (r"zlib\.h$", r"core/gzip|test/gunzip"),
     (r"simdjson", r"core/json|test/core/json"),
