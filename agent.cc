@@ -9,11 +9,15 @@
 #include "balancer.h"
 #include "core/http_server.h"
 #include "core/loop.h"
+#include "core/tls/trust.h"
 #include "core/uv_network.h"
+#include "core/uv_process.h"
 #include "data_folder.h"
 #include "drivers/consul/catalog.h"
 #include "drivers/docker/driver.h"
 #include "drivers/embedded/catalog.h"
+#include "drivers/exec/exec.h"
+#include "drivers/exec/isolate.h"
 #include "drivers/exec/raw_exec.h"
 #include "drivers/sqlite/store.h"
 #include "lb_reload.h"
@@ -63,9 +67,12 @@ struct Agent::Parts {
   UvNetwork network{loop};
   PosixDisk disk;
   SystemRandom random;
-  Env env{loop, network, disk, random};
+  UvProcesses processes{loop};
+  Env env{loop, network, disk, random, &processes};
 
-  std::unique_ptr<Listener> api_listener;  // until the API takes it
+  std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
+  const bool exec_enabled = drivers::exec::may_isolate();  // never without isolation
+  std::unique_ptr<Listener> api_listener;                  // until the API takes it
   std::unique_ptr<Balancer> balancer;
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
@@ -92,6 +99,7 @@ struct Agent::Parts {
   Result<void> listen_for_api();
   Result<void> start_balancer();
   Task<Result<void>> start_server();
+  void load_authorities();
   Result<void> make_catalog();
   Task<Result<void>> start_node();
   void start_api();
@@ -157,13 +165,26 @@ Task<Result<void>> Agent::Parts::start_server() {
   options.region = config.region;
   options.datacenter = config.datacenter;
   options.drivers = {"docker"};
+  if (exec_enabled) options.drivers.push_back("exec");
   if (config.raw_exec_enabled) options.drivers.push_back("raw_exec");
+  for (const std::string_view kind : catalog->check_kinds()) options.check_kinds.emplace_back(kind);
   options.validate_config = [this](std::string_view driver, const Json& block) -> Result<void> {
     TaskDriver* found = node ? node->context().driver(std::string(driver)) : nullptr;
     return found != nullptr ? found->validate(block) : Result<void>();
   };
   server = std::make_unique<Server>(env, log, *store, std::move(options));
   co_return co_await server->start();
+}
+
+/// As other programs have it: SSL_CERT_FILE, else the system's bundle.
+void Agent::Parts::load_authorities() {
+  const char* named = std::getenv("SSL_CERT_FILE");
+  auto authorities = tls::system_authorities(disk, named ? named : "");
+  if (!authorities) {
+    log.warn("SSL_CERT_FILE: {}: no https server is trusted", authorities.error().message);
+    authorities = tls::Authorities::load_bundle("");
+  }
+  tls = tls::ClientContext::make(*std::move(authorities));
 }
 
 Result<void> Agent::Parts::make_catalog() {
@@ -176,7 +197,10 @@ Result<void> Agent::Parts::make_catalog() {
     options.api.datacenter = config.consul->datacenter;
     catalog = std::make_unique<drivers::ConsulCatalog>(env, log, std::move(options));
   } else {
-    catalog = std::make_unique<drivers::EmbeddedCatalog>(env, log);
+    catalog = std::make_unique<drivers::EmbeddedCatalog>(
+        env, log,
+        drivers::EmbeddedOptions{
+            .datacenter = config.datacenter, .node_name = config.name, .tls = tls});
   }
   if (!balancer) return {};
   routes = std::make_unique<RouteSource>(loop, balancer->routes(), balancer->tag_prefix());
@@ -202,9 +226,14 @@ DriverMap Agent::Parts::make_drivers(const std::string& cluster_id, const std::s
                                            // With the server on this machine there is no other node
                                            // that could have Docker.
                                            .expected = config.server_enabled}));
+  if (!config.raw_exec_enabled && !exec_enabled) return drivers;
+  supervisor =
+      std::make_unique<drivers::exec::SupervisorClient>(env, log, folder->path() + "/supervisor");
+  if (exec_enabled) {
+    drivers.emplace(
+        "exec", std::make_unique<drivers::exec::ExecDriver>(env, *supervisor, cluster_id, node_id));
+  }
   if (config.raw_exec_enabled) {
-    supervisor =
-        std::make_unique<drivers::exec::SupervisorClient>(env, log, folder->path() + "/supervisor");
     drivers.emplace("raw_exec", std::make_unique<drivers::exec::RawExecDriver>(
                                     env, *supervisor, cluster_id, node_id));
   }
@@ -239,6 +268,7 @@ Task<Result<void>> Agent::Parts::start_node() {
                       .options = {.data_folder = folder->path(),
                                   .region = config.region,
                                   .drain_timeout_ms = config.drain_timeout_ms},
+                      .tls = tls,
                       .cluster_id = {},
                       .node = {},
                       .drivers = make_drivers(server->snapshot().meta().cluster_id, *node_id)};
@@ -265,7 +295,8 @@ void Agent::Parts::start_api() {
                                          .address = config.bind_addr,
                                          .port = config.http_port,
                                          .hosts = {},
-                                         .dev = config.dev});
+                                         .dev = config.dev,
+                                         .acl_enabled = config.acl_enabled});
   api_server = std::make_unique<HttpServer>(
       loop, std::move(api_listener),
       [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
@@ -277,9 +308,9 @@ Task<Result<void>> Agent::Parts::start() {
   Result<void> done = open_folder();
   if (done) done = listen_for_api();
   if (done) done = start_balancer();
+  load_authorities();
+  if (done) done = make_catalog();
   if (done) done = co_await start_server();
-  if (!done) co_return done;
-  done = make_catalog();
   if (done) done = co_await start_node();
   if (!done) co_return done;
   start_api();

@@ -1,4 +1,4 @@
-// long: what a file may say and what a flag may, option by option, side by side.
+// long: all of the agent's configuration, its schema beside what reads it.
 #include "agent_config.h"
 
 #include <fmt/core.h>
@@ -45,6 +45,9 @@ constexpr ArgumentSchema kServerArguments[] = {
     {"encrypt", "encrypt"}};
 constexpr BodySchema kServer = {kServerArguments, {}};
 
+constexpr ArgumentSchema kAclArguments[] = {{"enabled", "enabled", kBool}};
+constexpr BodySchema kAcl = {kAclArguments, {}};
+
 constexpr ArgumentSchema kReservedArguments[] = {{"cpu", "cpu", kWhole, 0},
                                                  {"memory", "memory", kWhole, 0},
                                                  {"disk", "disk", kWhole, 0},
@@ -90,7 +93,8 @@ constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
                                       {"client", "client", kOnce, &kClient},
                                       {"proxy", "proxy", kFreeForm},
                                       {"consul", "consul", kOnce, &kConsul},
-                                      {"plugin", "plugin", kByLabel, &kPlugin, "Name"}};
+                                      {"plugin", "plugin", kByLabel, &kPlugin, "Name"},
+                                      {"acl", "acl", kOnce, &kAcl}};
 constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
 
 /// A scalar as the text that a flag would hold.
@@ -186,6 +190,9 @@ Result<void> apply(const Json& json, AgentConfig& config) {
   if (const Json* server = json.find("server")) {
     config.server_enabled = server->get_bool("enabled", config.server_enabled);
     take(*server, "bootstrap_expect", config.bootstrap_expect);
+  }
+  if (const Json* acl = json.find("acl")) {
+    config.acl_enabled = acl->get_bool("enabled", config.acl_enabled);
   }
   if (const Json* client = json.find("client")) apply_client(*client, config);
   if (const Json* consul = json.find("consul")) {

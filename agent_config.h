@@ -36,6 +36,8 @@ struct AgentConfig {
   bool server_enabled = false;
   int64_t bootstrap_expect = 1;
 
+  bool acl_enabled = false;
+
   bool client_enabled = false;
   std::string node_class;
   std::map<std::string, std::string> meta;

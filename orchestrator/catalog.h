@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -21,11 +22,11 @@ namespace sluice::orchestrator {
 struct ServiceCheck {
   std::string id;  // unique in the service
   std::string name;
-  std::string type;  // "http", "tcp", "script", "grpc", "ttl"
+  std::string type;  // "http", "tcp", "grpc", "ttl"
   // Where to ask; the node has filled in the address and port (http: the URL's host part).
   std::string address;
   uint16_t port = 0;
-  std::string path;      // http
+  std::string path;      // http; grpc: "/service", or "" for the server as a whole
   std::string protocol;  // http: "http" (default) or "https"
   std::string method;    // http: GET by default
   std::map<std::string, std::vector<std::string>> headers;
@@ -38,6 +39,7 @@ struct ServiceCheck {
   int64_t timeout_ms = 2'000;
   int64_t success_before_passing = 0;
   int64_t failures_before_critical = 0;
+  int64_t failures_before_warning = 0;
   std::string initial_status;  // "", "passing", "warning", "critical"
 
   bool operator==(const ServiceCheck&) const = default;
@@ -102,10 +104,20 @@ struct ServiceSnapshot {
   std::vector<ServiceInstance> instances;
 };
 
+/// A key's value; and what to wait from for the next one.
+struct KeyValue {
+  std::optional<std::string> value;  // nullopt: no such key
+  uint64_t index = 0;
+};
+
 class Catalog {
  public:
   virtual ~Catalog() = default;
   virtual std::string_view name() const = 0;  // "embedded", "consul"
+
+  /// Checks that it asks by itself, besides "ttl", whose results it is told: "http", "tcp", ...;
+  /// "https" and "grpcs" over TLS.
+  virtual std::vector<std::string_view> check_kinds() const = 0;
 
   /// Makes the local registrations of this owner (an id prefix) exactly these, level-triggered:
   /// again at each change, after a reconnect and every 30 s. Returns at once; trouble is logged and
@@ -121,6 +133,20 @@ class Catalog {
   /// Called when a check of a registration of ours changes its status (deployment health, status
   /// page).
   virtual void on_check(std::move_only_function<void(const CheckState&)> on_change) = 0;
+
+  /// The result of a "ttl" check of a registration of ours; said again at each interval.
+  virtual void report(CheckState result) = 0;
+
+  /// The key's value, once it is not that of `after_index` any more, or after `wait_ms`.
+  virtual Task<Result<KeyValue>> read_key(std::string key, uint64_t after_index,
+                                          int64_t wait_ms) = 0;
+  /// The keys below a folder with their values, in order; `after_index` as above.
+  struct KeyList {
+    std::map<std::string, std::string> values;
+    uint64_t index = 0;
+  };
+  virtual Task<Result<KeyList>> list_keys(std::string prefix, uint64_t after_index,
+                                          int64_t wait_ms) = 0;
 
   /// Runs watches and checks until cancelled.
   virtual Task<void> run() = 0;

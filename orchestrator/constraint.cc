@@ -4,16 +4,16 @@
 #include <array>
 #include <charconv>
 #include <compare>
-#include <regex>
 #include <set>
 #include <vector>
+
+#include "core/regex.h"
 
 namespace sluice::orchestrator {
 
 namespace {
 
 constexpr size_t kMaxPatternBytes = 512;
-constexpr size_t kMaxSubjectBytes = 1024;  // std::regex recurses over its subject
 
 /// A version as Nomad's `version` operator reads it: numbers, then an optional pre-release.
 struct Version {
@@ -169,37 +169,6 @@ bool ordered(std::string_view operand, const std::string& l, const std::string& 
   return decide(l <=> r);
 }
 
-Result<std::regex> compile(const std::string& pattern) {
-  if (pattern.size() > kMaxPatternBytes) {
-    return fail(Code::kLimit, "the pattern is longer than {} bytes", kMaxPatternBytes);
-  }
-  // The one place where a library of ours throws: it has no other way to say that a pattern is
-  // wrong.
-  try {
-    return std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error& error) {
-    return fail(Code::kInvalid, "{}", error.what());
-  }
-}
-
-bool regexp_matches(const std::string& subject, const std::string& pattern) {
-  if (subject.size() > kMaxSubjectBytes) return false;
-  // Constraints repeat over thousands of nodes.
-  thread_local std::string last_pattern;
-  thread_local std::optional<std::regex> last;
-  if (!last || last_pattern != pattern) {
-    auto compiled = compile(pattern);
-    if (!compiled) return false;
-    last_pattern = pattern;
-    last = std::move(*compiled);
-  }
-  try {
-    return std::regex_search(subject, *last);
-  } catch (const std::regex_error&) {
-    return false;  // too complex for its limits
-  }
-}
-
 }  // namespace
 
 Result<void> check_constraint(const Constraint& c) {
@@ -255,8 +224,10 @@ Result<void> check_constraint(const Constraint& c) {
     return fail(Code::kInvalid, "value is missing ({})", c.operand);
   }
   if (c.operand == "regexp") {
-    auto compiled = compile(c.r_target);
-    if (!compiled) {
+    if (c.r_target.size() > kMaxPatternBytes) {
+      return fail(Code::kLimit, "regexp: the pattern is longer than {} bytes", kMaxPatternBytes);
+    }
+    if (auto compiled = regex_matches(c.r_target, ""); !compiled) {
       return fail(Code::kInvalid, "regexp \"{}\": {}", c.r_target, compiled.error().message);
     }
   }
@@ -294,7 +265,7 @@ bool operator_holds(std::string_view operand, const std::optional<std::string>& 
   if (operand == "!=" || operand == "not") return l != r;
   if (!l || !r) return false;
   if (operand == "=" || operand == "==" || operand == "is") return *l == *r;
-  if (operand == "regexp") return regexp_matches(*l, *r);
+  if (operand == "regexp") return regex_matches(*r, *l).value_or(false);
   if (operand == "version") return version_matches(*l, *r, false);
   if (operand == "semver") return version_matches(*l, *r, true);
   if (operand == "set_contains" || operand == "set_contains_all") {

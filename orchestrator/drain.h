@@ -21,6 +21,8 @@ class Drainer {
   /// The instances are gone and do not come back; what was kept of them may go, as soon as no
   /// catalog lists them any more.
   virtual void forget(const std::vector<std::string>& instances) = 0;
+  /// The instances run again under the same ids (a restart): they get traffic as their checks say.
+  virtual void resume(const std::vector<std::string>& instances) = 0;
 };
 
 }  // namespace sluice::orchestrator

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -38,6 +39,13 @@ struct TaskPort {
   uint16_t to = 0;  // inside the task (group network `to`); 0 where the driver decides (port_map)
 };
 
+/// A folder of the machine that the task sees.
+struct TaskMount {
+  std::string source;       // absolute, on the machine
+  std::string destination;  // inside the task
+  bool read_only = false;
+};
+
 struct TaskSpec {
   TaskKey key;
   std::string cluster_id;
@@ -53,6 +61,7 @@ struct TaskSpec {
   int64_t log_max_files = 10;
   int64_t log_max_file_bytes = 10 * 1024 * 1024;
   std::vector<TaskPort> ports;
+  std::vector<TaskMount> mounts;
   int64_t cpu_mhz = 100;
   int64_t memory_mb = 300;
   int64_t memory_max_mb = 0;  // 0: no more than memory_mb
@@ -96,6 +105,30 @@ struct TaskStats {
 /// A line for the task's events: "Downloading image x:1", "Container name taken over".
 using TaskEvents = std::function<void(std::string message)>;
 
+struct ExecRequest {
+  std::vector<std::string> command;
+  bool terminal = false;
+  uint16_t rows = 24, columns = 80;
+};
+
+/// A command that runs beside a task, in its surroundings. Destroying it ends the command, where
+/// the system can.
+class ExecSession {
+ public:
+  struct Piece {
+    bool errors = false;
+    std::string bytes;  // empty: that stream has ended
+  };
+  virtual ~ExecSession() = default;
+  /// The next output; nullopt: all of it has come. One at a time.
+  virtual Task<Result<std::optional<Piece>>> read() = 0;
+  virtual Task<Result<void>> write(std::string_view input) = 0;
+  virtual Result<void> end_input() = 0;
+  virtual Task<Result<void>> resize(uint16_t rows, uint16_t columns) = 0;
+  /// The command's exit code; 128 and the signal's number where one ended it.
+  virtual Task<Result<int64_t>> wait() = 0;
+};
+
 class TaskDriver {
  public:
   virtual ~TaskDriver() = default;
@@ -125,6 +158,11 @@ class TaskDriver {
   /// All runs of ours that are there, for mending.
   virtual Task<Result<std::vector<FoundTask>>> list() = 0;
   virtual Task<Result<TaskStats>> stats(const TaskHandle& handle) = 0;
+  /// `spec` as at the start of the run.
+  virtual Task<Result<std::unique_ptr<ExecSession>>> exec(const TaskHandle&, const TaskSpec&,
+                                                          ExecRequest) {
+    co_return fail(Code::kUnsupported, "the driver {} runs no further commands in a task", name());
+  }
   /// The address inside which the task's ports are reachable without the host's (driver network),
   /// or "".
   virtual Task<Result<std::string>> address(const TaskHandle& handle) = 0;

@@ -101,11 +101,6 @@ std::string Feasibility::look(const Node& node) const {
       return "missing compatible host volumes";
     }
   }
-  for (const Network& network : group_.networks) {
-    if (network.mode == "bridge" && !node.attributes.contains("network.bridge")) {
-      return "missing network";
-    }
-  }
   return {};
 }
 

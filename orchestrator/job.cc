@@ -1,5 +1,7 @@
 #include "orchestrator/job.h"
 
+#include <utility>
+
 #include "orchestrator/fields_json.h"
 
 namespace sluice::orchestrator {
@@ -26,6 +28,7 @@ Result<Job> decode_job(const Json& json) {
   Problems problems;
   DecodeContext context{.problems = &problems, .place = {}, .refuse_unsupported = true};
   decode(json, "Job", job, context);
+  job.consul_token_given = !json.get_string("ConsulToken").empty();
   if (problems.empty()) return job;
   std::string text;
   for (const std::string& problem : problems) {
@@ -150,6 +153,9 @@ void canonicalize_task(TaskConfig& task, const Job& job, const TaskGroup& group)
   if (!task.restart) task.restart.emplace();
   merge(*task.restart, *group.restart);
   if (!task.log) task.log.emplace();
+  if (const auto enabled = std::exchange(task.log->enabled, std::nullopt)) {
+    task.log->disabled = task.log->disabled || !*enabled;
+  }
   if (!task.config.is_object()) task.config = Json::object();
   canonicalize_services(task.services, job, group, task.name);
 }
@@ -159,6 +165,7 @@ void canonicalize_group(TaskGroup& group, const Job& job) {
     group.count = group.scaling && group.scaling->min != kUnset ? group.scaling->min : 1;
   }
   if (group.scaling) {
+    if (group.scaling->type.empty()) group.scaling->type = "horizontal";
     fill(group.scaling->min, group.count);
     if (group.scaling->max == kUnset) group.scaling->max = 0;
   }
@@ -204,6 +211,9 @@ void canonicalize(Job& job) {
 
 Problems warnings(const Job& job) {
   Problems out;
+  if (job.consul_token_given) {
+    out.push_back("ConsulToken is not checked: services are registered with the agent's own token");
+  }
   for (const TaskGroup& group : job.groups) {
     if (group.update && group.update->max_parallel == 0 && job.type == kTypeService) {
       out.push_back(fmt::format(

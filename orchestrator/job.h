@@ -194,6 +194,7 @@ struct Port {
     v("To", s.to);
     v("Value", s.value);
     v("HostNetwork", s.host_network);
+    v.unsupported("IgnoreCollision");
   }
   bool operator==(const Port&) const = default;
 };
@@ -243,6 +244,7 @@ struct Resources {
     v("MemoryMaxMB", s.memory_max_mb);
     v("Networks", s.networks);
     v.unsupported("Devices");
+    v.unsupported("IOPS");
     v.unsupported("NUMA");
     v.unsupported("SecretsMB");
   }
@@ -319,6 +321,7 @@ struct Check {
     v("TaskName", s.task);
     v("Timeout", s.timeout_ns);
     v("Type", s.type);
+    v.unsupported("Advertise");
     v.unsupported("Expose");
   }
   bool operator==(const Check&) const = default;
@@ -341,6 +344,7 @@ struct Service {
   std::string task;
   std::string on_update;
   std::string provider;  // "", "consul", "nomad": whichever the agent's catalog is
+  std::string cluster;   // of Consul; there is one
 
   template <class V, class S>
   static void fields(V& v, S& s) {
@@ -350,6 +354,7 @@ struct Service {
     v("CanaryTags", s.canary_tags);
     v("CheckRestart", s.check_restart);
     v("Checks", s.checks);
+    v("Cluster", s.cluster);
     v("EnableTagOverride", s.enable_tag_override);
     v("Meta", s.meta);
     v("Name", s.name);
@@ -361,6 +366,7 @@ struct Service {
     v("TaskName", s.task);
     v.unsupported("Connect");
     v.unsupported("Identity");
+    v.unsupported("Kind");
     v.unsupported("Weights");
   }
   bool operator==(const Service&) const = default;
@@ -371,10 +377,12 @@ struct LogConfig {
   int64_t max_files = 10;
   int64_t max_file_size_mb = 10;
   bool disabled = false;
+  std::optional<bool> enabled;  // an older name of the opposite; canonicalize() takes it in
 
   template <class V, class S>
   static void fields(V& v, S& s) {
     v("Disabled", s.disabled);
+    v("Enabled", s.enabled);
     v("MaxFileSizeMB", s.max_file_size_mb);
     v("MaxFiles", s.max_files);
   }
@@ -398,6 +406,7 @@ struct Artifact {
     v("GetterOptions", s.options);
     v("GetterSource", s.source);
     v("RelativeDest", s.destination);
+    v.unsupported("Chown");
   }
   bool operator==(const Artifact&) const = default;
 };
@@ -432,6 +441,7 @@ struct Template {
     v("SourcePath", s.source_path);
     v("Splay", s.splay_ns);
     v.unsupported("ChangeScript");
+    v.unsupported("VaultGrace");
     v.unsupported("Wait");
     v.unsupported("Uid");
     v.unsupported("Gid");
@@ -452,6 +462,7 @@ struct VolumeMount {
     v("PropagationMode", s.propagation_mode);
     v("ReadOnly", s.read_only);
     v("Volume", s.volume);
+    v.unsupported("SELinuxLabel");
   }
   bool operator==(const VolumeMount&) const = default;
 };
@@ -469,6 +480,11 @@ struct Volume {
     v("ReadOnly", s.read_only);
     v("Source", s.source);
     v("Type", s.type);
+    v.unsupported("AccessMode");
+    v.unsupported("AttachmentMode");
+    v.unsupported("MountOptions");
+    v.unsupported("PerAlloc");
+    v.unsupported("Sticky");
   }
   bool operator==(const Volume&) const = default;
 };
@@ -576,6 +592,7 @@ struct EphemeralDisk {
 
 struct Scaling {
   static constexpr const char* kDiffName = "Scaling";
+  std::string type = "horizontal";
   int64_t min = kUnset;
   int64_t max = kUnset;
   bool enabled = true;
@@ -587,6 +604,7 @@ struct Scaling {
     v("Max", s.max);
     v("Min", s.min);
     v("Policy", s.policy);
+    v("Type", s.type);
   }
   bool operator==(const Scaling&) const = default;
 };
@@ -700,10 +718,13 @@ struct Job {
   std::optional<Parameterized> parameterized;
   StringMap meta;
   bool dispatched = false;
-  std::string payload;  // of a dispatched child, base64
+  std::optional<std::string> payload;  // of a dispatched child, base64
   std::string parent_id;
+  /// A ConsulToken came with it; it is not kept (a secret), and nothing here asks for it.
+  bool consul_token_given = false;
 
   // The server's own.
+  int64_t periodic_launch_ns = 0;  // of a periodic job: its last launch
   bool stop = false;
   bool stable = false;
   int64_t version = 0;
@@ -726,7 +747,7 @@ struct Job {
     v("NodePool", s.node_pool);
     v("ParameterizedJob", s.parameterized);
     v("ParentID", s.parent_id);
-    v("Payload", s.payload);
+    v.meta("Payload", s.payload);
     v("Periodic", s.periodic);
     v("Priority", s.priority);
     v("Region", s.region);
@@ -744,8 +765,10 @@ struct Job {
     v.meta("CreateIndex", s.create_index);
     v.meta("ModifyIndex", s.modify_index);
     v.meta("JobModifyIndex", s.job_modify_index);
+    v.meta("PeriodicLaunch", s.periodic_launch_ns);
     v.unsupported("Multiregion");
     v.unsupported("UI");
+    v.unsupported("VaultToken");
   }
 
   bool is_system() const { return type == kTypeSystem || type == kTypeSysBatch; }

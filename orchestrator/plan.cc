@@ -113,6 +113,10 @@ StringList check_plan(Plan& plan, const Snapshot& newest, int64_t now_ns) {
     dropped.insert(places.begin(), places.end());
   }
   if (dropped.empty()) return refused;
+  if (plan.job && plan.job->all_at_once) {
+    // All of it or nothing.
+    for (size_t i = 0; i < plan.placements.size(); ++i) dropped.insert(i);
+  }
   std::vector<PlannedPlacement> kept;
   for (size_t i = 0; i < plan.placements.size(); ++i) {
     if (!dropped.contains(i)) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "orchestrator/constraint.h"
+#include "orchestrator/preempt.h"
 
 namespace sluice::orchestrator {
 
@@ -85,6 +86,7 @@ std::string_view Placer::group_name(const Allocation& alloc) const {
 void Placer::release(const Allocation& alloc) {
   Candidate* candidate = candidate_of(alloc.node_id);
   if (!candidate || alloc.terminal()) return;
+  released_.insert(alloc.id);
   Usage& usage = usage_for_change(*candidate);
   usage.remove(alloc);
   Allocation stopping = alloc;
@@ -96,6 +98,7 @@ void Placer::release(const Allocation& alloc) {
 void Placer::take_back(const Allocation& alloc) {
   Candidate* candidate = candidate_of(alloc.node_id);
   if (!candidate || alloc.terminal()) return;
+  released_.erase(alloc.id);
   Usage& usage = usage_for_change(*candidate);
   Allocation stopping = alloc;
   stopping.desired_status = DesiredStatus::kStop;
@@ -329,6 +332,20 @@ std::vector<Placer::Scored> Placer::look_around(GroupView& view, size_t limit, b
   return fitting;
 }
 
+bool Placer::make_room(const GroupView& view, Candidate& candidate,
+                       std::vector<AllocPtr>& preempted) {
+  if (!candidate.index) return false;
+  std::vector<AllocPtr> standing;
+  candidate.index->allocs.each([&](const AllocPtr& alloc) {
+    const bool own = alloc->job_id() == job_->id && alloc->namespace_name() == job_->namespace_;
+    if (!own && !released_.contains(alloc->id)) standing.push_back(alloc);
+  });
+  preempted = victims(std::move(standing), view.job->priority, *candidate.node, usage_of(candidate),
+                      view.ask, now_ns_);
+  for (const AllocPtr& alloc : preempted) release(*alloc);
+  return !preempted.empty();
+}
+
 void Placer::commit(GroupView& view, Scored& chosen, Choice& choice) {
   Candidate& candidate = candidates_[chosen.candidate];
   choice.node = candidate.node;
@@ -354,10 +371,18 @@ std::optional<Placer::Choice> Placer::place(const Job& job, const TaskGroup& gro
   Choice choice;
   if (only) {
     Candidate* candidate = candidate_of(only->id);
+    if (!candidate) return std::nullopt;
+    const auto at = static_cast<size_t>(candidate - candidates_.data());
     Scored scored;
-    if (!candidate || !try_node(view, static_cast<size_t>(candidate - candidates_.data()), avoid,
-                                detailed, scored, metric)) {
-      return std::nullopt;
+    if (!try_node(view, at, avoid, detailed, scored, metric)) {
+      if (metric.nodes_exhausted == 0 || job.type != "system" ||
+          !make_room(view, *candidate, choice.preempted)) {
+        return std::nullopt;
+      }
+      metric = {};
+      metric.nodes_available = available_;
+      metric.nodes_in_pool = static_cast<int64_t>(candidates_.size());
+      if (!try_node(view, at, avoid, detailed, scored, metric)) return std::nullopt;
     }
     if (detailed) metric.score_meta_data.push_back(std::move(scored.detail));
     commit(view, scored, choice);

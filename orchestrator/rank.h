@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -37,7 +38,7 @@ class Placer {
   struct Choice {
     NodePtr node;
     std::vector<AssignedPort> ports;
-    std::vector<AllocPtr> preempted;
+    std::vector<AllocPtr> preempted;  // to be stopped for it; released already
   };
   /// Chooses and takes. nullopt: nowhere; `metric` says why either way. `avoid`: a node that an
   /// earlier try failed on. `only`: this node or none (system jobs).
@@ -94,6 +95,8 @@ class Placer {
              bool detailed, Scored& out);
   [[nodiscard]] double spread_score(const GroupView& view, const Candidate& candidate) const;
   CountMap values_in_use(const GroupView& view, std::string_view attribute, bool whole_job) const;
+  /// Frees the node for the ask by what gives way on it; false: that does not help.
+  bool make_room(const GroupView& view, Candidate& candidate, std::vector<AllocPtr>& preempted);
   bool try_node(GroupView& view, size_t at, std::string_view avoid, bool detailed, Scored& out,
                 AllocMetric& metric);
   std::vector<Scored> look_around(GroupView& view, size_t limit, bool waiting,
@@ -109,7 +112,8 @@ class Placer {
   size_t next_ = 0;                                     // where the next placement goes on looking
   std::unordered_map<std::string_view, size_t> by_id_;  // into candidates_; looked up, never walked
   std::map<std::pair<const Job*, const TaskGroup*>, GroupView> views_;
-  CountMap available_;  // by datacenter
+  CountMap available_;              // by datacenter
+  std::set<std::string> released_;  // ids
   size_t placed_ = 0;
 };
 

@@ -667,13 +667,22 @@ struct GroupSummary {
 };
 using JobSummary = std::map<std::string, GroupSummary>;  // by group
 
+/// Counts of the jobs that a periodic or parameterized job has made.
+struct JobChildren {
+  int64_t pending = 0;
+  int64_t running = 0;
+  int64_t dead = 0;
+  [[nodiscard]] int64_t live() const { return pending + running; }
+};
+
 /// `status`: "pending", "running", "dead" (Snapshot::job_status).
 void write_job(JsonWriter& out, const Job& job, std::string_view status,
                std::string_view status_description);
 /// An item of /v1/jobs.
 void write_job_stub(JsonWriter& out, const Job& job, std::string_view status,
-                    const JobSummary& summary);
-void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary);
+                    const JobSummary& summary, const JobChildren& children);
+void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary,
+                       const JobChildren& children);
 void write_node(JsonWriter& out, const Node& node);
 void write_node_stub(JsonWriter& out, const Node& node);
 void write_evaluation(JsonWriter& out, const Evaluation& eval);

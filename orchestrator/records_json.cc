@@ -239,7 +239,8 @@ void write_job(JsonWriter& out, const Job& job, std::string_view status,
   out.end_object();
 }
 
-void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary) {
+void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary,
+                       const JobChildren& children) {
   out.begin_object();
   out.member("JobID", job.id);
   out.member("Namespace", job.namespace_);
@@ -251,7 +252,10 @@ void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summar
   out.end_object();
   out.key("Children");
   if (job.is_template()) {
-    out.begin_object().member("Pending", 0).member("Running", 0).member("Dead", 0).end_object();
+    out.begin_object();
+    out.member("Pending", children.pending).member("Running", children.running);
+    out.member("Dead", children.dead);
+    out.end_object();
   } else {
     out.null();
   }
@@ -261,7 +265,7 @@ void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summar
 }
 
 void write_job_stub(JsonWriter& out, const Job& job, std::string_view status,
-                    const JobSummary& summary) {
+                    const JobSummary& summary, const JobChildren& children) {
   out.begin_object();
   out.member("ID", job.id);
   out.member("ParentID", job.parent_id);
@@ -279,7 +283,7 @@ void write_job_stub(JsonWriter& out, const Job& job, std::string_view status,
   out.member("Status", status);
   out.member("StatusDescription", "");
   out.key("JobSummary");
-  write_job_summary(out, job, summary);
+  write_job_summary(out, job, summary, children);
   out.member("CreateIndex", job.create_index);
   out.member("ModifyIndex", job.modify_index);
   out.member("JobModifyIndex", job.job_modify_index);

@@ -1,13 +1,61 @@
 #include "orchestrator/route_source.h"
 
+#include <algorithm>
+#include <charconv>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace sluice::orchestrator {
 
+namespace {
+
+constexpr std::string_view kCanaryWeight = "canary-weight=";
+
+/// "canary-weight=0.1" or "canary-weight=10%"; nullopt: no such tag.
+std::optional<Result<double>> canary_weight(std::string_view tag) {
+  if (!tag.starts_with(kCanaryWeight)) return std::nullopt;
+  std::string_view number = tag.substr(kCanaryWeight.size());
+  const bool percent = number.ends_with('%');
+  if (percent) number.remove_suffix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+  if (percent) value /= 100;
+  if (error != std::errc() || end != number.data() + number.size() || !(value > 0 && value <= 1)) {
+    return fail(Code::kInvalid, "expected a share above 0 and up to 1, or up to 100%");
+  }
+  return value;
+}
+
+/// The share of each instance that names one: all of a service's canaries together get what the
+/// tag says.
+std::map<std::string_view, double> canary_shares(const ServiceSnapshot& snapshot,
+                                                 const std::set<std::string>& draining,
+                                                 proxy::RouteEdit& edit) {
+  std::map<std::string_view, double> shares;
+  for (const ServiceInstance& instance : snapshot.instances) {
+    for (const std::string& tag : instance.tags) {
+      const auto weight = canary_weight(tag);
+      if (!weight) continue;
+      if (!*weight) {
+        edit.rejected.push_back(
+            {.service = snapshot.service, .tag = tag, .reason = weight->error().message});
+      } else if (instance.healthy && !draining.contains(instance.id)) {
+        shares[instance.id] = **weight;
+      }
+    }
+  }
+  const auto count = static_cast<double>(shares.size());
+  for (auto& [id, share] : shares) share /= count;
+  return shares;
+}
+
+}  // namespace
+
 proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::string& tag_prefix,
                                  const std::set<std::string>& draining) {
   proxy::RouteEdit edit{.key = snapshot.service, .routes = {}, .rejected = {}};
+  const std::map<std::string_view, double> shares = canary_shares(snapshot, draining, edit);
   for (const ServiceInstance& instance : snapshot.instances) {
     if (instance.checks.empty()) continue;
     const proxy::TagContext context{.prefix = tag_prefix,
@@ -25,6 +73,10 @@ proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::str
         continue;
       }
       if (!*spec) continue;  // not a route tag
+      const auto share = shares.find(instance.id);
+      if (share != shares.end() && (*spec)->options.weight == 0) {
+        (*spec)->options.weight = share->second;
+      }
       (*spec)->healthy = instance.healthy && !draining.contains(instance.id);
       edit.routes.push_back(std::move(**spec));
     }
@@ -47,10 +99,19 @@ void RouteSource::apply(std::vector<ServiceSnapshot> snapshots) {
   std::vector<std::string> names;
   for (ServiceSnapshot& snapshot : snapshots) {
     names.push_back(snapshot.service);
+    for (const ServiceInstance& instance : snapshot.instances) kept_.erase(instance.id);
     const auto known = services_.find(snapshot.service);
     if (known != services_.end()) {
-      for (const ServiceInstance& instance : known->second.instances)
+      for (ServiceInstance& instance : known->second.instances) {
         service_of_.erase(instance.id);
+        // Out of the catalog and not yet gone: its place says 503, not 404.
+        const bool listed =
+            std::any_of(snapshot.instances.begin(), snapshot.instances.end(),
+                        [&](const ServiceInstance& now) { return now.id == instance.id; });
+        if (listed || !draining_.contains(instance.id) || gone_.contains(instance.id)) continue;
+        kept_.insert(instance.id);
+        snapshot.instances.push_back(std::move(instance));
+      }
     }
     if (snapshot.instances.empty()) {
       services_.erase(snapshot.service);
@@ -88,15 +149,46 @@ Task<void> RouteSource::drain(std::vector<std::string> instances) {
   co_await answer->done.wait();
 }
 
+/// Takes an instance out that only we still list; its service.
+std::string RouteSource::drop_kept(const std::string& instance) {
+  const auto service = service_of_.find(instance);
+  const std::string name = service->second;
+  ServiceSnapshot& snapshot = services_[name];
+  std::erase_if(snapshot.instances, [&](const auto& one) { return one.id == instance; });
+  if (snapshot.instances.empty()) services_.erase(name);
+  service_of_.erase(service);
+  return name;
+}
+
 void RouteSource::forget(const std::vector<std::string>& instances) {
+  std::set<std::string> touched;
   for (const std::string& instance : instances) {
-    // A catalog that does not answer lists it for longer than it lives: the mark stays until then.
-    if (service_of_.contains(instance)) {
+    if (kept_.erase(instance) > 0) {
+      touched.insert(drop_kept(instance));
+      draining_.erase(instance);
+    } else if (service_of_.contains(instance)) {
+      // A catalog that does not answer lists it for longer than it lives: the mark stays till then.
       gone_.insert(instance);
     } else {
       draining_.erase(instance);
     }
   }
+  if (!touched.empty()) publish({touched.begin(), touched.end()});
+}
+
+void RouteSource::resume(const std::vector<std::string>& instances) {
+  std::set<std::string> touched;
+  for (const std::string& instance : instances) {
+    draining_.erase(instance);
+    gone_.erase(instance);
+    // What was known of it is of its last run: the catalog tells of the next one.
+    if (kept_.erase(instance) > 0) {
+      touched.insert(drop_kept(instance));
+    } else if (const auto service = service_of_.find(instance); service != service_of_.end()) {
+      touched.insert(service->second);
+    }
+  }
+  if (!touched.empty()) publish({touched.begin(), touched.end()});
 }
 
 }  // namespace sluice::orchestrator

@@ -24,7 +24,8 @@ namespace sluice::orchestrator {
 
 /// Pure: what a service's routes are. An instance without a check gets none; one that is not
 /// healthy, or is in `draining`, keeps its place and gets no request. A wrong tag is rejected
-/// alone; the sink logs it.
+/// alone; the sink logs it. A tag `canary-weight=0.1` (or `10%`) gives the instances that carry it
+/// that share of their routes' traffic, together.
 proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::string& tag_prefix,
                                  const std::set<std::string>& draining);
 
@@ -38,9 +39,11 @@ class RouteSource final : public Drainer {
 
   Task<void> drain(std::vector<std::string> instances) override;
   void forget(const std::vector<std::string>& instances) override;
+  void resume(const std::vector<std::string>& instances) override;
 
  private:
   uint64_t publish(const std::vector<std::string>& services);
+  std::string drop_kept(const std::string& instance);
 
   Executor& executor_;
   proxy::RouteSink& sink_;
@@ -49,6 +52,7 @@ class RouteSource final : public Drainer {
   std::map<std::string, std::string> service_of_;  // by instance
   std::set<std::string> draining_;
   std::set<std::string> gone_;  // among those: gone for good, but the catalog still lists them
+  std::set<std::string> kept_;  // among those: no longer in the catalog, and not yet gone
 };
 
 }  // namespace sluice::orchestrator

@@ -1,7 +1,9 @@
 #include "orchestrator/schedule.h"
 
 #include <algorithm>
+#include <set>
 
+#include "orchestrator/preempt.h"
 #include "orchestrator/rank.h"
 #include "orchestrator/reconcile.h"
 
@@ -45,6 +47,7 @@ class Scheduler {
   void place(const PlaceRequest& request, const Reconciled& reconciled);
   void update_in_place(const Reconciled& reconciled);
   std::shared_ptr<Allocation> make_alloc(const PlaceRequest& request, Placer::Choice& choice);
+  void preempt(const std::vector<AllocPtr>& victims, PlannedPlacement& placement);
   void note_canary(const Reconciled& reconciled, const Allocation& alloc);
 
   const ScheduleInput& in_;
@@ -53,6 +56,7 @@ class Scheduler {
   JobPtr job_;
   Placer placer_;
   Plan plan_;
+  std::set<std::pair<std::string, std::string>> displaced_;  // jobs, by namespace and id
   std::map<std::string, AllocMetric>
       filtered_;  // system jobs: by group, the nodes that may not run it
 };
@@ -114,6 +118,24 @@ void Scheduler::note_canary(const Reconciled& reconciled, const Allocation& allo
   deployment->groups[alloc.group].placed_canaries.push_back(alloc.id);
 }
 
+/// The jobs of what gives way look for room elsewhere.
+void Scheduler::preempt(const std::vector<AllocPtr>& victims, PlannedPlacement& placement) {
+  for (const AllocPtr& victim : victims) {
+    placement.preempted.push_back(evicted(*victim, placement.alloc->id));
+    ++plan_.desired_updates[placement.alloc->group].preemptions;
+    if (!displaced_.insert({victim->namespace_name(), victim->job_id()}).second) continue;
+    auto follow = std::make_shared<Evaluation>();
+    follow->id = make_uuid(ids_);
+    follow->namespace_ = victim->namespace_name();
+    follow->priority = victim->job->priority;
+    follow->type = victim->job->type;
+    follow->triggered_by = kTriggerPreemption;
+    follow->job_id = victim->job_id();
+    follow->previous_eval = eval_.id;
+    plan_.followups.push_back(std::move(follow));
+  }
+}
+
 void Scheduler::place(const PlaceRequest& request, const Reconciled& reconciled) {
   const std::string& group = request.group->name;
   // A group that failed once in this plan fails again: the nodes are the same.
@@ -162,6 +184,7 @@ void Scheduler::place(const PlaceRequest& request, const Reconciled& reconciled)
   }
   PlannedPlacement placement;
   placement.alloc = make_alloc(request, *choice);
+  preempt(choice->preempted, placement);
   if (!metric.score_meta_data.empty()) {
     placement.alloc->metric = std::make_shared<AllocMetric>(std::move(metric));
   }

@@ -45,6 +45,7 @@ Task<Result<void>> Server::Impl::start() {
     if (node->status == NodeStatus::kReady) grant_heartbeat(node->id);
   });
   reload_broker();
+  published_.tables().jobs.each([&](const JobPtr& job) { follow_periodic(*job); });
   log.info("server: cluster {} term {} at index {}: {} nodes, {} jobs, {} allocations",
            published_.meta().cluster_id, published_.meta().term, published_.index(),
            published_.tables().nodes.size(), published_.tables().jobs.size(),
@@ -187,6 +188,12 @@ void Server::Impl::published(const Commit& commit, const Snapshot& after) {
   published_ = after;
   for (const auto& eval : commit.evals) broker_.update(eval, now_ms(), wall_ns());
   if (!commit.evals.empty()) work_ready_.set();
+  for (const auto& job : commit.jobs) {
+    if (const JobPtr now = after.job(job->namespace_, job->id)) follow_periodic(*now);
+  }
+  for (const Commit::Delete& what : commit.deletes) {
+    if (what.kind == RecordKind::kJob) launches_.erase({what.space, what.id});
+  }
 
   const bool room = std::any_of(commit.nodes.begin(), commit.nodes.end(),
                                 [](const auto& node) { return node->accepts_work(); }) ||
@@ -319,12 +326,14 @@ Task<Result<EvalReply>> Server::scale_job(std::string space, std::string id, std
                                           int64_t count) {
   return impl_->scale_job(std::move(space), std::move(id), std::move(group), count);
 }
-Task<Result<EvalReply>> Server::force_periodic(std::string, std::string) {
-  co_return fail(Code::kUnsupported, "periodic jobs are not launched by this version");
+Task<Result<EvalReply>> Server::force_periodic(std::string space, std::string id) {
+  return impl_->force_periodic(std::move(space), std::move(id));
 }
-Task<Result<Server::DispatchReply>> Server::dispatch_job(std::string, std::string, StringMap,
-                                                         std::string) {
-  co_return fail(Code::kUnsupported, "parameterized jobs are not dispatched by this version");
+Task<Result<Server::DispatchReply>> Server::dispatch_job(std::string space, std::string id,
+                                                         StringMap meta,
+                                                         std::string payload_base64) {
+  return impl_->dispatch_job(std::move(space), std::move(id), std::move(meta),
+                             std::move(payload_base64));
 }
 Task<Result<EvalReply>> Server::set_eligibility(std::string node_id, Eligibility eligibility) {
   return impl_->set_eligibility(std::move(node_id), eligibility);
@@ -347,6 +356,15 @@ Task<Result<EvalReply>> Server::fail_deployment(std::string id) {
 }
 Task<Result<EvalReply>> Server::pause_deployment(std::string id, bool pause) {
   return impl_->pause_deployment(std::move(id), pause);
+}
+Task<Result<uint64_t>> Server::change_acl(AclChange change) {
+  return impl_->change_acl(std::move(change));
+}
+Task<Result<std::string>> Server::save_snapshot() {
+  return impl_->save_snapshot();
+}
+Task<Result<void>> Server::restore_snapshot(std::string text) {
+  return impl_->restore_snapshot(std::move(text));
 }
 Task<Result<void>> Server::collect_garbage() {
   return impl_->collect_garbage();

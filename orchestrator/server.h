@@ -37,6 +37,8 @@ struct ServerOptions {
   StringList drivers;  // that jobs may name; empty: any
   /// Checks a task's driver block (TaskDriver::validate); pure.
   std::function<Result<void>(std::string_view driver, const Json& config)> validate_config;
+  /// The kinds of checks that the catalog asks (Catalog::check_kinds); empty: any.
+  StringList check_kinds;
   int64_t min_heartbeat_ttl_ms = 10'000;
   int64_t max_heartbeats_per_second = 50;
   int64_t heartbeat_grace_ms = 10'000;
@@ -143,6 +145,14 @@ class Server {
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
   Task<Result<EvalReply>> fail_deployment(std::string id);
   Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
+
+  /// Changes the access records in one commit; `change` may refuse. The commit's index.
+  using AclChange = std::move_only_function<Result<void>(AclRecords& records, uint64_t index)>;
+  Task<Result<uint64_t>> change_acl(AclChange change);
+
+  /// What the operator said (jobs, nodes' eligibility, access), as text for restore_snapshot.
+  Task<Result<std::string>> save_snapshot();
+  Task<Result<void>> restore_snapshot(std::string text);
 
   /// `system gc`: collects everything that is over, however new.
   Task<Result<void>> collect_garbage();

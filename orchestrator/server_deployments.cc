@@ -187,6 +187,7 @@ Task<void> Server::Impl::watch_timers() {
       work_ready_.set();
     }
     watch_deployments();
+    launch_periodic();
     if (now_ms() >= next_gc_ms) {
       next_gc_ms = now_ms() + options.gc_interval_ms;
       Commit commit;

@@ -85,9 +85,13 @@ DrainStep drain_step(const Node& node, const Snapshot& now, int64_t wall_ns) {
     if (const auto of_job = now.of_job(first.namespace_name(), first.job_id())) {
       of_job->allocs.each([&](const AllocPtr& alloc) {
         if (alloc->group != first.group || alloc->terminal() || alloc->migrate) return;
+        // In a deployment its health counts; outside of one the node says when it was judged
+        // (`migrate`), and a judgement is enough: nothing else would come.
+        const bool judged = alloc->deployment_status && alloc->deployment_status->healthy;
         const bool settled =
             alloc->client_status == ClientStatus::kRunning &&
-            (alloc->deployment_id.empty() || alloc->is_healthy() || !alloc->deployment_status);
+            (alloc->deployment_id.empty() ? judged || !group.migrate
+                                          : alloc->is_healthy() || !alloc->deployment_status);
         if (settled) ++healthy;
       });
     }

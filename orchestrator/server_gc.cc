@@ -1,4 +1,6 @@
 // Garbage: records that are over and that nobody needs any more.
+#include <algorithm>
+
 #include "orchestrator/server_impl.h"
 
 namespace sluice::orchestrator {
@@ -6,6 +8,15 @@ namespace sluice::orchestrator {
 namespace {
 
 constexpr size_t kMaxDeletesPerCommit = 5'000;
+
+/// When something of the job last changed.
+int64_t last_news(const Job& job, const JobIndex& index) {
+  int64_t latest = job.submit_time_ns;
+  index.allocs.each(
+      [&](const AllocPtr& alloc) { latest = std::max(latest, alloc->modify_time_ns); });
+  index.evals.each([&](const EvalPtr& eval) { latest = std::max(latest, eval->modify_time_ns); });
+  return latest;
+}
 
 }  // namespace
 
@@ -19,14 +30,19 @@ void Server::Impl::gather_garbage(bool force, Commit& commit) {
   now.tables().by_job.each([&](const std::shared_ptr<const JobIndex>& index) {
     if (full()) return;
     const JobPtr job = now.job(index->space, index->id);
-    const bool job_over = !job || job->stop;
+    // A batch job that ran to its end goes as a whole: without its allocations it would run again.
+    const bool done = job && job->is_batch() && !job->is_template() &&
+                      now.job_status(*job) == "dead" &&
+                      old(last_news(*job, *index), options.job_gc_threshold_ns);
+    const bool job_over = !job || job->stop || done;
     bool all_allocs_gone = true;
     index->allocs.each([&](const AllocPtr& alloc) {
       // A batch job's finished allocations say that it is done, as long as it is there.
       const bool needed = !job_over && job->is_batch() && !alloc->server_terminal();
       const bool over = alloc->client_terminal() &&
                         (alloc->server_terminal() || job_over || !alloc->next_alloc.empty());
-      if (!needed && over && old(alloc->modify_time_ns, options.eval_gc_threshold_ns)) {
+      if (!needed && (over || done) && alloc->client_terminal() &&
+          old(alloc->modify_time_ns, options.eval_gc_threshold_ns)) {
         commit.deletes.push_back({RecordKind::kAlloc, alloc->id, {}});
       } else {
         all_allocs_gone = false;
@@ -46,8 +62,15 @@ void Server::Impl::gather_garbage(bool force, Commit& commit) {
         commit.deletes.push_back({RecordKind::kDeployment, deployment->id, {}});
       }
     });
-    if (job && job->stop && all_allocs_gone && all_evals_gone &&
+    if (job && (job->stop || done) && all_allocs_gone && all_evals_gone &&
         old(job->submit_time_ns, options.job_gc_threshold_ns)) {
+      commit.deletes.push_back({RecordKind::kJob, job->id, job->namespace_});
+    }
+  });
+  // A periodic or parameterized job that was stopped has nothing but itself.
+  now.tables().jobs.each([&](const JobPtr& job) {
+    if (full() || !job->stop || now.of_job(job->namespace_, job->id)) return;
+    if (old(job->submit_time_ns, options.job_gc_threshold_ns)) {
       commit.deletes.push_back({RecordKind::kJob, job->id, job->namespace_});
     }
   });

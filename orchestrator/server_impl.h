@@ -1,9 +1,11 @@
 // Server::Impl: the parts of the server component, spread over server_*.cc by what they do:
 //   server.cc             start, the commit pipeline, watching, plumbing
-//   server_jobs.cc        register, plan, stop, revert, scale, dispatch
+//   server_jobs.cc        register, plan, stop, revert, scale
+//   server_children.cc    periodic launches, dispatch
 //   server_nodes.cc       the node's link, heartbeats, eligibility
 //   server_drain.cc       drains
 //   server_schedule.cc    workers: evaluation -> plan -> commit
+//   server_admin.cc       access records, saving and restoring
 //   server_deployments.cc health, promotion, failure, auto-revert
 //
 // Everything here runs on the control loop. `state_` is ahead of `published_` by the commits that
@@ -73,6 +75,19 @@ struct Server::Impl final : NodeLink {
   Task<Result<EvalReply>> scale_job(std::string space, std::string id, std::string group,
                                     int64_t count);
 
+  // --- server_children.cc
+  Result<void> check_periodic(const Job& job) const;
+  /// When the job is launched next; nullopt: not at all.
+  std::optional<int64_t> next_launch(const Job& job, int64_t after_ns) const;
+  /// Keeps `launches_` right for a job as it is now.
+  void follow_periodic(const Job& job);
+  void launch_periodic();
+  bool has_live_child(const Snapshot& now, const Job& parent) const;
+  std::shared_ptr<Job> launch_into(const JobPtr& parent, int64_t at_ns, Commit& commit);
+  Task<Result<EvalReply>> force_periodic(std::string space, std::string id);
+  Task<Result<DispatchReply>> dispatch_job(std::string space, std::string id, StringMap meta,
+                                           std::string payload_base64);
+
   // --- server_nodes.cc
   Task<Result<NodeRegistration>> register_node(Node node) override;
   Task<Result<Heartbeat>> heartbeat(std::string node_id) override;
@@ -93,6 +108,7 @@ struct Server::Impl final : NodeLink {
   Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
                                      bool mark_eligible);
   void check_drains();
+  void release_ports();
 
   // --- server_schedule.cc
   Task<void> worker();
@@ -113,6 +129,12 @@ struct Server::Impl final : NodeLink {
   bool promote_into(const Deployment& deployment, bool all, const StringList& groups,
                     std::string_view description, Commit& commit);
   JobPtr stable_version(const Deployment& deployment) const;
+
+  // --- server_admin.cc
+  Task<Result<uint64_t>> change_acl(AclChange change);
+  Task<Result<std::string>> save_snapshot();
+  Task<Result<void>> restore_snapshot(std::string text);
+  void restore_job(const Job& saved, Commit& commit);
 
   // --- server_gc.cc
   void gather_garbage(bool force, Commit& commit);
@@ -158,6 +180,8 @@ struct Server::Impl final : NodeLink {
   Broker broker_;
   Event work_ready_;
   std::map<Topic, std::unique_ptr<Watch>, TopicLess> watches_;
+  /// When each periodic job is launched next (wall clock, ns), by namespace and id.
+  std::map<std::pair<std::string, std::string>, int64_t> launches_;
   std::map<std::string, int64_t> heartbeat_deadlines_;  // monotonic, by node id
   std::set<std::string> unsaid_nodes_;  // whose last registration could not be written
   Scope background_;

@@ -23,6 +23,71 @@ std::unexpected<Error> no_job(std::string_view id) {
   return fail(Code::kNotFound, "job \"{}\" not found", id);
 }
 
+/// Checks that the catalog does not ask, and that would stay critical for ever.
+Problems unknown_checks(const Job& job, const StringList& kinds) {
+  Problems problems;
+  if (kinds.empty()) return problems;
+  const auto look = [&](const std::vector<Service>& services) {
+    for (const Service& service : services) {
+      for (const Check& check : service.checks) {
+        const bool tls = (check.type == "http" && check.protocol == "https") ||
+                         (check.type == "grpc" && check.grpc_use_tls);
+        const std::string kind = check.type + (tls ? "s" : "");
+        if (check.type == "script" || std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) {
+          continue;
+        }
+        problems.push_back(
+            fmt::format("service \"{}\": check \"{}\": {} checks are not asked by this agent's "
+                        "catalog; Consul's agent asks them",
+                        service.name, check.name, kind));
+      }
+    }
+  };
+  for (const TaskGroup& group : job.groups) {
+    look(group.services);
+    for (const TaskConfig& task : group.tasks) look(task.services);
+  }
+  return problems;
+}
+
+/// What a new version of a job may not change, and what it does not say itself.
+Result<void> check_change(Job& job, const JobPtr& existing) {
+  if (!existing) {
+    if (job.dispatched) {
+      return fail(Code::kInvalid, "job can't be submitted with 'Dispatched' set");
+    }
+    if (!job.payload.value_or("").empty()) {
+      return fail(Code::kInvalid,
+                  "job can't be submitted with a payload, only dispatched with one");
+    }
+    job.payload.reset();
+    job.parent_id.clear();
+    return {};
+  }
+  if (job.type != existing->type) {
+    return fail(Code::kInvalid, "cannot update job from type \"{}\" to \"{}\"", existing->type,
+                job.type);
+  }
+  const auto kind = [](bool is, bool was, const char* name) -> Result<void> {
+    if (is == was) return {};
+    return fail(Code::kInvalid, "cannot update {}{} job to being {}{}", was ? "" : "non-", name,
+                is ? "" : "non-", name);
+  };
+  if (auto ok = kind(job.periodic.has_value(), existing->periodic.has_value(), "periodic"); !ok) {
+    return ok;
+  }
+  if (auto ok =
+          kind(job.parameterized.has_value(), existing->parameterized.has_value(), "parameterized");
+      !ok) {
+    return ok;
+  }
+  // What the dispatch or the launch said stays.
+  job.dispatched = existing->dispatched;
+  job.payload = existing->payload;
+  job.parent_id = existing->parent_id;
+  return {};
+}
+
 }  // namespace
 
 Result<std::string> Server::Impl::check_job(Job& job) const {
@@ -39,6 +104,10 @@ Result<std::string> Server::Impl::check_job(Job& job) const {
       }
     }
   }
+  for (std::string& problem : unknown_checks(job, options.check_kinds)) {
+    problems.push_back(std::move(problem));
+  }
+  if (auto ok = check_periodic(job); !ok) problems.push_back(ok.error().message);
   if (job.region != options.region && job.region != "global") {
     problems.push_back(
         fmt::format("region \"{}\" is not this cluster's (\"{}\")", job.region, options.region));
@@ -63,6 +132,7 @@ std::shared_ptr<Job> Server::Impl::next_version(Job job, const JobPtr& existing,
     next->version = state_.snapshot().last_job_version(next->namespace_, next->id) + 1;
   }
   next->submit_time_ns = wall_ns();
+  next->periodic_launch_ns = existing ? existing->periodic_launch_ns : 0;
   next->modify_index = 0;
   next->job_modify_index = 0;
   return next;
@@ -74,6 +144,7 @@ Task<Result<RegisterReply>> Server::Impl::register_job(RegisterRequest request) 
   if (!warned) co_return pass(warned);
   const Snapshot now = state_.snapshot();
   const JobPtr existing = now.job(job.namespace_, job.id);
+  if (auto ok = check_change(job, existing); !ok) co_return pass(ok);
   if (request.enforce_index) {
     const uint64_t wanted = request.job_modify_index;
     if (!existing && wanted != 0) {
@@ -123,6 +194,7 @@ Task<Result<RegisterReply>> Server::Impl::register_job(RegisterRequest request) 
   }
   auto done = co_await this->commit(std::move(commit));
   if (!done) co_return pass(done);
+  if (changed) log.info("server: job {} registered, version {}", next->id, next->version);
   reply.index = *done;
   reply.job_modify_index = next->job_modify_index;
   if (!reply.eval_id.empty()) reply.eval_create_index = *done;
@@ -143,6 +215,7 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
   if (!warned) co_return pass(warned);
   const Snapshot now = state_.snapshot();
   const JobPtr existing = now.job(job.namespace_, job.id);
+  if (auto ok = check_change(job, existing); !ok) co_return pass(ok);
   bool changed = false;
   const JobPtr next = next_version(std::move(job), existing, changed);
   PlanReply reply;
@@ -166,6 +239,7 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
     }
     reply.plan_hash = plan_hash(plan);
   }
+  if (const auto launch = next_launch(*next, wall_ns())) reply.next_periodic_launch.ns = *launch;
   if (with_diff) {
     reply.diff = diff_jobs(existing && !existing->stop ? existing.get() : nullptr, next.get());
     annotate(reply.diff, reply.desired_updates);
@@ -190,12 +264,18 @@ Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::str
     commit.jobs.push_back(std::move(stopped));
   }
   EvalReply reply;
-  auto eval = make_eval(*existing, kTriggerJobDeregister);
-  eval->job_modify_index = state_.index() + 1;
-  reply.eval_id = eval->id;
-  commit.evals.push_back(std::move(eval));
+  if (!existing->is_template()) {
+    auto eval = make_eval(*existing, kTriggerJobDeregister);
+    eval->job_modify_index = state_.index() + 1;
+    reply.eval_id = eval->id;
+    commit.evals.push_back(std::move(eval));
+  } else if (commit.empty()) {  // stopped before
+    reply.index = published_.index();
+    co_return reply;
+  }
   auto done = co_await this->commit(std::move(commit));
   if (!done) co_return pass(done);
+  log.info("server: job {} {}", id, purge ? "purged" : "stopped");
   reply.index = *done;
   co_return reply;
 }
@@ -264,6 +344,17 @@ Task<Result<EvalReply>> Server::Impl::scale_job(std::string space, std::string i
   request.job = *current;
   for (TaskGroup& item : request.job.groups) {
     if (item.name != group) continue;
+    if (current->is_system()) {
+      co_return fail(Code::kInvalid, "scaling is not supported for {} jobs", current->type);
+    }
+    if (item.scaling && count < item.scaling->min) {
+      co_return fail(Code::kInvalid, "group count was less than scaling policy minimum: {} < {}",
+                     count, item.scaling->min);
+    }
+    if (item.scaling && item.scaling->max > 0 && count > item.scaling->max) {
+      co_return fail(Code::kInvalid, "group count was greater than scaling policy maximum: {} > {}",
+                     count, item.scaling->max);
+    }
     item.count = count;
     request.enforce_index = true;
     request.job_modify_index = current->job_modify_index;

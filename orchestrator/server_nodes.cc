@@ -52,7 +52,7 @@ void Server::Impl::evaluate_node_jobs(const Node& node, std::string_view trigger
     });
   }
   now.tables().jobs.each([&](const JobPtr& job) {
-    if (job->is_system() && !job->stop && in_scope(*job, node)) add(*job);
+    if (job->is_system() && !job->is_template() && !job->stop && in_scope(*job, node)) add(*job);
   });
   for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
 }
@@ -156,8 +156,8 @@ Task<Result<void>> Server::Impl::update_allocs(std::string node_id,
     next->client_description = std::move(update.client_description);
     if (!update.task_states.empty()) next->task_states = std::move(update.task_states);
     // Health in an earlier deployment, of an allocation updated in place, says nothing of this one.
-    if (update.healthy && !before->deployment_id.empty() &&
-        update.deployment_id == before->deployment_id) {
+    // Outside of one (a drain has placed it) there is none to compare.
+    if (update.healthy && update.deployment_id == before->deployment_id) {
       if (!next->deployment_status) next->deployment_status.emplace();
       if (next->deployment_status->healthy != update.healthy) {
         next->deployment_status->healthy = update.healthy;
@@ -281,7 +281,24 @@ Task<void> Server::Impl::watch_heartbeats() {
     co_await sleep_for(env.executor, kHeartbeatCheckMs);
     check_heartbeats();
     check_drains();
+    release_ports();
   }
+}
+
+/// Quarantines that are over: what waited for such a port is looked at again.
+void Server::Impl::release_ports() {
+  const int64_t now_ns = wall_ns();
+  const auto over = [&](const ReservedPort& port) {
+    return port.until_ns != 0 && port.until_ns <= now_ns;
+  };
+  Commit commit;
+  state_.snapshot().tables().nodes.each([&](const NodePtr& node) {
+    if (std::none_of(node->quarantined_ports.begin(), node->quarantined_ports.end(), over)) return;
+    auto released = std::make_shared<Node>(*node);
+    std::erase_if(released->quarantined_ports, over);
+    commit.nodes.push_back(std::move(released));
+  });
+  commit_unwatched(std::move(commit));
 }
 
 void Server::Impl::check_heartbeats() {

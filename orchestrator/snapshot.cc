@@ -128,6 +128,22 @@ JobSummary Snapshot::job_summary(const Job& job) const {
   return summary;
 }
 
+JobChildren Snapshot::job_children(const Job& job) const {
+  JobChildren children;
+  if (!job.is_template()) return children;
+  const std::string prefix = job.id + "/";
+  tables_->jobs.visit_from({prefix, {}, 0}, [&](const JobPtr& child) {
+    if (!child->id.starts_with(prefix)) return false;
+    if (child->parent_id != job.id || child->namespace_ != job.namespace_) return true;
+    const std::string_view status = job_status(*child);
+    ++(status == "running" ? children.running
+       : status == "dead"  ? children.dead
+                           : children.pending);
+    return true;
+  });
+  return children;
+}
+
 uint64_t Snapshot::last_change(const Topic& topic) const {
   const Tables& t = *tables_;
   const auto kind = [&](RecordKind of) { return t.last_change[static_cast<size_t>(of)]; };

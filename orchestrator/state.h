@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "orchestrator/acl.h"
 #include "orchestrator/records.h"
 #include "orchestrator/table.h"
 
@@ -108,11 +109,13 @@ inline RecordKey record_key(const JobIndex& index) {
 struct ClusterMeta {
   std::string cluster_id;
   uint64_t term = 0;  // grows at each start of a leader
+  AclRecords acl;
 
   template <class V, class S>
   static void fields(V& v, S& s) {
     v("ClusterID", s.cluster_id);
     v("Term", s.term);
+    v("ACL", s.acl);
   }
   bool operator==(const ClusterMeta&) const = default;
 };
@@ -254,6 +257,8 @@ class Snapshot {
   [[nodiscard]] std::string_view job_status(const Job& job) const;
   /// Counts by group, `queued` from the job's newest evaluations included.
   [[nodiscard]] JobSummary job_summary(const Job& job) const;
+  /// Of a periodic or parameterized job; zeros for every other.
+  [[nodiscard]] JobChildren job_children(const Job& job) const;
 
   /// The index of the last commit that touched it; for X-Nomad-Index. Of something that is not
   /// there: of its kind.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base64.h"
+
 namespace sluice::drivers {
 
 using orchestrator::CheckState;
@@ -14,6 +16,20 @@ namespace {
 constexpr int64_t kTickMs = 1'000;
 constexpr int64_t kMaxPaceMs = 1'000;
 constexpr std::string_view kConsulItself = "consul";
+constexpr uint64_t kMissingKey = ~uint64_t{0};  // in the place of an index
+constexpr int64_t kMissingMs = 5'000;
+
+/// A key in a path: its slashes stay.
+std::string encode_key(std::string_view key) {
+  std::string out;
+  while (true) {
+    const size_t slash = key.find('/');
+    out += percent_encode(key.substr(0, slash));
+    if (slash == std::string_view::npos) return out;
+    out += '/';
+    key.remove_prefix(slash + 1);
+  }
+}
 
 }  // namespace
 
@@ -32,7 +48,8 @@ ConsulCatalog::ConsulCatalog(Env env, Log& log, ConsulOptions options)
                                    it->second.status == orchestrator::CheckStatus::kPassing;
                           });
                  }),
-      wake_(env_.executor) {}
+      wake_(env_.executor),
+      report_wanted_(env_.executor) {}
 
 ConsulCatalog::~ConsulCatalog() = default;
 
@@ -46,11 +63,83 @@ void ConsulCatalog::set_registrations(std::string owner_prefix,
 }
 
 void ConsulCatalog::watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) {
-  on_change_ = std::move(on_change);
+  watchers_.push_back(std::move(on_change));
 }
 
 void ConsulCatalog::on_check(std::move_only_function<void(const CheckState&)> on_change) {
   on_check_ = std::move(on_change);
+}
+
+std::vector<std::string_view> ConsulCatalog::check_kinds() const {
+  return {"http", "https", "tcp", "grpc", "grpcs"};
+}
+
+void ConsulCatalog::report(CheckState result) {
+  reports_[consul_check_id(result.service_id, result.check_id)] = std::move(result);
+  report_wanted_.set();
+}
+
+/// Results of ttl checks, the newest of each; one that Consul does not know yet is said again at
+/// the check's next interval.
+Task<void> ConsulCatalog::send_reports() {
+  while (true) {
+    co_await report_wanted_.wait();
+    report_wanted_.clear();
+    while (!reports_.empty()) {
+      const auto item = reports_.extract(reports_.begin());
+      const CheckState& state = item.mapped();
+      auto sent = co_await api_.put(
+          "/v1/agent/check/update/" + percent_encode(item.key()),
+          Json::object({{"Status", to_string(state.status)}, {"Output", state.output}}));
+      if (!sent) log_.debug("consul: {}", sent.error().message);
+    }
+  }
+}
+
+Task<Result<orchestrator::KeyValue>> ConsulCatalog::read_key(std::string key, uint64_t after_index,
+                                                             int64_t wait_ms) {
+  orchestrator::KeyValue found;
+  // A key that is not there answers 404, without an index to wait for: it is looked for again.
+  if (after_index == kMissingKey) co_await sleep_for(env_.executor, std::min(wait_ms, kMissingMs));
+  const uint64_t index = after_index == kMissingKey ? 0 : after_index;
+  auto answer = co_await api_.get_after("/v1/kv/" + encode_key(key), index);
+  if (!answer && answer.error().code == Code::kNotFound) {
+    found.index = kMissingKey;
+    co_return found;
+  }
+  if (!answer) co_return pass(answer);
+  if (!answer->body.is_array() || answer->body.size() != 1) {
+    co_return fail(Code::kInvalid, "Consul's answer for the key {} is no list of one", key);
+  }
+  Result<std::string> value = base64_decode(answer->body.as_array()[0].get_string("Value"));
+  if (!value) co_return pass(value, "Consul's value of the key {}", key);
+  found.value = *std::move(value);
+  found.index = answer->index;
+  co_return found;
+}
+
+Task<Result<orchestrator::Catalog::KeyList>> ConsulCatalog::list_keys(std::string prefix,
+                                                                      uint64_t after_index,
+                                                                      int64_t wait_ms) {
+  KeyList list;
+  if (after_index == kMissingKey) co_await sleep_for(env_.executor, std::min(wait_ms, kMissingMs));
+  const uint64_t index = after_index == kMissingKey ? 0 : after_index;
+  auto answer = co_await api_.get_after("/v1/kv/" + encode_key(prefix) + "?recurse", index);
+  if (!answer && answer.error().code == Code::kNotFound) {
+    list.index = kMissingKey;
+    co_return list;
+  }
+  if (!answer) co_return pass(answer);
+  if (!answer->body.is_array()) {
+    co_return fail(Code::kInvalid, "Consul's answer for the keys below {} is no list", prefix);
+  }
+  for (const Json& item : answer->body.as_array()) {
+    Result<std::string> value = base64_decode(item.get_string("Value"));
+    if (!value) co_return pass(value, "Consul's value of the key {}", item.get_string("Key"));
+    list.values[std::string(item.get_string("Key"))] = *std::move(value);
+  }
+  list.index = answer->index;
+  co_return list;
 }
 
 Task<void> ConsulCatalog::run() {
@@ -61,6 +150,7 @@ Task<void> ConsulCatalog::run() {
   scope.spawn(refresh());
   scope.spawn(tick());
   scope.spawn(registrar_.run());
+  scope.spawn(send_reports());
   co_await scope.join();
 }
 
@@ -194,7 +284,9 @@ Task<void> ConsulCatalog::fetch_wanted() {
   std::ranges::sort(changed, {}, &ServiceSnapshot::service);
   const bool first = !told_ && !failed;
   told_ = told_ || first;
-  if (on_change_ && (first || !changed.empty())) on_change_(std::move(changed));
+  if (first || !changed.empty()) {
+    for (auto& tell : watchers_) tell(changed);
+  }
 }
 
 void ConsulCatalog::fetch_failed(const std::string& name, const Error& error) {

@@ -43,11 +43,17 @@ class ConsulCatalog final : public orchestrator::Catalog {
   ~ConsulCatalog() override;
 
   std::string_view name() const override { return "consul"; }
+  std::vector<std::string_view> check_kinds() const override;
   void set_registrations(std::string owner_prefix,
                          std::vector<orchestrator::ServiceRegistration> desired) override;
   void watch(
       std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change) override;
   void on_check(std::move_only_function<void(const orchestrator::CheckState&)> on_change) override;
+  void report(orchestrator::CheckState result) override;
+  Task<Result<orchestrator::KeyValue>> read_key(std::string key, uint64_t after_index,
+                                                int64_t wait_ms) override;
+  Task<Result<KeyList>> list_keys(std::string prefix, uint64_t after_index,
+                                  int64_t wait_ms) override;
   Task<void> run() override;
   /// Every service that Consul has was handed out once; true already within that call of watch().
   bool complete() const { return told_; }
@@ -86,13 +92,17 @@ class ConsulCatalog final : public orchestrator::Catalog {
   Query services_{.path = "/v1/catalog/services"};
   Query checks_{.path = "/v1/health/state/any"};
   std::map<std::string, orchestrator::CheckState> own_checks_;  // by Consul's check id
-  std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change_;
+  Task<void> send_reports();
+
+  std::vector<std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)>> watchers_;
   std::move_only_function<void(const orchestrator::CheckState&)> on_check_;
   std::map<std::string, int64_t> failing_;  // services, and how long each was waited for last
   Scope* scope_ = nullptr;                  // of run()
   bool told_ = false;                       // the first, complete list was handed out
   bool away_ = false;                       // said so
   Event wake_;
+  std::map<std::string, orchestrator::CheckState> reports_;  // to send, by Consul's check id
+  Event report_wanted_;
 };
 
 }  // namespace sluice::drivers

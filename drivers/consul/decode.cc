@@ -75,6 +75,9 @@ Json check_body(const std::string& service_id, const ServiceCheck& check, bool p
   if (check.failures_before_critical > 0) {
     body.set("FailuresBeforeCritical", check.failures_before_critical);
   }
+  if (check.failures_before_warning > 0) {
+    body.set("FailuresBeforeWarning", check.failures_before_warning);
+  }
   if (passing) {
     body.set("Status", "passing");
   } else if (!check.initial_status.empty()) {

@@ -81,7 +81,7 @@ Task<Result<std::unique_ptr<HttpExchange>>> DockerApi::open(HttpClient& client, 
   auto exchange = co_await client.open(std::move(request));
   if (!exchange) co_return std::unexpected(unavailable(exchange.error()));
   int status = (*exchange)->status();
-  if ((status < 200 || status >= 300) && status != 304) {
+  if ((status < 200 || status >= 300) && status != 304 && status != 101) {
     auto text = co_await (*exchange)->read_all(kErrorBytes);
     co_return std::unexpected(docker_error(status, text.value_or(""), call.doing));
   }
@@ -101,6 +101,14 @@ Task<Result<Json>> DockerApi::call(DockerCall call) {
 
 Task<Result<std::unique_ptr<HttpExchange>>> DockerApi::stream(DockerCall call) {
   co_return co_await open(slow_, call);
+}
+
+Task<Result<std::unique_ptr<Stream>>> DockerApi::hijack(DockerCall call, std::string& early_bytes) {
+  call.headers.add("Connection", "Upgrade");
+  call.headers.add("Upgrade", "tcp");
+  auto exchange = co_await open(quick_, call);
+  if (!exchange) co_return pass(exchange);
+  co_return (*exchange)->take_stream(early_bytes);
 }
 
 }  // namespace sluice::drivers

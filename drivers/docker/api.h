@@ -42,6 +42,8 @@ class DockerApi {
   Task<Result<Json>> call(DockerCall call);
   /// Up to the head of a successful answer, whose body is a stream.
   Task<Result<std::unique_ptr<HttpExchange>>> stream(DockerCall call);
+  /// The connection itself, behind the head of the answer; `early_bytes` came with that.
+  Task<Result<std::unique_ptr<Stream>>> hijack(DockerCall call, std::string& early_bytes);
 
   const Address& socket() const { return quick_.address(); }
 

@@ -177,6 +177,12 @@ Result<void> add_mounts(const TaskSpec& spec, const DockerConfig& config,
     mounts.push(bind_mount(spec.task_folder + "/local", "/local"));
     mounts.push(bind_mount(spec.task_folder + "/secrets", "/secrets"));
   }
+  // Volumes that the agent's configuration offers: allowed by that.
+  for (const orchestrator::TaskMount& mount : spec.mounts) {
+    Json item = bind_mount(mount.source, mount.destination);
+    if (mount.read_only) item.set("ReadOnly", true);
+    mounts.push(std::move(item));
+  }
   for (const DockerMount& mount : config.mounts) {
     Json item = Json::object({{"Type", mount.type}, {"Target", mount.target}});
     if (mount.read_only) item.set("ReadOnly", true);

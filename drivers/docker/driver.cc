@@ -5,6 +5,7 @@
 
 #include "drivers/docker/config.h"
 #include "drivers/docker/run.h"
+#include "drivers/docker/session.h"
 
 namespace sluice::drivers {
 
@@ -325,6 +326,12 @@ Task<Result<void>> DockerDriver::stop(const TaskHandle& handle, const std::strin
 
 Task<Result<void>> DockerDriver::signal(const TaskHandle& handle, const std::string& name) {
   co_return co_await kill(container_of(handle), name);
+}
+
+Task<Result<std::unique_ptr<orchestrator::ExecSession>>> DockerDriver::exec(
+    const TaskHandle& handle, const TaskSpec&, orchestrator::ExecRequest request) {
+  co_return co_await DockerSession::open(env_.executor, api_, container_of(handle),
+                                         std::move(request));
 }
 
 /// Until it is gone. Somebody else may be removing it at the same time.

@@ -48,50 +48,96 @@ void EmbeddedCatalog::set_registrations(std::string owner_prefix,
       continue;
     }
     changed(entry.registration.name);
+    // Until the new check has answered, the old one's word holds: the instance serves on.
+    const std::vector<CheckState> before = std::move(entry.states);
     entries_.erase(known);
-    add(std::move(registration));
+    add(std::move(registration), before);
   }
 }
 
-void EmbeddedCatalog::add(ServiceRegistration registration) {
+void EmbeddedCatalog::add(ServiceRegistration registration, const std::vector<CheckState>& before) {
   auto entry = std::make_unique<Entry>(env_.executor);
   entry->registration = std::move(registration);
   for (const auto& check : entry->registration.checks) {
-    entry->states.push_back({.service_id = entry->registration.id,
-                             .check_id = check.id,
-                             .name = check.name,
-                             .status = CheckHistory(check).status(),
-                             .output = {}});
+    CheckState state{.service_id = entry->registration.id,
+                     .check_id = check.id,
+                     .name = check.name,
+                     .status = CheckHistory(check).status(),
+                     .output = {}};
+    for (const CheckState& old : before) {
+      if (old.check_id == check.id) state.status = old.status;
+    }
+    entry->histories.emplace_back(check, state.status);
+    entry->states.push_back(std::move(state));
   }
   Entry& kept = *entry;
   entries_[kept.registration.id] = std::move(entry);
   for (size_t i = 0; i < kept.registration.checks.size(); ++i) {
-    kept.checking.spawn(check_loop(kept, i));
+    if (kept.registration.checks[i].type != "ttl") kept.checking.spawn(check_loop(kept, i));
   }
   changed(kept.registration.name);
+}
+
+std::vector<std::string_view> EmbeddedCatalog::check_kinds() const {
+  if (options_.tls) return {"http", "https", "tcp", "grpc"};
+  return {"http", "tcp", "grpc"};
+}
+
+void EmbeddedCatalog::take(Entry& entry, size_t number, CheckResult result, bool first) {
+  CheckState& state = entry.states[number];
+  CheckHistory& history = entry.histories[number];
+  const bool differs = history.add(result.status);
+  state.output = std::move(result.output);
+  if (differs || first) {
+    state.status = history.status();
+    for (auto& tell : check_watchers_) tell(state);
+  }
+  if (!differs) return;
+  log_.debug("check {} of {}: {}", state.name, state.service_id, state.output);
+  changed(entry.registration.name);
+}
+
+void EmbeddedCatalog::report(CheckState result) {
+  const auto found = entries_.find(result.service_id);
+  if (found == entries_.end()) return;
+  Entry& entry = *found->second;
+  for (size_t i = 0; i < entry.states.size(); ++i) {
+    if (entry.states[i].check_id != result.check_id) continue;
+    const bool first = entry.states[i].output.empty();
+    take(entry, i, {.status = result.status, .output = std::move(result.output)}, first);
+  }
+}
+
+namespace {
+
+std::unexpected<Error> no_keys() {
+  return fail(Code::kUnsupported,
+              "the embedded catalog has no key-value store; consul {{ }} in the agent's "
+              "configuration takes Consul's");
+}
+
+}  // namespace
+
+Task<Result<orchestrator::KeyValue>> EmbeddedCatalog::read_key(std::string, uint64_t, int64_t) {
+  co_return no_keys();
+}
+
+Task<Result<orchestrator::Catalog::KeyList>> EmbeddedCatalog::list_keys(std::string, uint64_t,
+                                                                        int64_t) {
+  co_return no_keys();
 }
 
 Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
   // A copy: the registration may be replaced by one with the same checks and other tags.
   const orchestrator::ServiceCheck check = entry.registration.checks[number];
-  CheckHistory history(check);
+  const CheckHistory& history = entry.histories[number];
   const int64_t interval_ms = std::max<int64_t>(check.interval_ms, 1);
   const auto spread = static_cast<uint64_t>(interval_ms) / 4 + 1;
   int64_t first_passing_ms = kFirstRetryMs;  // doubles until the instance is up
   bool passed = history.status() == CheckStatus::kPassing;
   for (bool first = true;; first = false) {
-    CheckResult result = co_await ask(env_, check);
-    CheckState& state = entry.states[number];
-    const bool differs = history.add(result.status);
-    state.output = std::move(result.output);
-    if (differs || first) {
-      state.status = history.status();
-      for (auto& tell : check_watchers_) tell(state);
-    }
-    if (differs) {
-      log_.debug("check {} of {}: {}", state.name, state.service_id, state.output);
-      changed(entry.registration.name);
-    }
+    CheckResult result = co_await ask(env_, options_.tls, check);
+    take(entry, number, std::move(result), first);
     int64_t pause_ms = interval_ms;
     if (!passed && history.status() == CheckStatus::kPassing) {
       passed = true;

@@ -17,6 +17,7 @@
 #include "core/env.h"
 #include "core/log.h"
 #include "core/scope.h"
+#include "core/tls/context.h"
 #include "drivers/embedded/check.h"
 #include "orchestrator/catalog.h"
 
@@ -25,6 +26,8 @@ namespace sluice::drivers {
 struct EmbeddedOptions {
   std::string datacenter = "dc1";
   std::string node_name;
+  /// Whom https servers must be signed by; null: https checks are not asked.
+  std::shared_ptr<const tls::ClientContext> tls;
 };
 
 class EmbeddedCatalog final : public orchestrator::Catalog {
@@ -32,11 +35,17 @@ class EmbeddedCatalog final : public orchestrator::Catalog {
   EmbeddedCatalog(Env env, Log& log, EmbeddedOptions options = {});
 
   std::string_view name() const override { return "embedded"; }
+  std::vector<std::string_view> check_kinds() const override;
   void set_registrations(std::string owner_prefix,
                          std::vector<orchestrator::ServiceRegistration> desired) override;
   void watch(
       std::move_only_function<void(std::vector<orchestrator::ServiceSnapshot>)> on_change) override;
   void on_check(std::move_only_function<void(const orchestrator::CheckState&)> on_change) override;
+  void report(orchestrator::CheckState result) override;
+  Task<Result<orchestrator::KeyValue>> read_key(std::string key, uint64_t after_index,
+                                                int64_t wait_ms) override;
+  Task<Result<KeyList>> list_keys(std::string prefix, uint64_t after_index,
+                                  int64_t wait_ms) override;
   Task<void> run() override;
 
  private:
@@ -45,11 +54,15 @@ class EmbeddedCatalog final : public orchestrator::Catalog {
     explicit Entry(Executor& executor) : checking(executor) {}
     orchestrator::ServiceRegistration registration;
     std::vector<orchestrator::CheckState> states;
+    std::vector<CheckHistory> histories;  // of the same checks
     Scope checking;
   };
 
-  void add(orchestrator::ServiceRegistration registration);
+  /// `before`: what the checks of the registration in its place last said.
+  void add(orchestrator::ServiceRegistration registration,
+           const std::vector<orchestrator::CheckState>& before = {});
   Task<void> check_loop(Entry& entry, size_t number);
+  void take(Entry& entry, size_t number, CheckResult result, bool first);
   orchestrator::ServiceSnapshot snapshot(const std::string& service) const;
   void changed(const std::string& service);
 

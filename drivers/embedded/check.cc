@@ -6,6 +6,8 @@
 
 #include "core/http_client.h"
 #include "core/scope.h"
+#include "core/tls/network.h"
+#include "drivers/embedded/grpc_check.h"
 
 namespace sluice::drivers {
 
@@ -26,7 +28,7 @@ Task<CheckResult> ask_tcp(Env& env, const ServiceCheck& check) {
                         .output = fmt::format("TCP connect {}: Success", to_string(at))};
 }
 
-Task<CheckResult> ask_http(Env& env, const ServiceCheck& check) {
+Task<CheckResult> ask_http(Env& env, Network& network, const ServiceCheck& check) {
   const Address at{.ip = check.address, .port = check.port};
   HttpRequest request{.method = check.method.empty() ? "GET" : check.method,
                       .target = check.path.starts_with('/') ? check.path : "/" + check.path,
@@ -44,8 +46,9 @@ Task<CheckResult> ask_http(Env& env, const ServiceCheck& check) {
     for (const std::string& value : values) request.headers.add(name, value);
   }
   const std::string what =
-      fmt::format("HTTP {} http://{}{}", request.method, to_string(at), request.target);
-  HttpClient client(env.executor, env.network, at, std::move(options));
+      fmt::format("HTTP {} {}://{}{}", request.method, check.protocol == "https" ? "https" : "http",
+                  to_string(at), request.target);
+  HttpClient client(env.executor, network, at, std::move(options));
   // Status and head decide; what is longer than the limit still has a status.
   Result<std::unique_ptr<HttpExchange>> exchange = co_await client.open(std::move(request));
   if (!exchange) co_return critical(fmt::format("{}: {}", what, exchange.error().message));
@@ -64,25 +67,36 @@ Task<CheckResult> ask_http(Env& env, const ServiceCheck& check) {
 
 }  // namespace
 
-Task<CheckResult> ask(Env& env, const ServiceCheck& check) {
+Task<CheckResult> ask(Env& env, std::shared_ptr<const tls::ClientContext> tls,
+                      const ServiceCheck& check) {
   if (check.type == "tcp") co_return co_await ask_tcp(env, check);
-  if (check.type == "http" && check.protocol != "https") {
-    auto body = [](Env& world, const ServiceCheck& what) -> Task<Result<CheckResult>> {
-      co_return co_await ask_http(world, what);
+  const bool secure = check.protocol == "https";
+  if ((check.type == "grpc" && !secure) || (check.type == "http" && (!secure || tls))) {
+    tls::TlsNetwork behind_tls(
+        env.executor, env.network, std::move(tls),
+        check.tls_server_name.empty() ? check.address : check.tls_server_name,
+        check.tls_skip_verify);
+    auto body = [](Env& world, Network& network,
+                   const ServiceCheck& what) -> Task<Result<CheckResult>> {
+      if (what.type == "grpc") co_return co_await ask_grpc(world, what);
+      co_return co_await ask_http(world, network, what);
     };
+    Network& network = secure ? static_cast<Network&>(behind_tls) : env.network;
     Result<CheckResult> result =
-        co_await with_timeout(env.executor, check.timeout_ms, body(env, check));
+        co_await with_timeout(env.executor, check.timeout_ms, body(env, network, check));
     if (!result) co_return critical(result.error().message);
     co_return std::move(*result);
   }
-  co_return critical(
-      fmt::format("the embedded catalog does not run {}{} checks; http and tcp it does",
-                  check.protocol == "https" ? "https " : "", check.type));
+  co_return critical(fmt::format("the embedded catalog does not ask {}{} checks",
+                                 secure ? "TLS " : "", check.type));
 }
 
 CheckHistory::CheckHistory(const ServiceCheck& check)
     : successes_needed_(std::max<int64_t>(check.success_before_passing, 1)),
-      failures_needed_(std::max<int64_t>(check.failures_before_critical, 1)) {
+      failures_needed_(std::max<int64_t>(check.failures_before_critical, 1)),
+      failures_to_warn_(check.failures_before_warning > 0
+                            ? std::min(check.failures_before_warning, failures_needed_)
+                            : failures_needed_) {
   if (check.initial_status == "passing") status_ = CheckStatus::kPassing;
   if (check.initial_status == "warning") status_ = CheckStatus::kWarning;
 }
@@ -100,7 +114,11 @@ bool CheckHistory::add(CheckStatus result) {
       break;
     case CheckStatus::kCritical:
       successes_ = 0;
-      if (++failures_ >= failures_needed_) status_ = CheckStatus::kCritical;
+      if (++failures_ >= failures_needed_) {
+        status_ = CheckStatus::kCritical;
+      } else if (failures_ >= failures_to_warn_) {
+        status_ = CheckStatus::kWarning;
+      }
       break;
   }
   return status_ != before;

@@ -100,6 +100,11 @@ Result<void> ExecDriver::validate(const Json& config) const {
   return {};
 }
 
+Task<Result<std::unique_ptr<orchestrator::ExecSession>>> ExecDriver::exec(
+    const orchestrator::TaskHandle&, const TaskSpec&, orchestrator::ExecRequest) {
+  co_return fail(Code::kUnsupported, "exec: commands beside an isolated task are not supported");
+}
+
 TaskSpec ExecDriver::adapt(const TaskSpec& spec) const {
   TaskSpec inside = spec;
   if (!isolates_) return inside;

@@ -21,6 +21,10 @@ class ExecDriver final : public RawExecDriver {
   std::string_view name() const override { return "exec"; }
   Task<orchestrator::DriverHealth> fingerprint() override;
   Result<void> validate(const Json& config) const override;
+  /// kUnsupported: a command beside the task would see what the task may not.
+  Task<Result<std::unique_ptr<orchestrator::ExecSession>>> exec(
+      const orchestrator::TaskHandle& handle, const orchestrator::TaskSpec& spec,
+      orchestrator::ExecRequest request) override;
 
  protected:
   orchestrator::TaskSpec adapt(const orchestrator::TaskSpec& spec) const override;

@@ -1,5 +1,7 @@
 #include "drivers/exec/raw_exec.h"
 
+#include "drivers/exec/session.h"
+
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -257,6 +259,29 @@ Task<Result<TaskStats>> RawExecDriver::stats(const TaskHandle& handle) {
     at->second = now;
   }
   co_return stats;
+}
+
+Task<Result<std::unique_ptr<orchestrator::ExecSession>>> RawExecDriver::exec(
+    const TaskHandle&, const TaskSpec& spec, orchestrator::ExecRequest request) {
+  if (env_.processes == nullptr)
+    co_return fail(Code::kUnsupported, "{}: no processes here", name());
+  ProcessSpec process{.argv = std::move(request.command),
+                      .env = {},
+                      .folder = spec.task_folder,
+                      .user = {},
+                      .terminal = request.terminal,
+                      .rows = request.rows,
+                      .columns = request.columns};
+  for (const auto& [key, value] : spec.env) process.env.push_back(key + "=" + value);
+  if (!spec.user.empty()) {
+    auto look = [user = spec.user] { return find_user(user); };
+    Result<User> user = co_await on_pool(env_.executor, look);
+    if (!user) co_return pass(user);
+    process.user = ProcessUser{user->uid, user->gid, std::move(user->groups)};
+  }
+  Result<std::unique_ptr<Process>> started = co_await env_.processes->start(std::move(process));
+  if (!started) co_return pass(started, "{}", name());
+  co_return std::make_unique<ProcessSession>(env_.executor, *std::move(started));
 }
 
 Task<Result<std::string>> RawExecDriver::address(const TaskHandle&) {

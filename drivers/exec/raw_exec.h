@@ -40,6 +40,9 @@ class RawExecDriver : public orchestrator::TaskDriver {
   Task<Result<void>> remove(const orchestrator::TaskHandle& handle) override;
   Task<Result<std::vector<orchestrator::FoundTask>>> list() override;
   Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
+  Task<Result<std::unique_ptr<orchestrator::ExecSession>>> exec(
+      const orchestrator::TaskHandle& handle, const orchestrator::TaskSpec& spec,
+      orchestrator::ExecRequest request) override;
   Task<Result<std::string>> address(const orchestrator::TaskHandle& handle) override;
 
  protected:

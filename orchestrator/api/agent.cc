@@ -83,7 +83,7 @@ Task<void> self(Call& call) {
     out.key("Ports").begin_object().member("HTTP", parts.options.port).end_object();
     out.key("Server").begin_object().member("Enabled", true).end_object();
     out.key("Client").begin_object().member("Enabled", parts.node != nullptr).end_object();
-    out.key("ACL").begin_object().member("Enabled", false).end_object();
+    out.key("ACL").begin_object().member("Enabled", parts.options.acl_enabled).end_object();
     out.key("Version").begin_object().member("Version", SLUICE_VERSION).end_object();
     out.member("DevMode", parts.options.dev);
     out.end_object().key("member");
@@ -191,7 +191,7 @@ Task<void> scheduler_configuration(Call& call) {
                       R"("PauseEvalBroker":false,"CreateIndex":1,"ModifyIndex":1},"Index":1})");
 }
 
-/// What this build has none of: CSI volumes, plugins, scaling policies.
+/// What there are none of: CSI volumes and plugins.
 Task<void> empty_list(Call& call) {
   return call.reply("[]");
 }
@@ -367,7 +367,6 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/namespace/:name", read_namespace},
     {"GET", "/v1/volumes", empty_list},
     {"GET", "/v1/plugins", empty_list},
-    {"GET", "/v1/scaling/policies", empty_list},
     {"PUT", "/v1/search", search},
     {"PUT", "/v1/system/gc", garbage},
     {"PUT", "/v1/system/reconcile/summaries", reconcile_summaries},

@@ -28,6 +28,7 @@ struct ApiOptions {
   uint16_t port = 4646;
   std::vector<std::string> hosts;  // more names that the Host header may hold
   bool dev = false;
+  bool acl_enabled = false;
 };
 
 /// What the handlers work with.

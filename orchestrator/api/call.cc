@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "core/scope.h"
+#include "orchestrator/api/access.h"
+#include "orchestrator/api/router.h"
 
 namespace sluice::orchestrator::api {
 namespace {
@@ -28,6 +30,59 @@ Task<void> wait_one(Server& server, Topic topic, uint64_t after, int64_t wait_ms
 }
 
 }  // namespace
+
+Call::Call(ApiParts& parts, const HttpServerRequest& request, HttpResponseWriter& writer,
+           std::vector<std::string> params)
+    : parts_(parts), request_(request), writer_(writer), params_(std::move(params)) {
+  constexpr std::string_view kBearer = "Bearer ";
+  if (const std::string* given = request.headers.find("X-Nomad-Token")) {
+    token_ = *given;
+  } else if (const std::string* bearer = request.headers.find("Authorization");
+             bearer != nullptr && bearer->starts_with(kBearer)) {
+    token_ = bearer->substr(kBearer.size());
+  }
+}
+
+bool Call::allowed(AclLevel level, std::string_view space) const {
+  if (!parts_.options.acl_enabled) return true;
+  const Snapshot now = parts_.server.snapshot();
+  const Result<AclRights> rights =
+      acl_rights(now.meta().acl, token_, parts_.env.executor.wall_ns());
+  if (!rights) return false;
+  if (space != kAnyNamespace) return rights->allows(AclArea::kNamespace, level, space);
+  bool all = rights->allows(AclArea::kNamespace, level, "default");
+  now.tables().jobs.each([&](const JobPtr& job) {
+    all = all && rights->allows(AclArea::kNamespace, level, job->namespace_);
+  });
+  return all;
+}
+
+std::string Call::record_space() const {
+  const Snapshot now = parts_.server.snapshot();
+  if (!params_.empty()) {
+    // Ids are unique over the kinds.
+    if (const AllocPtr alloc = now.alloc(params_[0])) return alloc->namespace_name();
+    if (const EvalPtr eval = now.eval(params_[0])) return eval->namespace_;
+    if (const DeploymentPtr deployment = now.deployment(params_[0])) return deployment->namespace_;
+  }
+  return query("namespace", "default");
+}
+
+const Error* Call::refused_by(const Route& route) {
+  if (!parts_.options.acl_enabled) return nullptr;
+  const Need need = need_of(route.method, route.pattern);
+  if (!need.area) return nullptr;
+  const Snapshot now = parts_.server.snapshot();
+  const Result<AclRights> rights =
+      acl_rights(now.meta().acl, token_, parts_.env.executor.wall_ns());
+  if (!rights) {
+    refused_ = rights.error();
+  } else if (*need.area == AclArea::kNamespace ? !allowed(need.level, record_space())
+                                               : !rights->allows(*need.area, need.level)) {
+    refused_ = Error{.code = Code::kDenied, .message = "Permission denied"};
+  }
+  return refused_ ? &*refused_ : nullptr;
+}
 
 std::string Call::query(std::string_view name, std::string_view fallback) const {
   const std::string* value = request_.find_query(name);

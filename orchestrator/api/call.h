@@ -14,6 +14,7 @@
 #include "core/http_server.h"
 #include "core/json.h"
 #include "core/result.h"
+#include "orchestrator/acl.h"
 #include "orchestrator/api/api.h"
 #include "orchestrator/api/wire.h"
 #include "orchestrator/server.h"
@@ -22,11 +23,12 @@ namespace sluice::orchestrator::api {
 
 inline constexpr std::string_view kAnyNamespace = "*";
 
+struct Route;
+
 class Call {
  public:
   Call(ApiParts& parts, const HttpServerRequest& request, HttpResponseWriter& writer,
-       std::vector<std::string> params)
-      : parts_(parts), request_(request), writer_(writer), params_(std::move(params)) {}
+       std::vector<std::string> params);
   Call(const Call&) = delete;
 
   [[nodiscard]] Server& server() { return parts_.server; }
@@ -37,10 +39,20 @@ class Call {
 
   // What was asked.
   [[nodiscard]] const std::string& param(size_t i) const { return params_[i]; }
+  [[nodiscard]] size_t param_count() const { return params_.size(); }
   [[nodiscard]] std::string query(std::string_view name, std::string_view fallback = {}) const;
   /// `?x`, `?x=true`, `?x=1`.
   [[nodiscard]] bool query_on(std::string_view name) const;
   [[nodiscard]] std::string space() const { return query("namespace", "default"); }
+  /// X-Nomad-Token, or the bearer of Authorization.
+  [[nodiscard]] const std::string& token() const { return token_; }
+  void use_token(std::string token) { token_ = std::move(token); }
+  /// Whether the token may do that in the namespace, "*" being every one; always without ACLs.
+  [[nodiscard]] bool allowed(AclLevel level, std::string_view space) const;
+  /// The namespace of the record that the path names by its id, else the one that was asked for.
+  [[nodiscard]] std::string record_space() const;
+  /// Why the token may not make this call, or nullptr.
+  const Error* refused_by(const Route& route);
   /// The body as JSON; an empty one is an empty object.
   [[nodiscard]] Result<Json> body() const;
 
@@ -76,6 +88,8 @@ class Call {
   HttpResponseWriter& writer_;
   std::vector<std::string> params_;
   uint64_t index_ = 0;
+  std::string token_;
+  std::optional<Error> refused_;
 };
 
 }  // namespace sluice::orchestrator::api

@@ -201,7 +201,9 @@ Task<void> restart(Call& call) {
     co_await call.refuse(tasks.error());
     co_return;
   }
-  for (TaskRunner* task : *tasks) task->restart("User requested restart");
+  std::vector<std::string> names;
+  for (const TaskRunner* task : *tasks) names.push_back(task->name());
+  (*runner)->restart(std::move(names), "User requested restart");
   co_await call.reply_empty();
 }
 

@@ -35,7 +35,8 @@ Task<void> list_jobs(Call& call) {
       call, snapshot.tables().jobs,
       [space](const Job& job) { return space == kAnyNamespace || job.namespace_ == space; },
       [snapshot](JsonWriter& out, const Job& job) {
-        write_job_stub(out, job, snapshot.job_status(job), snapshot.job_summary(job));
+        write_job_stub(out, job, snapshot.job_status(job), snapshot.job_summary(job),
+                       snapshot.job_children(job));
       });
 }
 
@@ -53,6 +54,11 @@ Task<void> register_job(Call& call) {
   if (const std::string space = call.query("namespace");
       !space.empty() && job->namespace_.empty()) {
     job->namespace_ = space;
+  }
+  // The body's own word on its namespace is what counts.
+  if (!call.allowed(AclLevel::kWrite, job->namespace_.empty() ? "default" : job->namespace_)) {
+    co_await call.refuse(403, "Permission denied");
+    co_return;
   }
   RegisterRequest request;
   request.job = std::move(*job);
@@ -102,6 +108,10 @@ Task<void> plan_job(Call& call) {
     co_return;
   }
   if (job->namespace_.empty()) job->namespace_ = call.query("namespace");
+  if (!call.allowed(AclLevel::kWrite, job->namespace_.empty() ? "default" : job->namespace_)) {
+    co_await call.refuse(403, "Permission denied");
+    co_return;
+  }
   Result<PlanReply> reply =
       co_await call.server().plan_job(std::move(*job), body->get_bool("Diff"));
   if (!reply) {
@@ -255,8 +265,9 @@ Task<void> summary(Call& call) {
     co_await no_job(call);
     co_return;
   }
-  co_await call.reply_with(
-      [&](JsonWriter& out) { write_job_summary(out, *job, snapshot.job_summary(*job)); });
+  co_await call.reply_with([&](JsonWriter& out) {
+    write_job_summary(out, *job, snapshot.job_summary(*job), snapshot.job_children(*job));
+  });
 }
 
 Task<void> versions(Call& call) {
@@ -348,68 +359,6 @@ Task<void> force_periodic(Call& call) {
   co_await call.reply_eval(*reply);
 }
 
-Task<void> scale(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const Json* target = body->find("Target");
-  const Json* count = body->find("Count");
-  if (!target || target->get_string("Group").empty()) {
-    co_await call.refuse(400, "Target must name a Group");
-    co_return;
-  }
-  if (!count || !count->is_int() || count->as_int() < 0) {
-    co_await call.refuse(400, "Count must be a whole number, 0 or more");
-    co_return;
-  }
-  Result<EvalReply> reply = co_await call.server().scale_job(
-      call.space(), call.param(0), std::string(target->get_string("Group")), count->as_int());
-  if (!reply) {
-    co_await call.refuse(reply.error());
-    co_return;
-  }
-  co_await call.reply_eval(*reply);
-}
-
-Task<void> scale_status(Call& call) {
-  Snapshot snapshot = co_await call.snapshot({{TopicKind::kOfJob, call.param(0), call.space()}});
-  const JobPtr job = find_job(call, snapshot);
-  if (!job) {
-    co_await no_job(call);
-    co_return;
-  }
-  const JobSummary counts = snapshot.job_summary(*job);
-  const DeploymentPtr deployment = snapshot.latest_deployment(job->namespace_, job->id);
-  co_await call.reply_with([&](JsonWriter& out) {
-    out.begin_object();
-    out.member("JobID", job->id).member("Namespace", job->namespace_);
-    out.member("JobCreateIndex", job->create_index).member("JobModifyIndex", job->job_modify_index);
-    out.member("JobStopped", job->stop);
-    out.key("TaskGroups").begin_object();
-    for (const TaskGroup& group : job->groups) {
-      const auto found = counts.find(group.name);
-      const GroupSummary sums = found == counts.end() ? GroupSummary{} : found->second;
-      out.key(group.name).begin_object();
-      out.member("Desired", group.count);
-      out.member("Placed", sums.starting + sums.running).member("Running", sums.running);
-      int64_t healthy = 0, unhealthy = 0;
-      if (deployment) {
-        const auto state = deployment->groups.find(group.name);
-        if (state != deployment->groups.end()) {
-          healthy = state->second.healthy_allocs;
-          unhealthy = state->second.unhealthy_allocs;
-        }
-      }
-      out.member("Healthy", healthy).member("Unhealthy", unhealthy);
-      out.key("Events").null();
-      out.end_object();
-    }
-    out.end_object().end_object();
-  });
-}
-
 constexpr Route kRoutes[] = {
     {"GET", "/v1/jobs", list_jobs},
     {"PUT", "/v1/jobs", register_job},
@@ -426,8 +375,6 @@ constexpr Route kRoutes[] = {
     {"PUT", "/v1/job/*id/revert", revert},
     {"PUT", "/v1/job/*id/dispatch", dispatch},
     {"PUT", "/v1/job/*id/periodic/force", force_periodic},
-    {"GET", "/v1/job/*id/scale", scale_status},
-    {"PUT", "/v1/job/*id/scale", scale},
     {"GET", "/v1/job/*id", read_job},
     {"PUT", "/v1/job/*id", update_job},
     {"DELETE", "/v1/job/*id", delete_job},

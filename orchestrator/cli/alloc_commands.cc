@@ -327,6 +327,15 @@ Task<int> alloc_signal(Session& session) {
   co_return 0;
 }
 
+}  // namespace
+
+Task<Result<Json>> find_alloc_for(Session& session, std::string word, bool of_job) {
+  if (of_job) co_return co_await alloc_of_job(session, word);
+  co_return co_await find_alloc(session, word);
+}
+
+namespace {
+
 constexpr Command kCommands[] = {
     {.name = "alloc status",
      .usage = "[options] [<allocation>]",

@@ -1,11 +1,16 @@
 #include "orchestrator/cli/cli.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "core/loop.h"
 #include "core/scope.h"
@@ -44,7 +49,43 @@ class StandardTerminal final : public Terminal {
     return text;
   }
 
+  bool in_is_terminal() const override { return isatty(STDIN_FILENO) == 1; }
+
+  std::string read_some() override {
+    std::string bytes(4096, '\0');
+    ssize_t got;
+    do {
+      got = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+    } while (got < 0 && errno == EINTR);
+    bytes.resize(got > 0 ? static_cast<size_t>(got) : 0);
+    return bytes;
+  }
+
+  Size size() const override {
+    winsize found{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &found) != 0 || found.ws_row == 0) return {};
+    return {found.ws_row, found.ws_col};
+  }
+
+  void set_raw(bool raw) override {
+    if (raw && tcgetattr(STDIN_FILENO, &before_) == 0) {
+      termios changed = before_;
+      cfmakeraw(&changed);
+      is_raw_ = tcsetattr(STDIN_FILENO, TCSANOW, &changed) == 0;
+    } else if (!raw && std::exchange(is_raw_, false)) {
+      tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+    }
+  }
+
+  void leave(int code) override {
+    set_raw(false);
+    std::fflush(stdout);
+    std::_Exit(code);
+  }
+
  private:
+  termios before_{};
+  bool is_raw_ = false;
   static void write(FILE* file, std::string_view text) {
     // A reader that went away (`| head`) ends the verb, as it would any filter.
     if (std::fwrite(text.data(), 1, text.size(), file) != text.size() || std::fflush(file) != 0) {

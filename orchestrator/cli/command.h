@@ -35,6 +35,10 @@ std::span<const Command> alloc_commands();
 std::span<const Command> node_commands();
 std::span<const Command> cluster_commands();
 std::span<const Command> route_commands();
+std::span<const Command> exec_commands();
+std::span<const Command> restart_commands();
+std::span<const Command> acl_commands();
+std::span<const Command> snapshot_commands();
 
 /// Those that every verb takes: -address and its like.
 std::span<const FlagSpec> common_flags();
@@ -43,6 +47,9 @@ std::span<const FlagSpec> common_flags();
 /// ("job"). An id that is given in full wins over longer ones.
 Task<Result<Json>> find_one(Session& session, std::string list_path, std::string kind,
                             std::string prefix);
+
+/// The one allocation whose id starts so; with `of_job`, a running one of that job.
+Task<Result<Json>> find_alloc_for(Session& session, std::string word, bool of_job);
 
 /// A path element, escaped.
 std::string escaped(std::string_view id);

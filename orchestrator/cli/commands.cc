@@ -55,8 +55,10 @@ constexpr Command kVersion = {.name = "version",
 const std::vector<const Command*>& all_commands() {
   static const std::vector<const Command*> kAll = [] {
     std::vector<const Command*> all;
-    for (const auto& table : {job_commands(), job_edit_commands(), alloc_commands(),
-                              node_commands(), cluster_commands(), route_commands()}) {
+    for (const auto& table :
+         {job_commands(), job_edit_commands(), alloc_commands(), node_commands(),
+          cluster_commands(), exec_commands(), restart_commands(), acl_commands(), route_commands(),
+          snapshot_commands()}) {
       for (const Command& command : table) all.push_back(&command);
     }
     all.push_back(&kVersion);

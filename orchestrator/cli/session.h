@@ -35,6 +35,20 @@ class Terminal {
   virtual std::optional<std::string> read_line() = 0;
   /// All of standard input. Blocks.
   virtual Result<std::string> read_all(size_t limit_bytes) = 0;
+
+  // For a command on the other side (`alloc exec`). Without a terminal: the defaults.
+  [[nodiscard]] virtual bool in_is_terminal() const { return false; }
+  /// What there is of standard input, at least a byte; "" at its end. Blocks; any thread.
+  virtual std::string read_some() { return {}; }
+  struct Size {
+    uint16_t rows = 24, columns = 80;
+    bool operator==(const Size&) const = default;
+  };
+  [[nodiscard]] virtual Size size() const { return {}; }
+  /// Keys as they are typed, neither echoed nor acted on; false gives the lines back.
+  virtual void set_raw(bool) {}
+  /// Ends the process at once where a thread still waits for standard input.
+  virtual void leave(int) {}
 };
 
 struct CliEnv {

@@ -17,19 +17,16 @@ bool is_sidecar(const TaskConfig& task) {
   return task.lifecycle && task.lifecycle->sidecar;
 }
 
-std::string check_key(const std::string& service_id, const std::string& check_id) {
-  return service_id + "/" + check_id;
-}
-
 }  // namespace
 
 AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc, LocalAlloc local,
-                         std::function<void(const std::string&)> changed)
+                         Hooks hooks)
     : context_(context),
       disk_(disk),
       alloc_(std::move(alloc)),
       local_(std::move(local)),
-      changed_hook_(std::move(changed)),
+      changed_hook_(std::move(hooks.changed)),
+      ports_held_(std::move(hooks.ports_held)),
       changed_(context.env.executor),
       stop_wanted_(context.env.executor),
       save_event_(context.env.executor),
@@ -81,10 +78,13 @@ void AllocRunner::make_tasks() {
     if (const auto found = local_.tasks.find(task.name); found != local_.tasks.end()) {
       local = found->second;
     }
-    tasks_.push_back(
-        std::make_unique<TaskRunner>(context_, alloc_, task, folders(task.name), std::move(local),
-                                     TaskRunner::Hooks{.changed = [this] { task_changed(); },
-                                                       .save = [this] { return save(); }}));
+    tasks_.push_back(std::make_unique<TaskRunner>(
+        context_, alloc_, task, folders(task.name), std::move(local),
+        TaskRunner::Hooks{
+            .changed = [this] { task_changed(); },
+            .save = [this] { return save(); },
+            .restart = [this, name = task.name](
+                           std::string reason) { restart({name}, std::move(reason)); }}));
   }
 }
 
@@ -168,7 +168,13 @@ Task<void> AllocRunner::run() {
     co_return;
   }
   scope_.spawn(watch_stop());
+  if (!co_await claim_ports()) {
+    finished_ = true;
+    changed_hook_(alloc_->id);
+    co_return;
+  }
   scope_.spawn(watch_health());
+  scope_.spawn(watch_check_restarts());
   const auto all = [this](Phase phase, auto condition) {
     return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
       return phase_of(task->config()) != phase || condition(*task);
@@ -195,40 +201,48 @@ Task<void> AllocRunner::run() {
   co_await save();
   finished_ = true;
   if (context_.drainer != nullptr) {
-    context_.drainer->forget(draining_);
+    context_.drainer->forget({draining_.begin(), draining_.end()});
   }
   registrations_.clear();
   changed_.pulse();
   changed_hook_(alloc_->id);
 }
 
-void AllocRunner::stop() {
-  stop_wanted_.set();
+/// Waits until the ports are free of what is stopping here, and looks whether anything else holds
+/// one. False: it does; it is told, and the allocation is placed anew.
+Task<bool> AllocRunner::claim_ports() {
+  const bool started = std::any_of(tasks_.begin(), tasks_.end(), [](const auto& task) {
+    return task->local().handle || task->local().starting || task->dead();
+  });
+  if (started) co_return true;  // taken over: the ports are its own tasks'
+  while (ports_held_(*alloc_) && !stop_wanted_.is_set()) co_await changed_.wait();
+  if (stop_wanted_.is_set()) co_return true;
+  for (const AssignedPort& port : alloc_->ports) {
+    const Address at{.ip = port.host_ip, .port = port.value};
+    Result<std::unique_ptr<Listener>> free = context_.env.network.listen(at);
+    if (free || free.error().code != Code::kConflict) continue;
+    busy_ports_.push_back(
+        {.address = port.host_ip, .port = port.value, .detail = "another process listens there"});
+    setup_error_ =
+        fmt::format("port {} ({}) is taken by another process", to_string(at), port.label);
+  }
+  co_return busy_ports_.empty();
 }
 
-/// Out of the catalog and the balancers first; the signal follows their last answer or the limit.
-Task<void> AllocRunner::drain() {
-  for (const auto& registration : registrations_) draining_.push_back(registration.id);
-  stopping_ = true;
-  refresh_registrations();
-  changed_hook_(alloc_->id);
-  if (context_.drainer == nullptr || draining_.empty()) co_return;
-  auto drained = [](Drainer& drainer, std::vector<std::string> instances) -> Task<Result<void>> {
-    co_await drainer.drain(std::move(instances));
-    co_return Result<void>();
-  };
-  Result<void> done =
-      co_await with_timeout(context_.env.executor, context_.options.drain_timeout_ms,
-                            drained(*context_.drainer, draining_));
-  if (!done) {
-    context_.log.warn("alloc {}: requests still under way after drain_timeout; stopping it now",
-                      alloc_->id.substr(0, 8));
-  }
+void AllocRunner::stop() {
+  stop_wanted_.set();
+  changed_.pulse();
 }
 
 Task<void> AllocRunner::watch_stop() {
   co_await stop_wanted_.wait();
-  co_await drain();
+  // Out of the catalog and the balancers first; the signal follows their last answer or the limit.
+  std::vector<std::string> instances;
+  for (const auto& registration : registrations_) instances.push_back(registration.id);
+  stopping_ = true;
+  refresh_registrations();
+  changed_hook_(alloc_->id);
+  co_await drain(std::move(instances));
   const int64_t delay_ms = alloc_->task_group().shutdown_delay_ns / kMillisecondNs;
   if (delay_ms > 0) co_await sleep_for(context_.env.executor, delay_ms);
   const auto is_leader = [](const TaskRunner& task) { return task.config().leader; };
@@ -269,102 +283,6 @@ void AllocRunner::update(AllocPtr alloc) {
   changed_.pulse();
 }
 
-void AllocRunner::refresh_registrations() {
-  std::vector<ServiceRegistration> wanted;
-  std::vector<std::string> problems;
-  const TaskGroup& group = alloc_->task_group();
-  const std::string prefix = registration_prefix(context_.cluster_id, context_.node.id);
-  bool all_running = true;
-  for (const auto& task : tasks_) {
-    if (phase_of(task->config()) == Phase::kMain && !task->running()) all_running = false;
-    if (stopping_ || !task->running() || task->killed()) continue;
-    std::vector<ServiceRegistration> made =
-        make_registrations(prefix, *alloc_, &task->config(), task->config().services,
-                           task->environment(), task->driver_address(), problems);
-    std::move(made.begin(), made.end(), std::back_inserter(wanted));
-  }
-  if (!stopping_ && all_running && !tasks_.empty() && !group.services.empty()) {
-    std::vector<ServiceRegistration> made = make_registrations(
-        prefix, *alloc_, nullptr, group.services, tasks_.front()->environment(), "", problems);
-    std::move(made.begin(), made.end(), std::back_inserter(wanted));
-  }
-  if (wanted == registrations_) return;
-  for (const std::string& problem : problems) {
-    context_.log.warn("alloc {}: {}", alloc_->id.substr(0, 8), problem);
-  }
-  registrations_ = std::move(wanted);
-}
-
-void AllocRunner::on_check(const CheckState& check) {
-  for (const auto& registration : registrations_) {
-    if (registration.id != check.service_id) continue;
-    checks_[check_key(check.service_id, check.check_id)] = check.status;
-    changed_.pulse();
-  }
-}
-
-bool AllocRunner::healthy_now() const {
-  const auto& update = alloc_->task_group().update;
-  for (const auto& task : tasks_) {
-    const Phase phase = phase_of(task->config());
-    if (phase == Phase::kPoststop) continue;
-    if (phase == Phase::kPrestart && !is_sidecar(task->config())) continue;
-    if (!task->running()) return false;
-  }
-  if (update && update->health_check != "checks") return true;
-  for (const auto& registration : registrations_) {
-    for (const auto& check : registration.checks) {
-      const auto status = checks_.find(check_key(registration.id, check.id));
-      if (status == checks_.end() || status->second != CheckStatus::kPassing) return false;
-    }
-  }
-  return true;
-}
-
-void AllocRunner::set_healthy(bool healthy, const std::string& why) {
-  local_.healthy = healthy;
-  local_.healthy_at_ns = context_.env.executor.wall_ns();
-  if (!healthy && !tasks_.empty()) tasks_.front()->add_event("Alloc Unhealthy", why);
-  ++save_wanted_;
-  save_event_.pulse();
-  changed_hook_(alloc_->id);
-}
-
-/// Says once whether this instance of a deployment came up: healthy for min_healthy_time on end
-/// before healthy_deadline.
-Task<void> AllocRunner::watch_health() {
-  const auto update = alloc_->task_group().update;
-  if (alloc_->deployment_id.empty() || local_.healthy || !update || stopping_) co_return;
-  if (update->health_check == "manual") co_return;
-  Executor& executor = context_.env.executor;
-  const int64_t deadline_ms = executor.now_ms() + update->healthy_deadline_ns / kMillisecondNs;
-  const int64_t needed_ms = update->min_healthy_time_ns / kMillisecondNs;
-  int64_t healthy_since_ms = -1;
-  const std::string deployment = alloc_->deployment_id;
-  while (!local_.healthy && !stopping_ && alloc_->deployment_id == deployment) {
-    const int64_t now_ms = executor.now_ms();
-    if (any_failed()) co_return set_healthy(false, "Unhealthy because of failed task");
-    if (!healthy_now()) {
-      healthy_since_ms = -1;
-    } else if (healthy_since_ms < 0) {
-      healthy_since_ms = now_ms;
-    }
-    if (healthy_since_ms >= 0 && now_ms - healthy_since_ms >= needed_ms) {
-      co_return set_healthy(true, "");
-    }
-    if (now_ms >= deadline_ms) {
-      co_return set_healthy(false, "Task not running and healthy by healthy_deadline");
-    }
-    const int64_t next_ms =
-        healthy_since_ms >= 0 ? std::min(healthy_since_ms + needed_ms, deadline_ms) : deadline_ms;
-    auto timer = [](Executor& on, int64_t ms) -> Task<bool> {
-      co_await sleep_for(on, ms);
-      co_return true;
-    };
-    co_await until(executor, timer(executor, std::max<int64_t>(next_ms - now_ms, 1)), changed_);
-  }
-}
-
 AllocUpdate AllocRunner::report() const {
   AllocUpdate update{.alloc_id = alloc_->id,
                      .client_status = ClientStatus::kPending,
@@ -373,7 +291,7 @@ AllocUpdate AllocRunner::report() const {
                      .healthy = local_.healthy,
                      .deployment_id = local_.deployment_id,
                      .healthy_at_ns = local_.healthy_at_ns,
-                     .busy_ports = {}};
+                     .busy_ports = busy_ports_};
   bool pending = false;
   bool running = false;
   for (const auto& task : tasks_) {

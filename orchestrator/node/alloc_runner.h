@@ -9,12 +9,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/scope.h"
 #include "orchestrator/node/context.h"
 #include "orchestrator/node/local_state.h"
+#include "orchestrator/node/services.h"
 #include "orchestrator/node/task_runner.h"
 #include "orchestrator/node_link.h"
 
@@ -22,9 +24,14 @@ namespace sluice::orchestrator {
 
 class AllocRunner {
  public:
-  /// `changed`: report() or registrations() may say something new.
+  /// `changed`: report() or registrations() may say something new. `ports_held`: another allocation
+  /// that is stopping still holds one of this one's ports.
+  struct Hooks {
+    std::function<void(const std::string& alloc_id)> changed;
+    std::function<bool(const Allocation& alloc)> ports_held;
+  };
   AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc, LocalAlloc local,
-              std::function<void(const std::string& alloc_id)> changed);
+              Hooks hooks);
 
   /// Ends when every task is dead for good and that is on disk.
   Task<void> run();
@@ -33,6 +40,11 @@ class AllocRunner {
   void update(AllocPtr alloc);
   void stop();
   void on_check(const CheckState& check);
+  /// Another allocation of this node has ended: what waited for its ports looks again.
+  void look_again() { changed_.pulse(); }
+  /// Restarts these tasks, those that run: each leaves the catalog and the balancers first, its
+  /// requests finish, then it goes down and up again. `is_failure`: its policy judges it.
+  void restart(std::vector<std::string> tasks, std::string reason, bool is_failure = false);
 
   const Allocation& alloc() const { return *alloc_; }
   bool finished() const { return finished_; }
@@ -48,6 +60,7 @@ class AllocRunner {
   static Phase phase_of(const TaskConfig& task);
 
   Result<void> make_folders();
+  Task<bool> claim_ports();
   void make_tasks();
   void start_phase(Phase phase);
   template <class Condition>
@@ -56,11 +69,24 @@ class AllocRunner {
   Task<void> save_loop();
   Task<void> watch_stop();
   Task<void> watch_health();
-  Task<void> drain();
+  Task<void> watch_check_restarts();
+  Task<void> restart_tasks(std::vector<std::string> names, std::string reason, bool is_failure);
+  Task<void> drain(std::vector<std::string> instances);
   void task_changed();
   void kill_where(const std::function<bool(const TaskRunner&)>& which, const std::string& reason);
   void refresh_registrations();
-  bool healthy_now() const;
+  void follow_scripts();
+  Task<void> run_script(NodeCheck check);
+  /// When the check's task is to be restarted, as it looks now (monotonic); nullopt: it is well.
+  std::optional<int64_t> restart_due(const NodeCheck& check) const;
+  struct Strategy {
+    std::string health_check;
+    int64_t min_healthy_time_ms = 0;
+    int64_t healthy_deadline_ms = 0;
+  };
+  /// How this instance's health is judged; nullopt: not at all.
+  std::optional<Strategy> strategy() const;
+  bool healthy_now(const Strategy& strategy) const;
   bool any_failed() const;
   void set_healthy(bool healthy, const std::string& why);
   void begin_deployment();
@@ -70,10 +96,23 @@ class AllocRunner {
   AllocPtr alloc_;
   LocalAlloc local_;
   std::function<void(const std::string&)> changed_hook_;
+  std::function<bool(const Allocation&)> ports_held_;
+  std::vector<BusyPort> busy_ports_;
   std::vector<std::unique_ptr<TaskRunner>> tasks_;
   std::vector<ServiceRegistration> registrations_;
-  std::vector<std::string> draining_;          // registrations taken out before the signal
-  std::map<std::string, CheckStatus> checks_;  // by service id and check id
+  std::vector<NodeCheck> checks_;     // of registrations_
+  std::set<std::string> restarting_;  // tasks on their way down and up again
+  std::set<std::string> draining_;    // registrations taken out before a signal
+  struct Seen {
+    CheckStatus status = CheckStatus::kCritical;
+    int64_t since_ms = 0;
+  };
+  std::map<std::string, Seen> seen_;  // by service id and check id
+  struct Script {
+    NodeCheck check;
+    std::unique_ptr<Scope> loop;
+  };
+  std::map<std::string, Script> scripts_;  // by the same key
   std::string setup_error_;
   bool stopping_ = false;
   bool finished_ = false;

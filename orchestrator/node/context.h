@@ -11,6 +11,7 @@
 
 #include "core/env.h"
 #include "core/log.h"
+#include "core/tls/context.h"
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
 #include "orchestrator/driver.h"
@@ -40,9 +41,12 @@ struct NodeContext {
   Catalog& catalog;
   Drainer* drainer;  // null: no balancer in this process
   NodeOptions options;
+  /// Whom https servers must be signed by; null: nobody is asked by https.
+  std::shared_ptr<const tls::ClientContext> tls;
   std::string cluster_id;  // empty until the first registration
   Node node;
   DriverMap drivers;
+  std::map<std::string, ServiceSnapshot> services;  // as the catalog has them now
 
   TaskDriver* driver(const std::string& name) {
     const auto found = drivers.find(name);

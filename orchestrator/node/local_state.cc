@@ -63,6 +63,7 @@ TaskState decode_state(const Json& json) {
 
 Json encode(const LocalTask& task) {
   Json json = Json::object({{"run", task.run},
+                            {"prepared", task.prepared},
                             {"starting", task.starting},
                             {"interval_started_ns", task.history.interval_started_ns},
                             {"attempts", task.history.attempts},
@@ -115,6 +116,7 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
   if (tasks == nullptr || !tasks->is_object()) return fail(Code::kInvalid, "no tasks in it");
   for (const JsonMember& member : tasks->as_object()) {
     LocalTask task{.run = static_cast<uint64_t>(member.value.get_int("run")),
+                   .prepared = member.value.get_bool("prepared"),
                    .starting = member.value.get_bool("starting"),
                    .handle = {},
                    .ended = {},

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "orchestrator/node/services.h"
+#include "orchestrator/state.h"
 
 namespace sluice::orchestrator {
 
@@ -51,6 +52,19 @@ Task<Result<void>> NodeAgent::start() {
   co_await fingerprint_drivers();
   context_.catalog.on_check([this](const CheckState& check) {
     for (const auto& [alloc_id, runner] : runners_) runner->on_check(check);
+  });
+  context_.catalog.watch([this](std::vector<ServiceSnapshot> changed) {
+    for (ServiceSnapshot& snapshot : changed) {
+      const std::string name = snapshot.service;
+      if (snapshot.instances.empty()) {
+        context_.services.erase(name);
+      } else {
+        context_.services[name] = std::move(snapshot);
+      }
+      for (const auto& [alloc_id, runner] : runners_) {
+        for (const auto& task : runner->tasks()) task->service_changed(name);
+      }
+    }
   });
   co_return Result<void>();
 }
@@ -231,12 +245,32 @@ void NodeAgent::apply_alloc(const AllocPtr& alloc) {
     }
     return;
   }
-  auto runner = std::make_unique<AllocRunner>(context_, disk_, alloc, std::move(local),
-                                              [this](const std::string& id) { changed(id); });
+  auto runner = std::make_unique<AllocRunner>(
+      context_, disk_, alloc, std::move(local),
+      AllocRunner::Hooks{.changed = [this](const std::string& id) { changed(id); },
+                         .ports_held = [this](const Allocation& one) { return ports_held(one); }});
   AllocRunner& started = *runner;
   runners_.emplace(alloc->id, std::move(runner));
   runner_scope_.spawn(started.run());
   if (alloc->server_terminal()) started.stop();
+}
+
+bool NodeAgent::ports_held(const Allocation& alloc) {
+  const auto meet = [](const AssignedPort& a, const AssignedPort& b) {
+    if (a.value != b.value) return false;
+    const uint32_t one = port_address(a.host_ip), other = port_address(b.host_ip);
+    return one == 0 || other == 0 || one == other;
+  };
+  for (const auto& [id, runner] : runners_) {
+    const bool stopping = runner->alloc().server_terminal() || absent_.contains(id);
+    if (id == alloc.id || !stopping || runner->finished()) continue;
+    for (const AssignedPort& port : runner->alloc().ports) {
+      for (const AssignedPort& wanted : alloc.ports) {
+        if (meet(port, wanted)) return true;
+      }
+    }
+  }
+  return false;
 }
 
 void NodeAgent::stop_absent(const std::set<std::string>& listed) {
@@ -279,6 +313,9 @@ void NodeAgent::changed(const std::string& alloc_id) {
   to_report_.insert(alloc_id);
   report_wanted_.set();
   publish_wanted_.set();
+  const AllocRunner* runner = find(alloc_id);
+  if (runner == nullptr || !runner->finished()) return;
+  for (const auto& [id, other] : runners_) other->look_again();
 }
 
 /// What changed within a turn goes to the catalog at once.

@@ -52,6 +52,7 @@ class NodeAgent {
   bool accept_cluster(const std::string& cluster_id);
   void apply(const DesiredAllocs& desired);
   void apply_alloc(const AllocPtr& alloc);
+  bool ports_held(const Allocation& alloc);
   void stop_absent(const std::set<std::string>& listed);
   void sweep();
   void changed(const std::string& alloc_id);

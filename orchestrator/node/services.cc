@@ -54,11 +54,16 @@ ServiceCheck make_check(const Check& check, const std::string& service_name, siz
   made.name = check.name.empty() ? fmt::format("service: \"{}\" check", service_name)
                                  : environment.expand(check.name);
   made.id = fmt::format("check-{}", number);
-  made.type = check.type;
+  // Scripts are run here, and the catalog told.
+  made.type = check.type == "script" ? "ttl" : check.type;
   made.address = at.address;
   made.port = at.port;
   made.path = environment.expand(check.path);
   made.protocol = check.protocol;
+  if (check.type == "grpc") {
+    made.path = check.grpc_service.empty() ? "" : "/" + environment.expand(check.grpc_service);
+    made.protocol = check.grpc_use_tls ? "https" : "";
+  }
   made.method = check.method;
   for (const auto& [name, values] : check.header) {
     for (const std::string& value : values) {
@@ -74,7 +79,20 @@ ServiceCheck make_check(const Check& check, const std::string& service_name, siz
   made.timeout_ms = check.timeout_ns / kMillisecondNs;
   made.success_before_passing = check.success_before_passing;
   made.failures_before_critical = check.failures_before_critical;
+  made.failures_before_warning = check.failures_before_warning;
   made.initial_status = check.initial_status;
+  return made;
+}
+
+NodeCheck node_check(const ServiceRegistration& registration, const Service& service,
+                     const Check& check, const TaskConfig* task) {
+  NodeCheck made;
+  made.service_id = registration.id;
+  made.check = registration.checks.back();
+  made.check_id = made.check.id;
+  made.task = task != nullptr ? task->name : check.task.empty() ? service.task : check.task;
+  made.on_update = check.on_update;
+  if (check.check_restart && check.check_restart->limit > 0) made.restart = check.check_restart;
   return made;
 }
 
@@ -89,6 +107,7 @@ std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
                                                     const std::vector<Service>& services,
                                                     const TaskEnv& environment,
                                                     std::string_view driver_address,
+                                                    std::vector<NodeCheck>& checks,
                                                     std::vector<std::string>& problems) {
   std::vector<ServiceRegistration> registrations;
   const std::string node_ip = environment.expand("${attr.unique.network.ip-address}");
@@ -128,6 +147,7 @@ std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
         continue;
       }
       made.checks.push_back(make_check(check, name, made.checks.size() + 1, environment, *target));
+      checks.push_back(node_check(made, service, check, task));
     }
     registrations.push_back(std::move(made));
   }

@@ -2,6 +2,7 @@
 // Pure. Owner: the AllocRunner calls it at each change and hands the result to the catalog.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,19 @@ namespace sluice::orchestrator {
 /// not is never touched. Cluster and node keep two agents on one machine apart.
 std::string registration_prefix(std::string_view cluster_id, std::string_view node_id);
 
+/// What the node itself does with a check: a script is its to run, a failing one may restart a
+/// task.
+struct NodeCheck {
+  std::string service_id;
+  std::string check_id;
+  std::string task;  // whose it is; "": the group's
+  std::string on_update;
+  std::optional<CheckRestart> restart;  // with a limit over 0
+  ServiceCheck check;
+
+  bool operator==(const NodeCheck&) const = default;
+};
+
 /// Of one task, or of the group where `task` is null. `driver_address`: where the task is reached
 /// without the host's ports ("" without a network of its own). A service whose port label the
 /// allocation does not have is left out with a line in `problems`.
@@ -23,6 +37,7 @@ std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
                                                     const std::vector<Service>& services,
                                                     const TaskEnv& environment,
                                                     std::string_view driver_address,
+                                                    std::vector<NodeCheck>& checks,
                                                     std::vector<std::string>& problems);
 
 }  // namespace sluice::orchestrator

@@ -70,6 +70,10 @@ TaskEnv::TaskEnv(const Node& node, const Allocation& alloc, const TaskConfig& ta
   for (auto& [key, value] : own) variables_[key] = std::move(value);
 }
 
+void TaskEnv::add(const std::map<std::string, std::string>& variables) {
+  for (const auto& [key, value] : variables) variables_[key] = value;
+}
+
 void TaskEnv::add_identity(const Node& node, const Allocation& alloc, const TaskConfig& task,
                            const TaskFolders& folders, std::string_view region) {
   const Job& job = *alloc.job;

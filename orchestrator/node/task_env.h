@@ -26,6 +26,9 @@ class TaskEnv {
   TaskEnv(const Node& node, const Allocation& alloc, const TaskConfig& task,
           const TaskFolders& folders, std::string_view region);
 
+  /// Variables from elsewhere (templates), over those of the job file.
+  void add(const std::map<std::string, std::string>& variables);
+
   /// Every variable the task gets: NOMAD_*, then the `env` block with its `${...}` filled in.
   const std::map<std::string, std::string>& variables() const { return variables_; }
   /// `${NAME}`, `${env["NAME"]}`, `${node.*}`, `${attr.*}`, `${meta.*}` filled in. What is not

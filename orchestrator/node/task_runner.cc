@@ -13,10 +13,6 @@ namespace {
 
 constexpr int64_t kMillisecondNs = 1'000'000;
 
-// Of looks for what a start that was cut off has left, with doubling pauses: ten seconds in all.
-constexpr int kForgetTries = 10;
-constexpr int64_t kForgetPauseMs = 10;
-
 }  // namespace
 
 TaskRunner::TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& task,
@@ -28,16 +24,49 @@ TaskRunner::TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& t
       folders_(std::move(folders)),
       local_(std::move(local)),
       hooks_(std::move(hooks)),
+      setup_(context_, *alloc_->job, task, folders_,
+             {.event = [this](std::string type,
+                              std::string text) { add_event(std::move(type), std::move(text)); },
+              .restart = [this](std::string reason) { hooks_.restart(std::move(reason)); },
+              .signal =
+                  [this](std::string name) {
+                    auto send = [](TaskRunner& self, std::string which) -> Task<void> {
+                      Result<void> sent = co_await self.signal(std::move(which));
+                      if (!sent) self.add_event("Signaling", sent.error().message);
+                    };
+                    scope_.spawn(send(*this, std::move(name)));
+                  }}),
+      scope_(context.env.executor),
       driver_(context.driver(task.driver)),
       kill_wanted_(context.env.executor),
       stop_wanted_(context.env.executor) {
+  exited_ = local_.ended.has_value();
+  make_environment();
+}
+
+void TaskRunner::make_environment() {
   environment_.emplace(context_.node, *alloc_, *task_, folders_, context_.options.region);
+  environment_->add(setup_.variables());
+}
+
+/// Payload, artifacts and templates, before a start. False: it failed, and the events say why.
+Task<bool> TaskRunner::prepare() {
+  std::optional<Result<void>> done = co_await until(
+      context_.env.executor, setup_.prepare(*environment_, local_.prepared), kill_wanted_);
+  if (!done) co_return true;  // killed: the start sees it
+  if (!*done) {
+    add_event("Setup Failure", done->error().message);
+    co_return false;
+  }
+  local_.prepared = ready_ = true;
+  make_environment();
+  co_return true;
 }
 
 void TaskRunner::set_alloc(AllocPtr alloc, const TaskConfig& task) {
   alloc_ = std::move(alloc);
   task_ = &task;
-  environment_.emplace(context_.node, *alloc_, *task_, folders_, context_.options.region);
+  make_environment();
 }
 
 void TaskRunner::add_event(std::string type, std::string message, StringMap details,
@@ -60,10 +89,11 @@ void TaskRunner::kill(std::string reason, bool fail_task) {
   if (!reason.empty()) add_event("Killing", std::move(reason), {}, fail_task);
 }
 
-void TaskRunner::restart(std::string reason) {
+void TaskRunner::restart(std::string reason, bool is_failure) {
   if (dead() || kill_wanted_.is_set()) return;
   add_event("Restart Signaled", std::move(reason));
   restart_wanted_ = true;
+  restart_is_failure_ = is_failure;
   stop_wanted_.set();
 }
 
@@ -75,41 +105,21 @@ Task<Result<void>> TaskRunner::signal(std::string name) {
   co_return co_await driver_->signal(*local_.handle, name);
 }
 
-TaskSpec TaskRunner::make_spec() const {
-  TaskSpec spec;
-  spec.key = {.alloc_id = alloc_->id, .task = name_, .run = local_.run};
-  spec.cluster_id = context_.cluster_id;
-  spec.node_id = context_.node.id;
-  spec.job_id = alloc_->job->id;
-  spec.group = alloc_->group;
-  spec.config = environment_->expand_json(task_->config);
-  spec.env = environment_->variables();
-  spec.user = task_->user;
-  spec.task_folder = folders_.task;
-  spec.alloc_folder = folders_.alloc;
-  spec.log_folder = folders_.logs;
-  if (task_->log) {
-    spec.log_max_files = task_->log->max_files;
-    spec.log_max_file_bytes = task_->log->max_file_size_mb * 1024 * 1024;
+Task<Result<std::unique_ptr<ExecSession>>> TaskRunner::exec(ExecRequest request) {
+  if (!running() || !local_.handle) {
+    co_return fail(Code::kConflict, "task {} is not running", name_);
   }
-  for (const AssignedPort& port : alloc_->ports) {
-    if (!port.task.empty() && port.task != name_) continue;
-    spec.ports.push_back(
-        {.label = port.label, .host_ip = port.host_ip, .host_port = port.value, .to = port.to});
-  }
-  if (task_->resources) {
-    spec.cpu_mhz = task_->resources->cpu_mhz;
-    spec.memory_mb = task_->resources->memory_mb;
-    spec.memory_max_mb = task_->resources->memory_max_mb;
-  }
-  return spec;
+  co_return co_await driver_->exec(*local_.handle, make_spec(), std::move(request));
 }
 
 Task<void> TaskRunner::set_running() {
   Result<std::string> address = co_await driver_->address(*local_.handle);
   driver_address_ = address ? std::move(*address) : std::string();
   local_.state.state = TaskRunState::kRunning;
+  exited_ = false;
+  running_since_ms_ = context_.env.executor.now_ms();
   last_driver_message_.clear();
+  setup_.watch(*environment_, !ready_);
   co_await hooks_.save();
   hooks_.changed();
 }
@@ -143,94 +153,6 @@ Task<bool> TaskRunner::pause(int64_t delay_ms) {
   co_return true;
 }
 
-/// Takes over the run that an earlier agent started.
-Task<TaskRunner::Begin> TaskRunner::recover() {
-  int64_t retry_ms = context_.options.driver_retry_ms;
-  for (;;) {
-    Result<void> taken = co_await driver_->recover(*local_.handle, make_spec());
-    if (taken) {
-      context_.log.info("alloc {} task {}: taken over", alloc_->id.substr(0, 8), name_);
-      co_await set_running();
-      co_return Begin::kRunning;
-    }
-    if (taken.error().code != Code::kUnavailable) {
-      add_event("Driver Failure",
-                fmt::format("failed to recover the task: {}", taken.error().message));
-      local_.handle.reset();
-      co_return Begin::kFailed;
-    }
-    if (!co_await pause(retry_ms)) co_return Begin::kKilled;
-    retry_ms = std::min(retry_ms * 2, context_.options.driver_retry_max_ms);
-  }
-}
-
-Task<TaskRunner::Begin> TaskRunner::start() {
-  if (!local_.starting) {
-    ++local_.run;
-    local_.starting = true;
-  }
-  co_await hooks_.save();
-  int64_t retry_ms = context_.options.driver_retry_ms;
-  for (;;) {
-    std::optional<Result<TaskHandle>> started = co_await until(
-        context_.env.executor,
-        driver_->start(make_spec(), [this](std::string text) { add_event("Driver", text); }),
-        kill_wanted_);
-    if (!started) {
-      co_await forget_unfinished_start();
-      co_return Begin::kKilled;
-    }
-    if (*started) {
-      local_.handle = std::move(**started);
-      local_.starting = false;
-      if (local_.state.started_at.ns == 0) local_.state.started_at = TimeStamp{now_ns()};
-      add_event("Started", "Task started by client");
-      co_await set_running();
-      co_return Begin::kRunning;
-    }
-    const Error& error = started->error();
-    if (error.code != Code::kUnavailable) {
-      local_.starting = false;
-      add_event("Driver Failure", error.message);
-      co_return Begin::kFailed;
-    }
-    // The system is not there now: that uses up no attempt, and is said once.
-    if (error.message != last_driver_message_) {
-      add_event("Driver", fmt::format("{}; trying again", error.message));
-      context_.log.warn("alloc {} task {}: {}", alloc_->id.substr(0, 8), name_, error.message);
-      last_driver_message_ = error.message;
-    }
-    if (!co_await pause(retry_ms)) co_return Begin::kKilled;
-    retry_ms = std::min(retry_ms * 2, context_.options.driver_retry_max_ms);
-  }
-}
-
-/// A start was cut off: whatever it left is found by its key and removed. The driver may still be
-/// about to make it, and then it cannot be stopped yet.
-Task<void> TaskRunner::forget_unfinished_start() {
-  local_.starting = false;
-  int64_t pause_ms = kForgetPauseMs;
-  for (int tries = 0; tries < kForgetTries; ++tries) {
-    Result<std::vector<FoundTask>> found = co_await driver_->list();
-    if (!found) co_return;  // the periodic mending finds it
-    bool left = false;
-    for (const FoundTask& task : *found) {
-      if (task.handle.key.alloc_id != alloc_->id || task.handle.key.task != name_) continue;
-      Result<void> gone = co_await driver_->stop(task.handle, task_->kill_signal, 0);
-      if (gone) gone = co_await driver_->remove(task.handle);
-      left = left || !gone;
-    }
-    if (!left) co_return;
-    co_await sleep_for(context_.env.executor, pause_ms);
-    pause_ms *= 2;
-  }
-}
-
-Task<TaskRunner::Begin> TaskRunner::begin() {
-  if (local_.handle && local_.state.state != TaskRunState::kDead) co_return co_await recover();
-  co_return co_await start();
-}
-
 Task<void> TaskRunner::stop_task() {
   const int64_t timeout_ms = task_->kill_timeout_ns / kMillisecondNs;
   int64_t retry_ms = context_.options.driver_retry_ms;
@@ -252,6 +174,13 @@ Task<TaskExit> TaskRunner::wait_for_end() {
   Scope stopping(executor);
   auto watch = [](TaskRunner& self) -> Task<void> {
     co_await self.stop_wanted_.wait();
+    // Out of the catalog by now: whoever still has its address gets the time to hear of it.
+    if (const int64_t delay_ns = self.task_->shutdown_delay_ns; delay_ns > 0) {
+      self.add_event("Waiting for shutdown delay",
+                     fmt::format("Waiting for shutdown_delay of {} before killing the task.",
+                                 go_duration(delay_ns)));
+      co_await sleep_for(self.context_.env.executor, delay_ns / kMillisecondNs);
+    }
     co_await self.stop_task();
   };
   stopping.spawn(watch(*this));
@@ -283,16 +212,23 @@ void TaskRunner::report_exit(const TaskExit& exit) {
 
 /// True: start again. Has waited the policy's delay by then.
 Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
-  if (restart_wanted_ && !kill_wanted_.is_set()) {
-    restart_wanted_ = false;
+  const bool asked = restart_wanted_ && !kill_wanted_.is_set();
+  const bool failed_restart = asked && restart_is_failure_;
+  if (asked) {
+    restart_wanted_ = restart_is_failure_ = false;
     stop_wanted_.clear();
+  }
+  if (asked && !failed_restart) {
+    local_.state.state = TaskRunState::kPending;
+    local_.ended.reset();
+    hooks_.changed();
   } else {
     const bool oneshot =
         alloc_->job->is_batch() || (task_->lifecycle && !task_->lifecycle->sidecar);
     const double jitter = static_cast<double>(context_.env.random.next() >> 11) * 0x1.0p-53;
-    const RestartDecision decision =
-        decide_restart(task_->restart.value_or(RestartPolicy{.attempts = 0, .mode = "fail"}),
-                       oneshot, exit.success(), now_ns(), jitter, local_.history);
+    const RestartDecision decision = decide_restart(
+        task_->restart.value_or(RestartPolicy{.attempts = 0, .mode = "fail"}), oneshot,
+        exit.success() && !failed_restart, now_ns(), jitter, local_.history);
     if (decision.action == AfterExit::kComplete) {
       co_await set_dead(false);
       co_return false;
@@ -322,6 +258,7 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
 Task<TaskExit> TaskRunner::finish_run() {
   if (!local_.ended) {
     local_.ended = co_await wait_for_end();
+    exited_ = true;
     report_exit(*local_.ended);
     co_await hooks_.save();
   }

@@ -15,6 +15,7 @@
 #include "orchestrator/node/context.h"
 #include "orchestrator/node/restart_policy.h"
 #include "orchestrator/node/task_env.h"
+#include "orchestrator/node/task_setup.h"
 
 namespace sluice::orchestrator {
 
@@ -22,6 +23,7 @@ namespace sluice::orchestrator {
 /// unknown is said again with the same run number (TaskDriver::start is idempotent by it).
 struct LocalTask {
   uint64_t run = 0;
+  bool prepared = false;  // payload and artifacts are there
   bool starting = false;  // start() of `run` was said, its handle is not known yet
   std::optional<TaskHandle> handle;
   // How `run` ended, until what follows from it is on disk: the driver forgets the run before that.
@@ -33,9 +35,11 @@ struct LocalTask {
 class TaskRunner {
  public:
   /// `changed`: the state changed (report it). `save`: ready once the local state is durable.
+  /// `restart`: out of the balancers first, then restart().
   struct Hooks {
     std::function<void()> changed;
     std::function<Task<void>()> save;
+    std::function<void(std::string reason)> restart;
   };
 
   TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& task, TaskFolders folders,
@@ -45,9 +49,13 @@ class TaskRunner {
   Task<void> run();
   /// The task goes down, once: signal, kill_timeout, SIGKILL. `reason` for its events.
   void kill(std::string reason, bool fail_task = false);
-  /// Down and up again, without using up an attempt of its policy.
-  void restart(std::string reason);
+  /// Down and up again: as the operator asks for it, or as a failure, which its policy judges.
+  void restart(std::string reason, bool is_failure = false);
   Task<Result<void>> signal(std::string name);
+  /// Another command in the running task's surroundings. kConflict: it does not run.
+  Task<Result<std::unique_ptr<ExecSession>>> exec(ExecRequest request);
+  /// A service's instances changed: a template may read it.
+  void service_changed(const std::string& service) { setup_.service_changed(service); }
   /// A newer version of the allocation that changes nothing of the running task.
   void set_alloc(AllocPtr alloc, const TaskConfig& task);
 
@@ -59,13 +67,19 @@ class TaskRunner {
   /// Where the running task is reached without the host's ports, or "".
   const std::string& driver_address() const { return driver_address_; }
   bool dead() const { return local_.state.state == TaskRunState::kDead; }
-  bool running() const { return local_.state.state == TaskRunState::kRunning; }
+  /// Up; false from the moment of its end, also while what it left is cleared away.
+  bool running() const { return local_.state.state == TaskRunState::kRunning && !exited_; }
   bool killed() const { return kill_wanted_.is_set(); }
+  /// Monotonic; of the present run.
+  int64_t running_since_ms() const { return running_since_ms_; }
 
   void add_event(std::string type, std::string message, StringMap details = {},
                  bool fails_task = false);
 
  private:
+  Task<bool> prepare();
+  void make_environment();
+
   enum class Begin : uint8_t { kRunning, kFailed, kKilled };
 
   TaskSpec make_spec() const;
@@ -92,10 +106,16 @@ class TaskRunner {
   LocalTask local_;
   Hooks hooks_;
   std::optional<TaskEnv> environment_;
+  TaskSetup setup_;
+  Scope scope_;  // of signals that templates ask for
   TaskDriver* driver_;
   Event kill_wanted_;
-  Event stop_wanted_;  // kill or restart
+  Event stop_wanted_;   // kill or restart
+  bool ready_ = false;  // prepared by this process
+  bool exited_ = false;
   bool restart_wanted_ = false;
+  bool restart_is_failure_ = false;
+  int64_t running_since_ms_ = 0;
   std::string last_driver_message_;
   std::string driver_address_;
 };

@@ -228,6 +228,44 @@ TEST_CASE("docker real: stop, by signal and by force") {
   agent.good(agent.driver().remove(handle));
 }
 
+TEST_CASE("docker real: a command in a running container") {
+  if (!wanted()) return;
+  TemporaryFolder folder;
+  Agent agent(folder.path());
+  TaskSpec spec = agent.spec("x1", R"({"image":"probe:1","args":["stay"]})");
+  TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
+  const auto run = [&](std::vector<std::string> command, std::string_view input, bool terminal,
+                       std::string& output, std::string& errors) {
+    command.insert(command.begin(), "/demo-backend");  // as what the image names it
+    auto session = agent.good(
+        agent.driver().exec(handle, spec, {.command = std::move(command), .terminal = terminal}));
+    if (!input.empty()) agent.good(session->write(input));
+    if (!terminal) REQUIRE(session->end_input());
+    while (auto piece = agent.good(session->read())) {
+      (piece->errors ? errors : output) += piece->bytes;
+    }
+    return agent.good(session->wait());
+  };
+  std::string output, errors;
+  const std::string text(100'000, 'x');
+  EXPECT_EQ(run({"copy"}, text, false, output, errors), 0);
+  EXPECT(output == text);
+  EXPECT(errors == text);
+  output.clear();
+  EXPECT_EQ(run({"exit", "3"}, "", false, output, errors), 3);
+  EXPECT_EQ(output, "");
+  EXPECT_EQ(run({"env"}, "", true, output, errors), 0);
+  EXPECT(output.find("GREETING=hello\r\n") != std::string::npos);
+  auto absent = agent.run(agent.driver().exec(handle, spec, {.command = {"/absent"}}));
+  // Docker says so in the answer, or as the command's end.
+  if (absent) {
+    const int64_t code = agent.good((*absent)->wait());
+    EXPECT(code >= 126);
+    EXPECT(code <= 127);
+  }
+  agent.good(agent.driver().remove(handle));
+}
+
 TEST_CASE("docker real: a name that is taken") {
   if (!wanted()) return;
   TemporaryFolder folder;

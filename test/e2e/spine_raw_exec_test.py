@@ -100,7 +100,8 @@ def test_stopping_removes_tasks_and_routes(agent, curl):
     assert result.code == 0, result
     until(lambda: agent.task_pids() == {}, "the tasks end")
     agent.wait_routes(HOST, 0)
-    assert curl(agent.traffic, "-H", "Host: " + HOST).status == 404
+    # Until the last instance is gone its place says 503.
+    until(lambda: curl(agent.traffic, "-H", "Host: " + HOST).status == 404, "no route is left")
     job = agent.get("/v1/job/httpbackend")
     assert (job["Stop"], job["Status"]) == (True, "dead")
 

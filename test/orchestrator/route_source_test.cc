@@ -105,6 +105,55 @@ TEST_CASE(
   EXPECT(sink.keys["web"].routes[0].healthy);
 }
 
+TEST_CASE("an instance that leaves the catalog while it drains keeps its place until it is gone") {
+  UvLoop loop;
+  FakeSink sink;
+  RouteSource source(loop, sink, "urlprefix-");
+  source.apply({{.service = "web", .instances = {instance("a", true, {"urlprefix-/"})}}});
+  Scope scope(loop);
+  scope.spawn(source.drain({"a"}));
+  loop.post([&] { loop.post([&] { loop.stop(); }); });
+  loop.run();
+  source.apply({{.service = "web", .instances = {}}});
+  REQUIRE(sink.keys["web"].routes.size() == 1);
+  EXPECT(!sink.keys["web"].routes[0].healthy);
+  // Its successor comes beside it.
+  source.apply({{.service = "web", .instances = {instance("b", true, {"urlprefix-/"})}}});
+  EXPECT_EQ(sink.keys["web"].routes.size(), 2u);
+  source.forget({"a"});
+  REQUIRE(sink.keys["web"].routes.size() == 1);
+  EXPECT_EQ(sink.keys["web"].routes[0].instance, "b");
+  sink.done();
+}
+
+TEST_CASE("canary-weight: the canaries together get that share; a wrong one is rejected") {
+  const auto tagged = [](const char* id, const char* weight, bool healthy = true) {
+    return instance(id, healthy, {"urlprefix-/", weight});
+  };
+  const auto weights = [](std::vector<ServiceInstance> instances) {
+    std::vector<double> out;
+    const auto edit =
+        make_route_edit({.service = "web", .instances = std::move(instances)}, "urlprefix-", {});
+    for (const auto& route : edit.routes) out.push_back(route.options.weight);
+    return out;
+  };
+  EXPECT_EQ(weights({tagged("a", "v1"), tagged("b", "canary-weight=0.2")}),
+            std::vector<double>{0, 0.2});
+  EXPECT_EQ(weights({tagged("a", "canary-weight=10%"), tagged("b", "canary-weight=10%"),
+                     tagged("c", "canary-weight=10%", false)}),
+            std::vector<double>{0.05, 0.05, 0});
+  for (const char* wrong : {"canary-weight=", "canary-weight=0", "canary-weight=1.5",
+                            "canary-weight=120%", "canary-weight=-1", "canary-weight=x"}) {
+    CAPTURE(wrong);
+    const auto edit =
+        make_route_edit({.service = "web", .instances = {tagged("a", wrong)}}, "urlprefix-", {});
+    REQUIRE(edit.rejected.size() == 1);
+    EXPECT_EQ(edit.rejected[0].tag, wrong);
+    REQUIRE(edit.routes.size() == 1);
+    EXPECT_EQ(edit.routes[0].options.weight, 0);
+  }
+}
+
 TEST_CASE("a service that is gone loses its routes, and others keep theirs") {
   UvLoop loop;
   FakeSink sink;

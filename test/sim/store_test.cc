@@ -187,6 +187,86 @@ TEST_CASE("a server that starts while its store takes no writes goes on from wha
   EXPECT_EQ(node.stops, 0u);
 }
 
+TEST_CASE("tokens, launches and dispatched jobs outlive the server, in a log and in a checkpoint") {
+  for (const int more : {0, 40}) {  // changes after them: enough for checkpoints, or none
+    CAPTURE(more);
+    Kept kept(10);
+    LogStore& store = kept.start();
+    Cluster& cluster = kept.cluster;
+    cluster.add_node();
+    cluster.executor.run_for(100);
+    auto changed = cluster.await(
+        cluster.server->change_acl([](AclRecords& acl, uint64_t index) -> Result<void> {
+          acl.bootstrapped = true;
+          acl.policies["ops"] = {.name = "ops",
+                                 .description = "those who \"operate\"",
+                                 .rules = "namespace \"default\" { policy = \"write\" }\n",
+                                 .create_index = index,
+                                 .modify_index = index};
+          acl.tokens["t-1"] = {.accessor_id = "t-1",
+                               .secret_id = "s-1",
+                               .name = "ci",
+                               .type = "client",
+                               .policies = {"ops", "gone"},
+                               .global = true,
+                               .create_time = {1'553'893'089'123'456'789},
+                               .expiration_time = {1'653'893'089'123'456'789},
+                               .create_index = index,
+                               .modify_index = index};
+          return {};
+        }));
+    REQUIRE(changed);
+    Job tick = make_job("tick", 1);
+    tick.type = "batch";
+    tick.groups[0].update.reset();
+    tick.groups[0].migrate.reset();
+    tick.groups[0].reschedule.reset();
+    Job mail = tick;
+    mail.id = mail.name = "mail";
+    mail.parameterized.emplace();
+    mail.parameterized->meta_required = {"who"};
+    tick.periodic.emplace();
+    tick.periodic->spec = "* * * * *";
+    cluster.run_job(tick);
+    cluster.run_job(mail);
+    auto sent =
+        cluster.await(cluster.server->dispatch_job("default", "mail", {{"who", "me"}}, "aGVsbG8="));
+    REQUIRE(sent);
+    cluster.executor.run_for(70'000);  // a launch
+    for (int i = 0; i < more; ++i) cluster.run_job(make_job("web", 1 + i % 3));
+    REQUIRE(cluster.settle());
+    EXPECT((store.checkpoints() > 0) == (more > 0));
+    const auto of = [&](const std::string& parent) {
+      std::vector<std::string> ids;
+      cluster.snapshot().tables().jobs.each([&](const JobPtr& job) {
+        if (job->parent_id == parent) ids.push_back(job->id);
+      });
+      return ids;
+    };
+    const Snapshot before = cluster.snapshot();
+    const auto launched = of("tick");
+    REQUIRE(!launched.empty());
+    REQUIRE(before.job("default", "tick")->periodic_launch_ns > 0);
+    cluster.crash();
+    kept.start();
+    const Snapshot after = cluster.snapshot();
+    EXPECT(after.meta().acl == before.meta().acl);
+    EXPECT_EQ(after.meta().acl.tokens.at("t-1").policies.size(), 2u);
+    EXPECT_EQ(after.job("default", "tick")->periodic_launch_ns,
+              before.job("default", "tick")->periodic_launch_ns);
+    const JobPtr child = after.job("default", sent->child_id);
+    REQUIRE(child);
+    EXPECT(child->dispatched);
+    EXPECT_EQ(child->parent_id, "mail");
+    EXPECT_EQ(child->payload, "aGVsbG8=");
+    EXPECT_EQ(child->meta.at("who"), "me");
+    cluster.executor.run_for(1'000);
+    EXPECT_EQ(of("tick"), launched);  // what was launched is not launched again
+    cluster.executor.run_for(60'000);
+    EXPECT_EQ(of("tick").size(), launched.size() + 1);  // and the next one comes
+  }
+}
+
 TEST_CASE("an append of unknown outcome ends all writing until the server starts again") {
   Kept kept(8);
   LogStore& store = kept.start();

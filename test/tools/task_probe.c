@@ -9,6 +9,7 @@
 //   deaf                  waits; does not hear SIGTERM
 //   eat MB                touches that much memory, then waits
 //   env                   prints the environment
+//   copy                  its input, to its output and its errors, to the end
 //   write FILE TEXT       writes a file, then exit 0
 #include <errno.h>
 #include <signal.h>
@@ -84,6 +85,14 @@ int main(int argc, char** argv) {
     for (char** one = environ; *one; ++one) {
       put(1, *one, strlen(*one));
       put(1, "\n", 1);
+    }
+    return 0;
+  }
+  if (strcmp(what, "copy") == 0) {
+    char piece[4096];
+    for (ssize_t got; (got = read(0, piece, sizeof piece)) > 0;) {
+      put(1, piece, (size_t)got);
+      put(2, piece, (size_t)got);
     }
     return 0;
   }

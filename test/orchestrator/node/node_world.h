@@ -31,6 +31,7 @@ struct Machine {
   bool available = true;
   std::string silent_after;  // "start", "remove": it is done, and the answer never comes
   int refused_stops = 0;     // of what is started from now on: it is still starting
+  bool hold_stops = false;   // stop() waits
 
   void say(const char* what, const TaskKey& key) {
     log.push_back(std::string(what) + " " + key.task + "#" + std::to_string(key.run));
@@ -68,6 +69,7 @@ class FakeDriver final : public TaskDriver {
     }
   }
   Task<Result<void>> stop(const TaskHandle& handle, const std::string&, int64_t) override {
+    while (machine_.hold_stops) co_await sleep_for(executor_, 1);
     const auto run = machine_.runs.find(handle.key);
     if (run != machine_.runs.end() && run->second.refused_stops > 0) {
       --run->second.refused_stops;
@@ -117,12 +119,63 @@ class FakeCatalog final : public Catalog {
  public:
   std::vector<ServiceRegistration> registered;
   std::string_view name() const override { return "fake"; }
+  std::move_only_function<void(const CheckState&)> tell;
   void set_registrations(std::string, std::vector<ServiceRegistration> desired) override {
     registered = std::move(desired);
   }
-  void watch(std::move_only_function<void(std::vector<ServiceSnapshot>)>) override {}
-  void on_check(std::move_only_function<void(const CheckState&)>) override {}
+  std::move_only_function<void(std::vector<ServiceSnapshot>)> tell_services;
+  void watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) override {
+    tell_services = std::move(on_change);
+  }
+  void on_check(std::move_only_function<void(const CheckState&)> on_change) override {
+    tell = std::move(on_change);
+  }
+  std::vector<std::string_view> check_kinds() const override { return {"http"}; }
+  void report(CheckState result) override { reported.push_back(std::move(result)); }
+  Task<Result<KeyValue>> read_key(std::string key, uint64_t after_index, int64_t) override {
+    while (keys_index <= after_index) co_await keys_changed.wait();
+    KeyValue found{.value = {}, .index = keys_index};
+    if (const auto at = keys.find(key); at != keys.end()) found.value = at->second;
+    co_return found;
+  }
+  Task<Result<KeyList>> list_keys(std::string prefix, uint64_t after_index, int64_t) override {
+    while (keys_index <= after_index) co_await keys_changed.wait();
+    KeyList list{.values = {}, .index = keys_index};
+    for (const auto& [key, value] : keys) {
+      if (key.starts_with(prefix)) list.values[key] = value;
+    }
+    co_return list;
+  }
   Task<void> run() override { co_return; }
+
+  explicit FakeCatalog(Executor& executor) : keys_changed(executor) {}
+  void set_key(const std::string& key, const std::string& value) {
+    keys[key] = value;
+    ++keys_index;
+    keys_changed.pulse();
+  }
+  std::vector<CheckState> reported;
+  std::map<std::string, std::string> keys;
+  uint64_t keys_index = 1;
+  Event keys_changed;
+};
+
+/// Ready when the test says so.
+class FakeDrainer final : public Drainer {
+ public:
+  explicit FakeDrainer(Executor& executor) : ready(executor) {}
+  Task<void> drain(std::vector<std::string> instances) override {
+    draining.insert(draining.end(), instances.begin(), instances.end());
+    co_await ready.wait();
+  }
+  void forget(const std::vector<std::string>& instances) override {
+    forgotten.insert(forgotten.end(), instances.begin(), instances.end());
+  }
+  void resume(const std::vector<std::string>& instances) override {
+    resumed.insert(resumed.end(), instances.begin(), instances.end());
+  }
+  std::vector<std::string> draining, forgotten, resumed;
+  Event ready;
 };
 
 class FakeLink final : public NodeLink {
@@ -184,6 +237,24 @@ inline AllocPtr make_alloc(const std::string& id, uint64_t version = 1,
   return alloc;
 }
 
+/// The same with a service and one check.
+inline std::shared_ptr<Job> with_service(const Allocation& alloc) {
+  auto job = std::make_shared<Job>(*alloc.job);
+  Service service;
+  service.name = "web";
+  service.port_label = "8080";
+  service.address_mode = "host";
+  Check check;
+  check.name = "alive";
+  check.type = "http";
+  check.path = "/";
+  check.interval_ns = 20'000'000;
+  check.timeout_ns = kSecondNs;
+  service.checks = {check};
+  job->groups[0].tasks[0].services = {service};
+  return job;
+}
+
 /// A machine with one agent on it, which can die and come back.
 struct World {
   /// Goes after the loop, which first waits for what its pool still writes there.
@@ -200,8 +271,10 @@ struct World {
   PosixDisk disk;
   SeededRandom random{1};
   Log log{open_null()};
+  Processes* processes = nullptr;
   Machine machine;
-  FakeCatalog catalog;
+  FakeCatalog catalog{loop};
+  FakeDrainer drainer{loop};
   FakeLink link{loop};
   std::unique_ptr<NodeAgent> agent;
   std::unique_ptr<Scope> scope;
@@ -216,15 +289,16 @@ struct World {
     drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
     NodeOptions options{
         .data_folder = folder, .driver_retry_ms = 1, .mend_interval_ms = mend_interval_ms};
-    agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random},
-                                                    .log = log,
-                                                    .catalog = catalog,
-                                                    .drainer = nullptr,
-                                                    .options = std::move(options),
-                                                    .cluster_id = {},
-                                                    .node = {},
-                                                    .drivers = std::move(drivers)},
-                                        link);
+    agent = std::make_unique<NodeAgent>(
+        NodeContext{.env = {loop, network, disk, random, processes},
+                    .log = log,
+                    .catalog = catalog,
+                    .drainer = &drainer,
+                    .options = std::move(options),
+                    .cluster_id = {},
+                    .node = {},
+                    .drivers = std::move(drivers)},
+        link);
     scope = std::make_unique<Scope>(loop);
     auto body = [](NodeAgent& node) -> Task<void> {
       Result<void> started = co_await node.start();
@@ -246,6 +320,11 @@ struct World {
     };
     Scope watcher(loop);
     watcher.spawn(watch(*this, condition));
+    loop.run();
+  }
+  /// Lets what is posted and due run.
+  void settle(int64_t ms = 20) {
+    loop.post_after(ms, [&] { loop.stop(); });
     loop.run();
   }
   ClientStatus status(const std::string& id) { return link.reports[id].client_status; }

@@ -86,8 +86,9 @@ TEST_CASE("a service registers under its own id with its port, tags and checks")
   const World world;
   const std::string prefix = registration_prefix("cccccccc-dddd", world.node.id);
   std::vector<std::string> problems;
+  std::vector<NodeCheck> checks;
   const auto made = make_registrations(prefix, world.alloc, &world.task(), world.task().services,
-                                       world.env(), "", problems);
+                                       world.env(), "", checks, problems);
   REQUIRE(made.size() == 1);
   EXPECT(problems.empty());
   EXPECT_EQ(
@@ -108,8 +109,9 @@ TEST_CASE("address mode driver registers the task's own address and inner port")
   std::vector<Service> services = world.task().services;
   services[0].address_mode = "driver";
   std::vector<std::string> problems;
+  std::vector<NodeCheck> checks;
   const auto made = make_registrations("p-", world.alloc, &world.task(), services, world.env(),
-                                       "172.17.0.2", problems);
+                                       "172.17.0.2", checks, problems);
   REQUIRE(made.size() == 1);
   EXPECT_EQ(made[0].address, "172.17.0.2");
   EXPECT_EQ(made[0].port, 8081);
@@ -120,8 +122,9 @@ TEST_CASE("a service on a port label that is not there is left out and said") {
   std::vector<Service> services = world.task().services;
   services[0].port_label = "admin";
   std::vector<std::string> problems;
-  const auto made =
-      make_registrations("p-", world.alloc, &world.task(), services, world.env(), "", problems);
+  std::vector<NodeCheck> checks;
+  const auto made = make_registrations("p-", world.alloc, &world.task(), services, world.env(), "",
+                                       checks, problems);
   EXPECT(made.empty());
   REQUIRE(problems.size() == 1);
   EXPECT_EQ(problems[0], "service \"web-http\": port label \"admin\" is not one of the task's");

@@ -145,8 +145,12 @@ func jobCalls() {
 	evalDone(scaled.EvalID)
 	until("two run", func() bool { return len(running("calls")) == 2 })
 
-	parsed, err := client.Jobs().ParseHCL(`job "x" { datacenters = ["dc1"]
-  group "g" { task "t" { driver = "raw_exec" } } }`, true)
+	parsed, err := client.Jobs().ParseHCL(`job "x" {
+  datacenters = ["dc1"]
+  group "g" {
+    task "t" { driver = "raw_exec" }
+  }
+}`, true)
 	must("Jobs.ParseHCL", err)
 	check("parsed: canonical", *parsed.ID == "x" && *parsed.TaskGroups[0].Count == 1, parsed)
 	_, err = client.Jobs().ParseHCL(`job "x" {`, true)

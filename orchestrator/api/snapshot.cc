@@ -1,0 +1,43 @@
+// The calls that save and restore what the operator said.
+#include <fmt/format.h>
+
+#include "core/base64.h"
+#include "core/digest.h"
+#include "orchestrator/api/call.h"
+#include "orchestrator/api/routes.h"
+
+namespace sluice::orchestrator::api {
+namespace {
+
+Task<void> save(Call& call) {
+  Result<std::string> text = co_await call.server().save_snapshot();
+  if (!text) {
+    co_await call.refuse(text.error());
+    co_return;
+  }
+  call.set_index(call.server().snapshot().index());
+  call.add_common_headers();
+  call.writer().add_header(
+      "Digest", fmt::format("sha-256={}", base64_encode(digest(DigestKind::kSha256, *text))));
+  (void)co_await call.writer().respond(200, "application/octet-stream", *text);
+}
+
+Task<void> restore(Call& call) {
+  Result<void> done = co_await call.server().restore_snapshot(call.request().body);
+  if (!done) {
+    co_await call.refuse(done.error());
+    co_return;
+  }
+  co_await call.reply_empty();
+}
+
+constexpr Route kRoutes[] = {{"GET", "/v1/operator/snapshot", save},
+                             {"PUT", "/v1/operator/snapshot", restore}};
+
+}  // namespace
+
+std::span<const Route> snapshot_routes() {
+  return kRoutes;
+}
+
+}  // namespace sluice::orchestrator::api
