@@ -64,8 +64,9 @@ class MemoryStore final : public Store {
 // The form of what a store keeps: JSON, whose members are the field tables of the records, with
 // what equals their defaults left out. Pure; any thread.
 
-/// The format's number. A change that an older sluice would misread makes it grow.
-inline constexpr int64_t kStoreFormat = 1;
+/// The format's number. A change that an older sluice would misread makes it grow; all older ones
+/// are read. 2: access tokens, launches and dispatched jobs, which format 1 has no members for.
+inline constexpr int64_t kStoreFormat = 2;
 
 /// One JSON object. An allocation names its job's version instead of holding it.
 std::string encode_commit(const Commit& commit);

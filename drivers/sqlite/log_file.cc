@@ -132,7 +132,11 @@ Result<void> LogFile::make() {
           "COMMIT",
           kApplicationId, options_.format)
           .c_str());
-  if (!done) roll_back();
+  if (!done) {
+    roll_back();
+  } else {
+    stored_format_ = options_.format;
+  }
   return done;
 }
 
@@ -151,6 +155,7 @@ Result<void> LogFile::check_format() {
                 "that wrote it. Nothing was changed",
                 path_, *version, options_.format);
   }
+  stored_format_ = to_number(*version);
   return {};
 }
 
@@ -230,6 +235,12 @@ Result<void> LogFile::begin() {
   return database_->run("BEGIN IMMEDIATE");
 }
 
+/// With the first entry of ours in it, an older file is one that an older sluice must not read.
+Result<void> LogFile::raise_format() {
+  if (stored_format_ == options_.format) return {};
+  return database_->run(fmt::format("PRAGMA user_version = {}", options_.format).c_str());
+}
+
 /// SQLite ends a transaction itself after some errors.
 void LogFile::roll_back() {
   if (database_->in_transaction()) (void)database_->run("ROLLBACK");
@@ -242,7 +253,11 @@ Result<void> LogFile::append(const std::vector<LogEntry>& entries) {
     return fail(Code::kInternal, "{}: it is not known what an earlier write left", path_);
   }
   Result<void> done = begin();
-  if (!done) return done;
+  if (done) done = raise_format();
+  if (!done) {
+    roll_back();
+    return done;
+  }
   Result<Statement> insert =
       Statement::prepare(*database_, "INSERT INTO log (idx, sum, text) VALUES (?1, ?2, ?3)");
   if (!insert) {
@@ -275,6 +290,7 @@ Result<void> LogFile::append(const std::vector<LogEntry>& entries) {
     roll_back();
     return done;
   }
+  stored_format_ = options_.format;
   last_index_ = index;
   sizes_.log += bytes;
   return {};

@@ -26,7 +26,9 @@
 namespace sluice::drivers::sqlite {
 
 struct LogFileOptions {
-  int64_t format = 1;          // of the texts: PRAGMA user_version; a newer one is refused
+  // Of the texts: PRAGMA user_version. A newer one is refused, an older one becomes this one with
+  // the first append.
+  int64_t format = 1;
   int64_t max_pages = 0;       // of 4 KiB; 0: SQLite's own limit. The file does not grow beyond it
   int64_t busy_wait_ms = 500;  // for another program to let the file go
 };
@@ -72,6 +74,7 @@ class LogFile {
   Result<void> read_log(const Visit& visit);
   std::unexpected<Error> damaged(std::string_view what) const;
   Result<void> begin();
+  Result<void> raise_format();
   void roll_back();
   Result<void> put_part(uint64_t index, uint64_t part, std::string_view text);
   Result<void> finish_checkpoint(uint64_t index, uint64_t parts);
@@ -86,6 +89,7 @@ class LogFile {
   std::mutex turn_;
   std::mutex mutex_;
   std::optional<Database> database_;
+  int64_t stored_format_ = 0;
   uint64_t checkpoint_index_ = 0;
   uint64_t last_index_ = 0;
   Sizes sizes_;

@@ -58,6 +58,33 @@ TEST_CASE("sqlite: WAL mode, full synchronisation, its own number and format") {
   EXPECT_EQ(other.ask("PRAGMA application_id"), std::to_string(0x736c7563));
 }
 
+TEST_CASE("sqlite: a store of an older format is read, and is of this one once it is written to") {
+  const Folder folder;
+  const SqliteOptions older{.file = {.format = 1}};
+  std::string before;
+  {
+    Opened opened(folder, older);
+    REQUIRE(opened.append(40).has_value());
+    REQUIRE(opened.checkpoint().has_value());
+    REQUIRE(opened.append(5).has_value());
+    before = opened.dump();
+  }
+  const auto format = [&] { return Other(folder.file()).ask("PRAGMA user_version"); };
+  {
+    Opened opened(folder);
+    REQUIRE_MESSAGE(opened.loaded.has_value(), message_of(opened.loaded));
+    EXPECT_EQ(opened.dump(), before);
+  }
+  EXPECT_EQ(format(), "1");  // the older sluice could still go on
+  {
+    Opened opened(folder);
+    REQUIRE(opened.append(1).has_value());
+  }
+  EXPECT_EQ(format(), std::to_string(kStoreFormat));
+  EXPECT(Opened(folder, older).loaded.error().code == Code::kUnsupported);
+  EXPECT_EQ(Opened(folder).loaded->index(), 46u);
+}
+
 TEST_CASE("sqlite: a checkpoint stands for the commits before it, and more come after") {
   const Folder folder;
   std::string before;

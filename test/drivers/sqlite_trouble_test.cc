@@ -119,7 +119,7 @@ TEST_CASE("sqlite: what was never a state, and what is of a newer sluice") {
     EXPECT(opened.loaded.error().code == Code::kUnsupported);
     EXPECT_EQ(message_of(opened.loaded),
               folder.file() +
-                  " has format 2, and this sluice reads formats up to 1: start the "
+                  " has format 3, and this sluice reads formats up to 2: start the "
                   "newer sluice that wrote it. Nothing was changed");
     EXPECT(bytes_of(folder.file()) == before);
   }
