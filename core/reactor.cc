@@ -169,6 +169,7 @@ void Reactor::fetch_ahead(uint32_t next, uint32_t after) const {
   if (after < slots_.size()) __builtin_prefetch(&slots_[after]);
   if (next >= slots_.size()) return;  // libuv's
   const char* handler = reinterpret_cast<const char*>(slots_[next].handler);
+  if (handler == nullptr) return;  // closed in this turn
   __builtin_prefetch(handler);
   __builtin_prefetch(handler + 64);
 }
