@@ -289,16 +289,15 @@ struct World {
     drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
     NodeOptions options{
         .data_folder = folder, .driver_retry_ms = 1, .mend_interval_ms = mend_interval_ms};
-    agent = std::make_unique<NodeAgent>(
-        NodeContext{.env = {loop, network, disk, random, processes},
-                    .log = log,
-                    .catalog = catalog,
-                    .drainer = &drainer,
-                    .options = std::move(options),
-                    .cluster_id = {},
-                    .node = {},
-                    .drivers = std::move(drivers)},
-        link);
+    agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random, processes},
+                                                    .log = log,
+                                                    .catalog = catalog,
+                                                    .drainer = &drainer,
+                                                    .options = std::move(options),
+                                                    .cluster_id = {},
+                                                    .node = {},
+                                                    .drivers = std::move(drivers)},
+                                        link);
     scope = std::make_unique<Scope>(loop);
     auto body = [](NodeAgent& node) -> Task<void> {
       Result<void> started = co_await node.start();
