@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "balancer.h"
+#include "consul_overrides.h"
 #include "core/http_server.h"
 #include "core/loop.h"
 #include "core/tls/trust.h"
@@ -14,6 +15,7 @@
 #include "core/uv_process.h"
 #include "data_folder.h"
 #include "drivers/consul/catalog.h"
+#include "drivers/consul/reach.h"
 #include "drivers/docker/driver.h"
 #include "drivers/embedded/catalog.h"
 #include "drivers/exec/exec.h"
@@ -78,6 +80,9 @@ struct Agent::Parts {
   std::unique_ptr<Server> server;
   std::unique_ptr<Catalog> catalog;
   std::unique_ptr<RouteSource> routes;
+  std::unique_ptr<drivers::ConsulApi> consul;  // these three with Consul and a balancer
+  std::unique_ptr<drivers::ConsulKv> consul_kv;
+  std::unique_ptr<ConsulOverrides> overrides;
   std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
   std::unique_ptr<NodeAgent> node;
   std::unique_ptr<Api> api;
@@ -189,12 +194,30 @@ void Agent::Parts::load_authorities() {
 
 Result<void> Agent::Parts::make_catalog() {
   if (config.consul) {
-    Result<Address> address = parse_address(config.consul->address);
-    if (!address) return pass(address, "consul");
+    const ConsulConfig& of = *config.consul;
     drivers::ConsulOptions options;
-    options.api.address = *address;
-    options.api.token = config.consul->token;
-    options.api.datacenter = config.consul->datacenter;
+    Result<void> reached = drivers::reach_consul(disk,
+                                                 {.address = of.address,
+                                                  .tls = of.ssl,
+                                                  .files = {.ca_file = of.ca_file,
+                                                            .ca_folder = {},
+                                                            .certificate_file = of.cert_file,
+                                                            .key_file = of.key_file},
+                                                  .skip_verify = !of.verify_ssl},
+                                                 options.api);
+    if (!reached) return pass(reached, "consul");
+    options.api.token = of.token;
+    options.api.datacenter = of.datacenter;
+    options.api.ns = of.ns;
+    options.api.allow_stale = of.allow_stale;
+    if (balancer) {
+      Result<std::string> place = overrides_place(properties);
+      if (!place) return pass(place);
+      consul = std::make_unique<drivers::ConsulApi>(loop, network, options.api);
+      consul_kv = std::make_unique<drivers::ConsulKv>(env, log, *consul);
+      overrides =
+          std::make_unique<ConsulOverrides>(*consul_kv, *balancer, *std::move(place), [] {});
+    }
     catalog = std::make_unique<drivers::ConsulCatalog>(env, log, std::move(options));
   } else {
     catalog = std::make_unique<drivers::EmbeddedCatalog>(
@@ -319,6 +342,7 @@ Task<Result<void>> Agent::Parts::start() {
   if (balancer) balancer->accept();
   scope->spawn(server->run());
   scope->spawn(catalog->run());
+  if (overrides) scope->spawn(overrides->run());
   if (node) scope->spawn(node->run());
   scope->spawn(api_server->run());
   log.info("jobs API on http://{}:{}", config.bind_addr, config.http_port);

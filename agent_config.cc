@@ -73,8 +73,16 @@ constexpr BlockSchema kClientBlocks[] = {
     {"host_volume", "host_volume", kByLabel, &kHostVolume, "Name"}};
 constexpr BodySchema kClient = {kClientArguments, kClientBlocks};
 
-constexpr ArgumentSchema kConsulArguments[] = {
-    {"address", "address"}, {"token", "token"}, {"datacenter", "datacenter"}};
+constexpr ArgumentSchema kConsulArguments[] = {{"address", "address"},
+                                               {"token", "token"},
+                                               {"datacenter", "datacenter"},
+                                               {"namespace", "namespace"},
+                                               {"ca_file", "ca_file"},
+                                               {"cert_file", "cert_file"},
+                                               {"key_file", "key_file"},
+                                               {"ssl", "ssl", kBool},
+                                               {"verify_ssl", "verify_ssl", kBool},
+                                               {"allow_stale", "allow_stale", kBool}};
 constexpr BodySchema kConsul = {kConsulArguments, {}};
 
 constexpr BlockSchema kPluginBlocks[] = {{"config", "config", kFreeForm}};
@@ -116,6 +124,10 @@ void merge_strings(const Json* object, std::map<std::string, std::string>& into)
 
 void take(const Json& from, std::string_view key, std::string& into) {
   if (from.find(key) != nullptr) into = from.get_string(key);
+}
+
+void take(const Json& from, std::string_view key, bool& into) {
+  into = from.get_bool(key, into);
 }
 
 void take(const Json& from, std::string_view key, int64_t& into) {
@@ -200,6 +212,13 @@ Result<void> apply(const Json& json, AgentConfig& config) {
     take(*consul, "address", config.consul->address);
     take(*consul, "token", config.consul->token);
     take(*consul, "datacenter", config.consul->datacenter);
+    take(*consul, "namespace", config.consul->ns);
+    take(*consul, "ca_file", config.consul->ca_file);
+    take(*consul, "cert_file", config.consul->cert_file);
+    take(*consul, "key_file", config.consul->key_file);
+    take(*consul, "ssl", config.consul->ssl);
+    take(*consul, "verify_ssl", config.consul->verify_ssl);
+    take(*consul, "allow_stale", config.consul->allow_stale);
   }
   const std::string raw_exec = plugin_value(json, {"raw_exec", "config", "enabled"});
   if (!raw_exec.empty()) config.raw_exec_enabled = is_true(raw_exec);
@@ -265,7 +284,7 @@ constexpr Flag kFlags[] = {
     {"dc", "NAME", "datacenter (dc1)"},
     {"region", "NAME", "region (global)"},
     {"log-level", "LEVEL", "TRACE, DEBUG, INFO, WARN or ERROR"},
-    {"consul-address", "IP:PORT", "take Consul as the catalog"},
+    {"consul-address", "HOST:PORT", "take Consul as the catalog"},
     {"docker-socket", "PATH", "Docker's socket (/var/run/docker.sock)"},
     {"server", "", "run the server"},
     {"client", "", "run the node"},

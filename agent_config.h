@@ -18,9 +18,16 @@
 namespace sluice {
 
 struct ConsulConfig {
-  std::string address = "127.0.0.1:8500";
+  std::string address = "127.0.0.1:8500";  // or a host name, or with https://
   std::string token;
   std::string datacenter;
+  std::string ns;  // of Consul Enterprise
+  bool ssl = false;
+  bool verify_ssl = true;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  bool allow_stale = false;
 };
 
 struct AgentConfig {

@@ -157,7 +157,8 @@ Result<void> check_agent_properties(std::map<std::string, std::string>& values,
   values.emplace("ui.addr", "127.0.0.1:9998");
   Properties properties;
   for (const auto& [name, value] : values) {
-    if (name.starts_with("registry.") && name != "registry.consul.tagprefix") {
+    if (name.starts_with("registry.") && name != "registry.consul.tagprefix" &&
+        name != "registry.consul.kvpath") {
       return fail(Code::kUnsupported,
                   "{} is for the balancer alone: the agent's routes come from its catalog "
                   "(consul {{ }})",

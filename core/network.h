@@ -17,7 +17,8 @@
 
 namespace sluice {
 
-/// Where to connect or listen: an IP address and port, or a Unix socket's path. Never a host name.
+/// Where to connect or listen: an IP address and port, or a Unix socket's path. A host name only in
+/// front of a ResolvingNetwork (core/resolving_network.h).
 struct Address {
   std::string ip;  // "127.0.0.1", "::1"; empty for a Unix socket
   uint16_t port = 0;

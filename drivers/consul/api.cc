@@ -49,9 +49,15 @@ Code code_of_status(int status) {
 ConsulApi::ConsulApi(Executor& executor, Network& network, ConsulApiOptions options)
     : executor_(executor),
       options_(std::move(options)),
-      tls_(secured(executor, network, options_)),
-      quick_(executor, tls_ ? *tls_ : network, options_.address, quick_options(options_)),
-      blocking_(executor, tls_ ? *tls_ : network, options_.address, blocking_options(options_)) {}
+      network_(executor, network),
+      tls_(secured(executor, network_, options_)),
+      quick_(executor, reached(), options_.address, quick_options(options_)),
+      blocking_(executor, reached(), options_.address, blocking_options(options_)) {}
+
+Network& ConsulApi::reached() {
+  if (tls_) return *tls_;
+  return network_;
+}
 
 HttpRequest ConsulApi::request(std::string method, std::string target) const {
   HttpRequest request{

@@ -14,6 +14,7 @@
 #include "core/http_client.h"
 #include "core/json.h"
 #include "core/network.h"
+#include "core/resolving_network.h"
 #include "core/result.h"
 #include "core/task.h"
 #include "core/tls/network.h"
@@ -21,7 +22,7 @@
 namespace sluice::drivers {
 
 struct ConsulApiOptions {
-  Address address{.ip = "127.0.0.1", .port = 8500};
+  Address address{.ip = "127.0.0.1", .port = 8500};  // or a host name
   std::string token;
   std::shared_ptr<const tls::ClientContext> tls;  // absent: plain HTTP
   std::string tls_server_name;                    // what Consul's certificate must be for
@@ -66,8 +67,11 @@ class ConsulApi {
   HttpRequest request(std::string method, std::string target) const;
   std::string with_reading(std::string path) const;
 
+  Network& reached();
+
   Executor& executor_;
   ConsulApiOptions options_;
+  ResolvingNetwork network_;
   std::unique_ptr<tls::TlsNetwork> tls_;  // where options_.tls is there
   HttpClient quick_;
   HttpClient blocking_;

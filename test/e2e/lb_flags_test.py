@@ -65,10 +65,10 @@ def test_what_is_not_there_is_refused_by_name():
             (["-registry.consul.register.enabled=perhaps"], "want true or false"),
             (["-registry.consul.addr=https://127.0.0.1:1", "-ui.addr=127.0.0.1:0",
               "-proxy.addr=127.0.0.1:0", "-registry.consul.tls.cafile=/does/not/exist"],
-             "-registry.consul.tls: open /does/not/exist: "),
+             "-registry.consul.addr: TLS: open /does/not/exist: "),
             (["-registry.consul.addr=127.0.0.1:1", "-ui.addr=127.0.0.1:0",
               "-proxy.addr=127.0.0.1:0", "-registry.consul.tls.cafile=/does/not/exist"],
-             "want -registry.consul.addr=https://127.0.0.1:1"),
+             "want https://127.0.0.1:1"),
             (["-cfg", "/does/not/exist"], "/does/not/exist")]:
         done = sluice("lb", *flags)
         assert done.returncode == 1 and message in done.stderr, (flags, done.stderr)

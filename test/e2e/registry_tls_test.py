@@ -1,4 +1,5 @@
-"""Registries that speak TLS: Consul that asks for a certificate, and one of somebody's own."""
+"""Consul that asks for a certificate, of the balancer alone and of an agent, and a registry of
+somebody's own over TLS."""
 
 import json
 import ssl
@@ -100,3 +101,42 @@ def test_a_custom_registry_over_tls(lb, backend, tmp_path):
     finally:
         custom.server.shutdown()
         custom.server.server_close()
+
+
+def test_an_agent_with_a_consul_by_name_over_tls_and_its_overrides(make_agent, consul, backend,
+                                                                   authority, curl):
+    # "localhost" is looked up; the certificate is for 127.0.0.1 and consul.test, not for it.
+    block = """
+consul {
+  address    = "%s:%d"
+  ssl        = true
+  verify_ssl = %s
+  ca_file    = "%s"
+  cert_file  = "%s"
+  key_file   = "%s"
+}
+"""
+    own = authority.issue(["sluice.test"])
+    files = authority.file, own.cert, own.key
+    strict = make_agent(config=block % ("localhost", consul.https_port, "true", *files)).start()
+    strict.process.wait_for("localhost:%d: no TLS: " % consul.https_port)
+    strict.stop()
+    register(consul, backend("-version", "one"))
+    two = backend("-version", "two")
+    agent = make_agent(config=block % ("localhost", consul.https_port, "false", *files)).start()
+
+    def answer():
+        return curl(agent.traffic, "-H", "Host: mysite.com").body
+    until(lambda: "one" in answer(), "the tag's route")
+    consul.put("/v1/kv/fabio/config", b"route del web\nroute add two mysite.com/ "
+               + two.http_url.encode())
+    until(lambda: "two" in answer(), "the override's route")
+    consul.call("DELETE", "/v1/kv/fabio/config")
+    until(lambda: "one" in answer(), "the tag's route again")
+
+
+def test_a_consul_that_is_no_address_is_an_error_that_says_so(make_agent):
+    for address, message in [("consul.test:port", "want HOST:PORT"), ("a b", "want HOST:PORT"),
+                             ("[::1", "want HOST:PORT")]:
+        agent = make_agent(config='consul {\n  address = "%s"\n}\n' % address).launch()
+        assert agent.process.wait() == 1 and message in agent.err(), address
