@@ -104,6 +104,7 @@ class GroupReconciler {
   std::vector<AllocPtr> reschedule_;  // failed, to be replaced now
   std::vector<AllocPtr> ignore_, in_place_, destructive_;
   std::set<std::string> names_;  // in use
+  int64_t next_name_ = 0;        // no name below it is free
 };
 
 void GroupReconciler::open_deployment_state() {
@@ -142,8 +143,9 @@ PlaceRequest& GroupReconciler::place(std::string name, AllocPtr previous) {
 }
 
 std::string GroupReconciler::free_name() {
-  for (int64_t i = 0;; ++i) {
-    std::string name = fmt::format("{}.{}[{}]", job_.id, group_.name, i);
+  // Names are only ever taken here, so those before the last one found stay taken.
+  for (;; ++next_name_) {
+    std::string name = fmt::format("{}.{}[{}]", job_.id, group_.name, next_name_);
     if (!names_.contains(name)) return name;
   }
 }

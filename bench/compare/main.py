@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from compare import extras, jobs, measure, peers, report, stand, tree, work  # noqa: E402
 
 ROW_PARTS = tuple(dict.fromkeys(row.part for row in work.ROWS))
-EXTRA_PARTS = ("routes", "memory", "jobs", "micro")
+EXTRA_PARTS = ("routes", "memory", "jobs", "scheduler", "micro")
 
 
 def options_of(words):
@@ -116,6 +116,8 @@ def run_extras(options, results, ours, directory):
     if wanted(options, "jobs"):
         for title, make in jobs.parts(options, directory):
             keep(title, make)
+    if wanted(options, "scheduler"):
+        keep("The scheduler alone", lambda: extras.scheduler(options))
     if wanted(options, "micro"):
         keep("Micro benchmarks", lambda: extras.micro(options))
 
