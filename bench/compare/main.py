@@ -117,7 +117,7 @@ def run_extras(options, results, ours, directory):
         for title, make in jobs.parts(options, directory):
             keep(title, make)
     if wanted(options, "scheduler"):
-        keep("The scheduler alone", lambda: extras.scheduler(options))
+        keep("The scheduler", lambda: extras.scheduler(options, directory))
     if wanted(options, "micro"):
         keep("Micro benchmarks", lambda: extras.micro(options))
 
