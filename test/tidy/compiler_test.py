@@ -90,8 +90,10 @@ def run_all(kind, jobs):
 
 
 def flags_for(path, commands):
-    """Those of a source in the same folder, or of main.cc, which may include everything of ours."""
+    """Those of a source in the same folder, best of one that includes it, or of main.cc, which may
+    include everything of ours."""
     near = [c for c in sorted(commands) if os.path.dirname(c) == os.path.dirname(path)]
+    near.sort(key=lambda c: '"%s"' % path not in (ROOT / c).read_text())
     return commands[near[0] if near else "main.cc"]
 
 
