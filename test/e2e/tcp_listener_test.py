@@ -108,23 +108,26 @@ def test_a_reset_stays_a_reset(tcp, server):
             client.recv(1)
 
 
+def reset_at_once(port):
+    """It may be so soon that the connection is not even seen to stand."""
+    with pytest.raises(ConnectionResetError):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            client.recv(1)
+
+
 def test_without_a_route_it_is_closed_and_logged(tcp, server):
     balancer, port = tcp(1, registry_static_noroutehtml="")
     balancer.process.end()
     other = free_port()
     balancer.flags["registry.static.routes"] = "route add db :%d tcp://127.0.0.1:1" % other
     balancer.start()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
+    reset_at_once(port)
     until(lambda: re.search(r'"" 404 0$', balancer.out(), re.M), "the access line")
 
 
 def test_an_upstream_that_refuses_is_logged_as_502(tcp):
     balancer, port = tcp(free_port())
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
+    reset_at_once(port)
     until(lambda: re.search(r'"" 502 0$', balancer.out(), re.M), "the access line")
 
 
@@ -133,9 +136,7 @@ def test_denied_addresses_are_closed_and_logged(lb):
     balancer = lb(listeners="127.0.0.1:%d;proto=tcp" % port, registry_backend="static",
                   registry_static_routes='route add db :%d tcp://127.0.0.1:1 '
                                          'opts "deny=ip:127.0.0.0/8"' % port).start()
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-        with pytest.raises(ConnectionResetError):
-            client.recv(1)
+    reset_at_once(port)
     until(lambda: re.search(r'"" 403 0$', balancer.out(), re.M), "the access line")
 
 
