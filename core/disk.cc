@@ -9,17 +9,11 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "core/fd.h"
+
 namespace sluice {
 
 namespace {
-
-/// Closes on the way out.
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
 
 Result<void> write_all(int fd, std::string_view content, const std::string& path) {
   while (!content.empty()) {
@@ -32,9 +26,9 @@ Result<void> write_all(int fd, std::string_view content, const std::string& path
 }
 
 Result<void> sync_folder(const std::string& folder) {
-  const Descriptor dir{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (dir.fd < 0) return fail_errno(errno, "open " + folder);
-  if (::fsync(dir.fd) != 0) return fail_errno(errno, "fsync " + folder);
+  const Fd dir(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (dir.get() < 0) return fail_errno(errno, "open " + folder);
+  if (::fsync(dir.get()) != 0) return fail_errno(errno, "fsync " + folder);
   return {};
 }
 
@@ -47,12 +41,12 @@ std::string folder_of(const std::string& path) {
 }  // namespace
 
 Result<std::string> PosixDisk::read_file(const std::string& path, size_t limit_bytes) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) return fail_errno(errno, "open " + path);
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail_errno(errno, "open " + path);
   std::string content;
   char chunk[16 * 1024];
   for (;;) {
-    const ssize_t n = ::read(file.fd, chunk, sizeof chunk);
+    const ssize_t n = ::read(file.get(), chunk, sizeof chunk);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(errno, "read " + path);
     if (n == 0) return content;
@@ -66,11 +60,11 @@ Result<std::string> PosixDisk::read_file(const std::string& path, size_t limit_b
 Result<void> PosixDisk::write_file(const std::string& path, std::string_view content,
                                    uint32_t mode) {
   std::string temporary = path + ".XXXXXX";
-  Descriptor file{::mkostemp(temporary.data(), O_CLOEXEC)};
-  if (file.fd < 0) return fail_errno(errno, "create " + temporary);
-  Result<void> written = write_all(file.fd, content, temporary);
-  if (written && ::fchmod(file.fd, mode) != 0) written = fail_errno(errno, "chmod " + temporary);
-  if (written && ::fsync(file.fd) != 0) written = fail_errno(errno, "fsync " + temporary);
+  Fd file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (file.get() < 0) return fail_errno(errno, "create " + temporary);
+  Result<void> written = write_all(file.get(), content, temporary);
+  if (written && ::fchmod(file.get(), mode) != 0) written = fail_errno(errno, "chmod " + temporary);
+  if (written && ::fsync(file.get()) != 0) written = fail_errno(errno, "fsync " + temporary);
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
     written = fail_errno(errno, "rename " + temporary + " to " + path);
   }

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "core/fd.h"
 #include "core/scope.h"
 #include "core/uv_network.h"
 
@@ -26,36 +27,20 @@ namespace {
 
 constexpr std::string_view kDefaultPath = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
 
-/// Closes what it holds.
-struct Descriptor {
-  int number = -1;
-  Descriptor() = default;
-  explicit Descriptor(int fd) : number(fd) {}
-  Descriptor(Descriptor&& other) noexcept : number(std::exchange(other.number, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number, other.number);
-    return *this;
-  }
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-  int release() { return std::exchange(number, -1); }
-};
-
 struct Pipe {
-  Descriptor read, write;
+  Fd read, write;
 };
 
 Result<Pipe> make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno(errno, "pipe");
-  return Pipe{Descriptor(ends[0]), Descriptor(ends[1])};
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 /// What the parent keeps of a started program.
 struct Started {
   pid_t pid = 0;
-  Descriptor input, output, errors;
+  Fd input, output, errors;
 };
 
 /// Where a program of that name is, by the PATH of its own environment.
@@ -120,7 +105,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 struct Ends {
-  Descriptor child_in, child_out, child_err;
+  Fd child_in, child_out, child_err;
   Started ours;
 };
 
@@ -141,24 +126,24 @@ Result<Ends> make_pipes() {
 
 Result<Ends> make_terminal(const ProcessSpec& spec) {
   Ends ends;
-  Descriptor master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
   char name[128];
-  if (master.number < 0 || ::grantpt(master.number) != 0 || ::unlockpt(master.number) != 0 ||
-      ::ptsname_r(master.number, name, sizeof name) != 0) {
+  if (master.get() < 0 || ::grantpt(master.get()) != 0 || ::unlockpt(master.get()) != 0 ||
+      ::ptsname_r(master.get(), name, sizeof name) != 0) {
     return fail_errno(errno, "open a terminal");
   }
-  Descriptor slave(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
-  if (slave.number < 0) return fail_errno(errno, "open a terminal");
+  Fd slave(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (slave.get() < 0) return fail_errno(errno, "open a terminal");
   winsize size{};
   size.ws_row = spec.rows;
   size.ws_col = spec.columns;
-  ::ioctl(slave.number, TIOCSWINSZ, &size);
-  ends.ours.input = Descriptor(::fcntl(master.number, F_DUPFD_CLOEXEC, 3));
+  ::ioctl(slave.get(), TIOCSWINSZ, &size);
+  ends.ours.input = Fd(::fcntl(master.get(), F_DUPFD_CLOEXEC, 3));
   ends.ours.output = std::move(master);
-  ends.child_out = Descriptor(::fcntl(slave.number, F_DUPFD_CLOEXEC, 3));
-  ends.child_err = Descriptor(::fcntl(slave.number, F_DUPFD_CLOEXEC, 3));
+  ends.child_out = Fd(::fcntl(slave.get(), F_DUPFD_CLOEXEC, 3));
+  ends.child_err = Fd(::fcntl(slave.get(), F_DUPFD_CLOEXEC, 3));
   ends.child_in = std::move(slave);
-  if (ends.ours.input.number < 0 || ends.child_err.number < 0) {
+  if (ends.ours.input.get() < 0 || ends.child_err.get() < 0) {
     return fail_errno(errno, "open a terminal");
   }
   return ends;
@@ -173,16 +158,16 @@ Result<Started> start_program(ProcessSpec spec) {
   const std::vector<std::string> paths = candidates(spec);
   std::vector<std::string> arguments = spec.argv, variables = spec.env;
   const std::vector<char*> argv = pointers(arguments), env = pointers(variables);
-  const std::array<int, 3> standard{ends->child_in.number, ends->child_out.number,
-                                    ends->child_err.number};
+  const std::array<int, 3> standard{ends->child_in.get(), ends->child_out.get(),
+                                    ends->child_err.get()};
   const pid_t pid = ::fork();
   if (pid < 0) return fail_errno(errno, "fork");
-  if (pid == 0) become(spec, argv.data(), env.data(), paths, standard, report->write.number);
-  report->write = Descriptor();
+  if (pid == 0) become(spec, argv.data(), env.data(), paths, standard, report->write.get());
+  report->write.reset();
   int error = 0;
   ssize_t got;
   do {
-    got = ::read(report->read.number, &error, sizeof error);
+    got = ::read(report->read.get(), &error, sizeof error);
   } while (got < 0 && errno == EINTR);
   if (got == sizeof error) {
     ::waitpid(pid, nullptr, 0);
@@ -329,7 +314,7 @@ Task<Result<std::unique_ptr<Process>>> UvProcesses::start(ProcessSpec spec) {
   if (!*started) co_return pass(*started);
   Started& ours = **started;
   // The sizes go to a descriptor of its own: the stream's is libuv's.
-  const int size_end = terminal ? ::fcntl(ours.output.number, F_DUPFD_CLOEXEC, 3) : -1;
+  const int size_end = terminal ? ::fcntl(ours.output.get(), F_DUPFD_CLOEXEC, 3) : -1;
   auto input = adopt_stream(loop_, ours.input.release(), name);
   auto output = adopt_stream(loop_, ours.output.release(), name);
   Result<std::unique_ptr<Stream>> errors = std::unique_ptr<Stream>();

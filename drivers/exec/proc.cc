@@ -29,22 +29,6 @@ std::optional<T> next_number(std::string_view& text) {
 
 }  // namespace
 
-Fd& Fd::operator=(Fd&& other) noexcept {
-  if (this != &other) {
-    reset();
-    fd_ = other.release();
-  }
-  return *this;
-}
-
-int Fd::release() {
-  return std::exchange(fd_, -1);
-}
-
-void Fd::reset() {
-  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-}
-
 std::string read_boot_id() {
   Result<std::string> text = read_small_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id");
   if (!text) return {};

@@ -12,27 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "core/fd.h"
 #include "core/result.h"
 
 namespace sluice::drivers::exec {
-
-/// Closes its descriptor. A resource: it does not copy.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(other.release()) {}
-  Fd& operator=(Fd&& other) noexcept;
-  ~Fd() { reset(); }
-
-  [[nodiscard]] int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release();
-  void reset();
-
- private:
-  int fd_ = -1;
-};
 
 struct ProcStat {
   char state = 0;  // 'R', 'S', 'Z', ...

@@ -8,6 +8,7 @@
 #include <charconv>
 
 #include "core/digest.h"
+#include "core/fd.h"
 #include "core/http_client.h"
 #include "core/resolve.h"
 #include "core/scope.h"
@@ -122,17 +123,13 @@ std::string file_name(std::string_view target) {
 
 class FileSink {
  public:
-  explicit FileSink(std::string path) : path_(std::move(path)) {
-    fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-  }
-  FileSink(const FileSink&) = delete;
-  ~FileSink() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] bool good() const { return fd_ >= 0; }
+  explicit FileSink(std::string path)
+      : path_(std::move(path)),
+        fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644)) {}
+  [[nodiscard]] bool good() const { return bool(fd_); }
   Result<void> write(std::string_view bytes) {
     while (!bytes.empty()) {
-      const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
+      const ssize_t put = ::write(fd_.get(), bytes.data(), bytes.size());
       if (put < 0 && errno == EINTR) continue;
       if (put < 0) return fail_errno(errno, path_);
       bytes.remove_prefix(static_cast<size_t>(put));
@@ -142,7 +139,7 @@ class FileSink {
 
  private:
   std::string path_;
-  int fd_ = -1;
+  Fd fd_;
 };
 
 /// One request; a redirect's target comes back in `redirect`.

@@ -9,22 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/fd.h"
+
 namespace sluice::orchestrator {
 
 namespace {
-
-struct Descriptor {
-  int number = -1;
-  explicit Descriptor(int fd) : number(fd) {}
-  Descriptor(Descriptor&& other) noexcept : number(std::exchange(other.number, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number, other.number);
-    return *this;
-  }
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-};
 
 std::vector<std::string> parts_of(std::string_view path) {
   std::vector<std::string> parts;
@@ -46,17 +35,17 @@ std::unexpected<Error> wrong(int error, const std::string& path) {
 }
 
 /// The folder of all parts but the last `leave`, made where it is missing and `mode` is given.
-Result<Descriptor> open_folder(const TaskPath& path, size_t leave, std::optional<uint32_t> mode) {
-  Descriptor at(::open(path.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (at.number < 0) return fail_errno(errno, path.root);
+Result<Fd> open_folder(const TaskPath& path, size_t leave, std::optional<uint32_t> mode) {
+  Fd at(::open(path.root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (at.get() < 0) return fail_errno(errno, path.root);
   const std::vector<std::string> parts = parts_of(path.below);
   for (size_t i = 0; i + leave < parts.size(); ++i) {
     const char* name = parts[i].c_str();
-    if (mode && ::mkdirat(at.number, name, *mode) != 0 && errno != EEXIST) {
+    if (mode && ::mkdirat(at.get(), name, *mode) != 0 && errno != EEXIST) {
       return wrong(errno, path.whole());
     }
-    Descriptor next(::openat(at.number, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (next.number < 0) return wrong(errno, path.whole());
+    Fd next(::openat(at.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (next.get() < 0) return wrong(errno, path.whole());
     at = std::move(next);
   }
   return at;
@@ -99,36 +88,36 @@ Result<void> write_inside(const TaskPath& path, std::string_view content, uint32
   constexpr uint32_t kFolderMode = 0755;
   const std::vector<std::string> parts = parts_of(path.below);
   if (parts.empty()) return fail(Code::kInvalid, "{}: is a folder", path.root);
-  Result<Descriptor> folder = open_folder(path, 1, kFolderMode);
+  Result<Fd> folder = open_folder(path, 1, kFolderMode);
   if (!folder) return pass(folder);
   const std::string temporary = "." + parts.back() + ".new";
-  ::unlinkat(folder->number, temporary.c_str(), 0);
-  Descriptor file(::openat(folder->number, temporary.c_str(),
-                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-  if (file.number < 0) return wrong(errno, path.whole());
-  Result<void> written = write_all(file.number, content, path.whole());
+  ::unlinkat(folder->get(), temporary.c_str(), 0);
+  Fd file(::openat(folder->get(), temporary.c_str(),
+                   O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+  if (file.get() < 0) return wrong(errno, path.whole());
+  Result<void> written = write_all(file.get(), content, path.whole());
   // The mode as asked for, whatever the umask.
-  if (written && ::fchmod(file.number, mode) != 0) written = fail_errno(errno, path.whole());
+  if (written && ::fchmod(file.get(), mode) != 0) written = fail_errno(errno, path.whole());
   if (written &&
-      ::renameat(folder->number, temporary.c_str(), folder->number, parts.back().c_str()) != 0) {
+      ::renameat(folder->get(), temporary.c_str(), folder->get(), parts.back().c_str()) != 0) {
     written = wrong(errno, path.whole());
   }
-  if (!written) ::unlinkat(folder->number, temporary.c_str(), 0);
+  if (!written) ::unlinkat(folder->get(), temporary.c_str(), 0);
   return written;
 }
 
 Result<std::string> read_inside(const TaskPath& path, size_t limit_bytes) {
   const std::vector<std::string> parts = parts_of(path.below);
   if (parts.empty()) return fail(Code::kInvalid, "{}: is a folder", path.root);
-  Result<Descriptor> folder = open_folder(path, 1, std::nullopt);
+  Result<Fd> folder = open_folder(path, 1, std::nullopt);
   if (!folder) return pass(folder);
-  const Descriptor file(::openat(folder->number, parts.back().c_str(),
-                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (file.number < 0) return wrong(errno, path.whole());
+  const Fd file(::openat(folder->get(), parts.back().c_str(),
+                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (file.get() < 0) return wrong(errno, path.whole());
   std::string content;
   char buffer[16 * 1024];
   while (true) {
-    const ssize_t got = ::read(file.number, buffer, sizeof buffer);
+    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno(errno, path.whole());
     if (got == 0) return content;
@@ -140,7 +129,7 @@ Result<std::string> read_inside(const TaskPath& path, size_t limit_bytes) {
 }
 
 Result<void> make_folder_inside(const TaskPath& path, uint32_t mode) {
-  Result<Descriptor> made = open_folder(path, 0, mode);
+  Result<Fd> made = open_folder(path, 0, mode);
   if (!made) return pass(made);
   return {};
 }
