@@ -244,11 +244,12 @@ void TemplateInputs::service_changed(const std::string& service) {
   if (all_services_used_ || services_used_.contains(service)) changed_.pulse();
 }
 
-Task<void> TemplateInputs::follow_key(std::string name) {
+template <class Ask, class Take>
+Task<void> TemplateInputs::follow(Ask ask, Take take) {
   uint64_t index = 0;
   int64_t retry_ms = kFirstRetryMs;
   for (;;) {
-    Result<KeyValue> read = co_await context_.catalog.read_key(name, index, kWaitMs);
+    auto read = co_await ask(index);
     if (!read) {
       if (read.error().code != Code::kUnavailable && read.error().code != Code::kInternal) {
         trouble_ = read.error();
@@ -262,36 +263,30 @@ Task<void> TemplateInputs::follow_key(std::string name) {
     }
     retry_ms = kFirstRetryMs;
     index = read->index;
-    Key& known = keys_[name];
-    if (known.here && known.value == read->value) continue;
-    known = {true, std::move(read->value)};
-    changed_.pulse();
+    if (take(std::move(*read))) changed_.pulse();
   }
 }
 
+Task<void> TemplateInputs::follow_key(std::string name) {
+  return follow(
+      [this, name](uint64_t index) { return context_.catalog.read_key(name, index, kWaitMs); },
+      [this, name](KeyValue read) {
+        Key& known = keys_[name];
+        if (known.here && known.value == read.value) return false;
+        known = {true, std::move(read.value)};
+        return true;
+      });
+}
+
 Task<void> TemplateInputs::follow_folder(std::string prefix) {
-  uint64_t index = 0;
-  int64_t retry_ms = kFirstRetryMs;
-  for (;;) {
-    Result<Catalog::KeyList> read = co_await context_.catalog.list_keys(prefix, index, kWaitMs);
-    if (!read) {
-      if (read.error().code != Code::kUnavailable && read.error().code != Code::kInternal) {
-        trouble_ = read.error();
-        changed_.pulse();
-        co_return;
-      }
-      index = 0;
-      co_await sleep_for(context_.env.executor, retry_ms);
-      retry_ms = std::min(retry_ms * 2, kLastRetryMs);
-      continue;
-    }
-    retry_ms = kFirstRetryMs;
-    index = read->index;
-    Folder& known = folders_[prefix];
-    if (known.here && known.values == read->values) continue;
-    known = {true, std::move(read->values)};
-    changed_.pulse();
-  }
+  return follow(
+      [this, prefix](uint64_t index) { return context_.catalog.list_keys(prefix, index, kWaitMs); },
+      [this, prefix](Catalog::KeyList read) {
+        Folder& known = folders_[prefix];
+        if (known.here && known.values == read.values) return false;
+        known = {true, std::move(read.values)};
+        return true;
+      });
 }
 
 }  // namespace sluice::orchestrator

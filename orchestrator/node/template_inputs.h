@@ -52,6 +52,10 @@ class TemplateInputs {
   Result<Json> services();
   Result<Json> file(const std::string& path);
   void add_data_functions();
+  /// Until cancelled, or until it cannot be had. `ask(index)` answers when there is something
+  /// newer; `take` keeps an answer and says whether it is news.
+  template <class Ask, class Take>
+  Task<void> follow(Ask ask, Take take);
   Task<void> follow_key(std::string name);
   Task<void> follow_folder(std::string prefix);
 
