@@ -1,6 +1,10 @@
 // The calls on access policies and tokens.
 #include <fmt/format.h>
 
+#include <map>
+#include <string>
+#include <string_view>
+
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/routes.h"
 #include "orchestrator/fields_json.h"
@@ -97,31 +101,63 @@ Task<void> bootstrap(Call& call) {
   co_await reply_token(call, done, token);
 }
 
-// ------------------------------------------------------------------------------- policies
+// --------------------------------------------------------- what both kinds of record have
 
-Task<void> list_policies(Call& call) {
+/// Those whose key begins with the query's prefix.
+template <class Record, class Write>
+Task<void> list(Call& call, const std::map<std::string, Record> AclRecords::* table, Write write) {
   if (!is_on(call)) co_return co_await off(call);
   const Snapshot now = call.server().snapshot();
   call.set_index(now.index());
   const std::string prefix = call.query("prefix");
   co_await call.reply_with([&](JsonWriter& out) {
     out.begin_array();
-    for (const auto& [name, policy] : now.meta().acl.policies) {
-      if (name.starts_with(prefix)) write_policy_stub(out, policy);
+    for (const auto& [key, record] : now.meta().acl.*table) {
+      if (key.starts_with(prefix)) write(out, record);
     }
     out.end_array();
   });
 }
 
-Task<void> read_policy(Call& call) {
+std::string not_found(std::string_view kind) {
+  return fmt::format("ACL {} not found", kind);
+}
+
+/// The one whose key stands in the path.
+template <class Record, class Write>
+Task<void> read(Call& call, const std::map<std::string, Record> AclRecords::* table,
+                std::string_view kind, Write write) {
   if (!is_on(call)) co_return co_await off(call);
   const Snapshot now = call.server().snapshot();
-  const auto found = now.meta().acl.policies.find(call.param(0));
-  if (found == now.meta().acl.policies.end()) {
-    co_return co_await call.refuse(404, "ACL policy not found");
-  }
+  const auto& records = now.meta().acl.*table;
+  const auto found = records.find(call.param(0));
+  if (found == records.end()) co_return co_await call.refuse(404, not_found(kind));
   call.set_index(now.index());
-  co_await call.reply_with([&](JsonWriter& out) { encode(out, found->second, EncodeOptions{}); });
+  co_await call.reply_with([&](JsonWriter& out) { write(out, found->second); });
+}
+
+template <class Record>
+Task<void> remove(Call& call, std::map<std::string, Record> AclRecords::* table,
+                  std::string_view kind) {
+  if (!is_on(call)) co_return co_await off(call);
+  Result<uint64_t> done =
+      co_await call.server().change_acl([&](AclRecords& records, uint64_t) -> Result<void> {
+        if ((records.*table).erase(call.param(0)) > 0) return {};
+        return fail(Code::kNotFound, "{}", not_found(kind));
+      });
+  co_await answer_change(call, std::move(done));
+}
+
+// ------------------------------------------------------------------------------- policies
+
+Task<void> list_policies(Call& call) {
+  return list(call, &AclRecords::policies, write_policy_stub);
+}
+
+Task<void> read_policy(Call& call) {
+  return read(call, &AclRecords::policies, "policy", [](JsonWriter& out, const AclPolicy& policy) {
+    encode(out, policy, EncodeOptions{});
+  });
 }
 
 Task<void> put_policy(Call& call) {
@@ -152,40 +188,19 @@ Task<void> put_policy(Call& call) {
 }
 
 Task<void> delete_policy(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  Result<uint64_t> done =
-      co_await call.server().change_acl([&](AclRecords& records, uint64_t) -> Result<void> {
-        if (records.policies.erase(call.param(0)) > 0) return {};
-        return fail(Code::kNotFound, "ACL policy not found");
-      });
-  co_await answer_change(call, std::move(done));
+  return remove(call, &AclRecords::policies, "policy");
 }
 
 // --------------------------------------------------------------------------------- tokens
 
 Task<void> list_tokens(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  const Snapshot now = call.server().snapshot();
-  call.set_index(now.index());
-  const std::string prefix = call.query("prefix");
-  co_await call.reply_with([&](JsonWriter& out) {
-    out.begin_array();
-    for (const auto& [id, token] : now.meta().acl.tokens) {
-      if (id.starts_with(prefix)) write_token(out, token, false);
-    }
-    out.end_array();
-  });
+  return list(call, &AclRecords::tokens,
+              [](JsonWriter& out, const AclToken& token) { write_token(out, token, false); });
 }
 
 Task<void> read_token(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  const Snapshot now = call.server().snapshot();
-  const auto found = now.meta().acl.tokens.find(call.param(0));
-  if (found == now.meta().acl.tokens.end()) {
-    co_return co_await call.refuse(404, "ACL token not found");
-  }
-  call.set_index(now.index());
-  co_await call.reply_with([&](JsonWriter& out) { write_token(out, found->second, true); });
+  return read(call, &AclRecords::tokens, "token",
+              [](JsonWriter& out, const AclToken& token) { write_token(out, token, true); });
 }
 
 Task<void> own_token(Call& call) {
@@ -196,7 +211,7 @@ Task<void> own_token(Call& call) {
     co_await call.reply_with([&](JsonWriter& out) { write_token(out, token, true); });
     co_return;
   }
-  co_await call.refuse(403, "ACL token not found");
+  co_await call.refuse(403, not_found("token"));
 }
 
 /// A new token without an accessor in the path, else a change of that one.
@@ -229,7 +244,7 @@ Task<void> put_token(Call& call) {
       co_await call.server().change_acl([&](AclRecords& records, uint64_t index) -> Result<void> {
         const auto known = records.tokens.find(accessor);
         if (!accessor.empty() && known == records.tokens.end()) {
-          return fail(Code::kNotFound, "ACL token not found");
+          return fail(Code::kNotFound, "{}", not_found("token"));
         }
         token = accessor.empty() ? new_token(call, index) : known->second;
         if (!accessor.empty() && token.type != type) {
@@ -249,13 +264,7 @@ Task<void> put_token(Call& call) {
 }
 
 Task<void> delete_token(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  Result<uint64_t> done =
-      co_await call.server().change_acl([&](AclRecords& records, uint64_t) -> Result<void> {
-        if (records.tokens.erase(call.param(0)) > 0) return {};
-        return fail(Code::kNotFound, "ACL token not found");
-      });
-  co_await answer_change(call, std::move(done));
+  return remove(call, &AclRecords::tokens, "token");
 }
 
 constexpr Route kRoutes[] = {
