@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/disk.h"
-#include "core/tls/trust.h"
+#include "core/tls/client_files.h"
 
 namespace sluice {
 
@@ -53,9 +53,9 @@ Result<std::vector<proxy::ListenSpec>> parse_listeners(const Properties& propert
 
 Result<std::shared_ptr<const tls::ClientContext>> upstream_tls(const std::string& file) {
   PosixDisk disk;
-  auto authorities = tls::system_authorities(disk, file);
-  if (!authorities) return pass(authorities, "-proxy.upstream.ca");
-  return tls::ClientContext::make(*std::move(authorities));
+  auto context = tls::load_client(disk, {.ca_file = file});
+  if (!context) return pass(context, "-proxy.upstream.ca");
+  return context;
 }
 
 Result<void> check_choices(const Properties& properties) {

@@ -17,7 +17,7 @@ constexpr const char* kBundles[] = {
 
 Result<std::shared_ptr<const Authorities>> system_authorities(Disk& disk, const std::string& file) {
   if (!file.empty()) {
-    Result<std::string> pem = disk.read_file(file, kMaxBundleBytes);
+    Result<std::string> pem = disk.read_file(file, kMaxPemBytes);
     if (!pem) return pass(pem);
     auto loaded = Authorities::load(*pem);
     if (!loaded) return pass(loaded, "{}", file);
