@@ -112,8 +112,8 @@ class WatchingRegistry : public Registry {
                   std::unique_ptr<tls::TlsNetwork> secure) {
     secure_ = std::move(secure);
     Network& network = secure_ ? *secure_ : env_.network;
-    custom_.emplace(Env{env_.executor, network, env_.disk, env_.random}, log_, sink_,
-                    std::move(options));
+    custom_.emplace(Env{env_.executor, network, env_.disk, env_.random, env_.processes}, log_,
+                    sink_, std::move(options));
   }
 
  private:

@@ -116,8 +116,7 @@ void Socket::reset() {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer) || \
-    __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 ssize_t receive(int fd, char* into, size_t size) {
   return ::recv(fd, into, size, 0);  // which a sanitizer looks at
 }
