@@ -85,14 +85,8 @@ def routes(backends, options, directory):
 
 def table():
     """build/bench/route-bench: what it prints of each shape of a cluster, as it is."""
-    if not os.path.exists(tree.tool("route-bench")):
-        raise peers.Unavailable("build/bench/route-bench is not built")
-    out = subprocess.run(["taskset", "-c", str(measure.PROXY_CORE), tree.tool("route-bench"),
-                          str(MANY)], capture_output=True, text=True, timeout=600)
-    if out.returncode != 0:
-        raise peers.Unavailable("build/bench/route-bench: " + out.stderr.strip()[-200:])
     lines = []
-    for line in out.stdout.splitlines():
+    for line in measure.printed_by("route-bench", MANY):
         if line.startswith("  "):
             lines[-1].append(line.strip())
         else:
@@ -192,22 +186,14 @@ def scheduler(options, directory):
     first; a tenth of each with --quick."""
     least = 10 if options.quick else 1
     store = os.path.join(directory, "store")
-    runs = [("in-process", 1_000_000, 5_000, ["taskset", "-c", str(measure.PROXY_CORE),
-                                              tree.tool("schedule-bench")]),
-            ("in-process", 2_000_000, 6_100, ["taskset", "-c", str(measure.PROXY_CORE),
-                                              tree.tool("schedule-bench")]),
-            ("through SQLite", 1_000_000, 5_000, [tree.tool("store-bench"), store])]
+    one_core, all_cores = [measure.PROXY_CORE], range(os.cpu_count())
+    runs = [("in-process", 1_000_000, 5_000, one_core, ["schedule-bench"]),
+            ("in-process", 2_000_000, 6_100, one_core, ["schedule-bench"]),
+            ("through SQLite", 1_000_000, 5_000, all_cores, ["store-bench", store])]
     lines = []
-    for name, containers, nodes, words in runs:
-        if not os.path.exists(words[-2] if words[-1] == store else words[-1]):
-            raise peers.Unavailable("build/bench: %s is not built" % words[-1])
-        # Not held to the load's core, as this program is.
-        out = subprocess.run(words + [str(containers // least), str(nodes // least)],
-                             capture_output=True, text=True, timeout=600,
-                             preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count())))
-        if out.returncode != 0:
-            raise peers.Unavailable("%s: %s" % (words[-1], out.stderr.strip()[-200:]))
-        lines.append([name, *(line.strip() for line in out.stdout.splitlines()[-3:])])
+    for name, containers, nodes, cores, words in runs:
+        said = measure.printed_by(*words, containers // least, nodes // least, cores=cores)
+        lines.append([name, *(line.strip() for line in said[-3:])])
     return _extra("scheduler", "The scheduler",
                   "Jobs of a thousand containers, each plan committed before the next job is "
                   "looked at. In-process: one core, no store; wanted for 1,000,000 on 5,000 nodes: "
@@ -218,14 +204,8 @@ def scheduler(options, directory):
 
 def micro(options):
     """build/bench/micro: one JSON object a line."""
-    if not os.path.exists(tree.tool("micro")):
-        raise peers.Unavailable("build/bench/micro is not built")
-    words = ["taskset", "-c", str(measure.PROXY_CORE), tree.tool("micro")]
-    out = subprocess.run(words + (["-quick"] if options.quick else []), capture_output=True,
-                         text=True, timeout=600)
-    if out.returncode != 0:
-        raise peers.Unavailable("build/bench/micro: " + out.stderr.strip()[-200:])
-    figures = [json.loads(line) for line in out.stdout.splitlines()]
+    figures = [json.loads(line) for line in
+               measure.printed_by("micro", *(["-quick"] if options.quick else []))]
     lines = [[f["name"], "%.4g ns" % f["ns"] if f["ns"] < 1e5 else "%.4g ms" % (f["ns"] / 1e6),
               "%.1f %%" % f["spread_percent"]] for f in figures]
     return _extra("micro", "Micro benchmarks", "CPU of one call, the median of repeated runs on "

@@ -6,6 +6,8 @@ import statistics
 import subprocess
 import time
 
+from compare import tree
+
 PROXY_CORE, LOAD_CORE = 0, 1
 SATURATED = 0.98  # of the proxy's core, else a throughput says what the load could do
 PRECISION = 10_000  # resamples of the bootstrap
@@ -108,6 +110,18 @@ def take(load, port, pid, seconds, rate=None):
 
 class LoadFailed(Exception):
     pass
+
+
+def printed_by(tool, *arguments, cores=(PROXY_CORE,)):
+    """The lines that a benchmark of build/bench prints, which runs on these cores."""
+    program = tree.tool(tool)
+    if not os.path.exists(program):
+        raise LoadFailed("build/bench/%s is not built" % tool)
+    out = subprocess.run(["taskset", "-c", ",".join(map(str, cores)), program,
+                          *map(str, arguments)], capture_output=True, text=True, timeout=600)
+    if out.returncode != 0:
+        raise LoadFailed("build/bench/%s: %s" % (tool, out.stderr.strip()[-200:]))
+    return out.stdout.splitlines()
 
 
 def rounds(count, names, one, seed=1):

@@ -161,15 +161,11 @@ def _summary(taken, closed):
 
 def library_us():
     """{library: {key: us}}: the signature and key exchange of a full handshake, without a proxy."""
-    found = {}
-    for library in ("boringssl", "openssl"):
-        out = subprocess.run(["taskset", "-c", str(measure.PROXY_CORE),
-                              tree.tool("crypto-" + library)], capture_output=True, text=True,
-                             timeout=60)
-        if out.returncode != 0:
-            raise SystemExit("bench: crypto-%s: %s" % (library, out.stderr.strip()))
-        found[library] = json.loads(out.stdout)
-    return found
+    try:
+        return {library: json.loads(measure.printed_by("crypto-" + library)[0])
+                for library in ("boringssl", "openssl")}
+    except measure.LoadFailed as e:
+        raise SystemExit("bench: %s" % e) from None
 
 
 def _above(taken, off):
