@@ -7,13 +7,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 
 import pytest
 
 from helpers import tree
 from helpers.certificates import Authority
-from helpers.load import Load
+from helpers.load import Clients, Load
 from helpers.tls_site import Site
 from helpers.wait import until
 
@@ -72,27 +71,13 @@ def line():
                 os.kill(pid, signal.SIGKILL)
 
 
-class Connects:
+class Connects(Clients):
     """New connections all the time, one request each: a listener's queue that is lost shows as a
     reset, a closed listener as a refusal."""
 
     def __init__(self, port, host, clients=4):
+        super().__init__(clients)
         self.port, self.host = port, host
-        self.answered = 0
-        self.failures = []
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
-
-    def __enter__(self):
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for each in self._threads:
-            each.join(30)
 
     def _run(self):
         request = ("GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % self.host).encode()

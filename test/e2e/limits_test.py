@@ -2,11 +2,10 @@
 
 import http.client
 import socket
-import threading
 
 import pytest
 
-from helpers.load import Load
+from helpers.load import Clients, Load
 from helpers.wait import until
 
 OTHER = ("--interface", "127.0.0.2")  # another client address
@@ -119,25 +118,12 @@ def test_a_full_endpoint_and_a_full_queue(start, backend, curl):
     assert ask(curl, balancer) == 200
 
 
-class Posts:
+class Posts(Clients):
     """Clients that POST all the time, each over one connection, and count what is not a 200."""
 
     def __init__(self, port, clients):
+        super().__init__(clients)
         self.port = port
-        self.answered = 0
-        self.failures = []
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
-
-    def __enter__(self):
-        for each in self._threads:
-            each.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for each in self._threads:
-            each.join(30)
 
     def _run(self):
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)

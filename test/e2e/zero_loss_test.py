@@ -87,6 +87,13 @@ def wait_deployment(agent, version, status):
     until(there, "the deployment of version %d is %s" % (version, status), 60)
 
 
+def wait_healthy(agent, version, count):
+    def there():
+        now = deployment(agent)
+        return (now["JobVersion"], now["TaskGroups"]["shop"]["HealthyAllocs"]) == (version, count)
+    until(there, "version %d has %d healthy" % (version, count), 30)
+
+
 def settled(agent):
     """Four run and answer, and nothing else is left."""
     agent.wait_running("shop", 4, 30)
@@ -119,8 +126,7 @@ def test_canary_that_is_promoted(shop):
         while version == 0 or not under.enough():
             version += 1
             run(shop, spec("v%d" % version, parallel=2, extra="canary = 1"))
-            until(lambda: (deployment(shop)["JobVersion"], deployment(shop)["TaskGroups"]["shop"]
-                           ["HealthyAllocs"]) == (version, 1), "the canary is healthy", 30)
+            wait_healthy(shop, version, 1)
             under.wait(10)
             shop.put("/v1/deployment/promote/" + deployment(shop)["ID"], {"All": True})
             wait_deployment(shop, version, "successful")
@@ -140,8 +146,7 @@ def test_canary_that_fails_and_is_reverted(shop):
             wait_deployment(shop, version + 2, "successful")
             settled(shop)
             run(shop, spec("worse", extra=revert))
-            until(lambda: (deployment(shop)["JobVersion"], deployment(shop)["TaskGroups"]["shop"]
-                           ["HealthyAllocs"]) == (version + 3, 1), "the canary is healthy", 30)
+            wait_healthy(shop, version + 3, 1)
             under.wait(10)
             shop.put("/v1/deployment/fail/" + deployment(shop)["ID"], {})
             wait_deployment(shop, version + 3, "failed")
@@ -158,8 +163,7 @@ def test_blue_green(shop):
         while version == 0 or not under.enough():
             version += 1
             run(shop, spec("v%d" % version, parallel=4, extra="canary = 4"))
-            until(lambda: (deployment(shop)["JobVersion"], deployment(shop)["TaskGroups"]["shop"]
-                           ["HealthyAllocs"]) == (version, 4), "green is healthy", 30)
+            wait_healthy(shop, version, 4)
             shop.wait_routes(HOST, 8)
             shop.put("/v1/deployment/promote/" + deployment(shop)["ID"], {"All": True})
             wait_deployment(shop, version, "successful")

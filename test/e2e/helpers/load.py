@@ -6,16 +6,12 @@ import threading
 import time
 
 
-class Load:
-    """Clients with keep-alive, each sending as fast as answers come but at most `rate` in all.
-    A connection that the server closed between two requests is opened again, as clients do."""
+class Clients:
+    """Threads that each run `_run` of a subclass until `_stop` is set, and count together."""
 
-    def __init__(self, port, host, path="/", clients=4, rate=400, expect=200):
-        self.port, self.host, self.path = port, host, path
-        self.gap, self.expect = clients / rate, expect
+    def __init__(self, clients):
         self.answered = 0
         self.failures = []
-        self.bodies = collections.Counter()
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
@@ -39,6 +35,20 @@ class Load:
         while self.answered < goal:
             assert time.monotonic() < end, "the load stands still: %s" % self.failures[-3:]
             time.sleep(0.01)
+
+    def _run(self):
+        raise NotImplementedError
+
+
+class Load(Clients):
+    """Clients with keep-alive, each sending as fast as answers come but at most `rate` in all.
+    A connection that the server closed between two requests is opened again, as clients do."""
+
+    def __init__(self, port, host, path="/", clients=4, rate=400, expect=200):
+        super().__init__(clients)
+        self.port, self.host, self.path = port, host, path
+        self.gap, self.expect = clients / rate, expect
+        self.bodies = collections.Counter()
 
     def _run(self):
         connection = None
