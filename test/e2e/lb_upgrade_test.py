@@ -150,6 +150,8 @@ def test_what_is_under_way_ends_in_the_old_process(lb, backend, line, curl):
     both = line(balancer)
     old = both.pid
     slow = curl.start(balancer.traffic + "/sleep/1500", "-H", "Host: a.com")
+    until(lambda: '"outstanding":1' in balancer.call(
+        "GET", "/api/explain?url=http://a.com/")[1].replace(" ", ""), "the request is under way")
     with socket.create_connection(("127.0.0.1", balancer.port), timeout=15) as idle:
         request = b"GET / HTTP/1.1\r\nHost: a.com\r\n\r\n"
         idle.sendall(request)
