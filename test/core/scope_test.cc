@@ -154,6 +154,27 @@ TEST_CASE(
   EXPECT_EQ(seen, 7);
 }
 
+TEST_CASE("the end of pool work that was cancelled is not told, whatever became of the work") {
+  UvLoop loop;
+  std::promise<void> cancelled;
+  bool told = false;
+  const auto late = loop.post_to_pool([&] { cancelled.get_future().wait(); }, [&] { told = true; });
+  loop.cancel(late);
+  cancelled.set_value();
+  // More than the pool has threads: once all have ended, so has the one that was cancelled.
+  int ended = 0;
+  constexpr int kMore = 16;
+  for (int i = 0; i < kMore; ++i) {
+    loop.post_to_pool([] {},
+                      [&] {
+                        if (++ended == kMore) loop.post_after(10, [&] { loop.stop(); });
+                      });
+  }
+  loop.run();
+  EXPECT_EQ(ended, kMore);
+  EXPECT(!told);
+}
+
 TEST_CASE("timers run in the order of their due times, and a cancelled one does not") {
   UvLoop loop;
   std::string log;
