@@ -317,9 +317,35 @@ Task<void> host_stats(Call& call) {
       [&](JsonWriter& out) { write_host_stats(out, stats, cpu_mhz, call.executor().wall_ns()); });
 }
 
-/// Checks that Nomad itself would run; ours are the catalog's.
+std::string_view check_word(std::optional<CheckStatus> status) {
+  if (!status) return "pending";
+  return *status == CheckStatus::kCritical ? "failure" : "success";
+}
+
+/// By check id, in the words of the client library's AllocCheckStatus.
 Task<void> alloc_checks(Call& call) {
-  return call.reply_empty();
+  Result<LocalAllocation> local = local_alloc(call, call.param(0));
+  if (!local) {
+    co_await call.refuse(local.error());
+    co_return;
+  }
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    if (local->runner != nullptr) {
+      const std::string& group = local->alloc->group;
+      for (const AllocRunner::CheckView& view : local->runner->checks()) {
+        const std::string id = view.check->service_id + "/" + view.check->check_id;
+        out.key(id).begin_object().member("ID", id);
+        out.member("Check", view.check->check.name);
+        out.member("Group", group).member("Task", view.check->task);
+        out.member("Service", view.service).member("Mode", "healthiness");
+        out.member("Status", check_word(view.status)).member("StatusCode", 0);
+        out.member("Output", view.output).member("Timestamp", view.since_ns / 1'000'000'000);
+        out.end_object();
+      }
+    }
+    out.end_object();
+  });
 }
 
 constexpr Route kRoutes[] = {

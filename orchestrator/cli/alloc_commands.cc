@@ -1,11 +1,11 @@
 // The verbs on allocations: status, logs, restart, stop, signal; and eval status.
 #include <fmt/format.h>
 
-#include "core/base64.h"
 #include "core/scope.h"
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/format_alloc.h"
 #include "orchestrator/cli/format_job.h"
+#include "orchestrator/cli/frames.h"
 #include "orchestrator/cli/monitor.h"
 
 namespace sluice::orchestrator::cli {
@@ -162,64 +162,6 @@ Task<Result<Json>> alloc_of_job(Session& session, std::string job_prefix) {
   co_return co_await find_alloc(session, std::string(best->get_string("ID")));
 }
 
-/// Prints the bytes of log frames: JSON objects one after the other, empty ones as heartbeats.
-class FramePrinter {
- public:
-  explicit FramePrinter(Session& session) : session_(session) {}
-
-  Result<void> feed(std::string_view bytes) {
-    for (const char c : bytes) {
-      text_ += c;
-      if (escape_) {
-        escape_ = false;
-      } else if (in_string_) {
-        escape_ = c == '\\';
-        in_string_ = c != '"';
-      } else if (c == '"') {
-        in_string_ = true;
-      } else if (c == '{') {
-        ++depth_;
-      } else if (c == '}' && --depth_ == 0) {
-        Result<void> shown = show();
-        text_.clear();
-        if (!shown) return shown;
-      }
-    }
-    return {};
-  }
-
- private:
-  Result<void> show() {
-    Result<Json> frame = parse_json(text_);
-    if (!frame) return pass(frame, "log frame");
-    if (const std::string_view event = frame->get_string("FileEvent"); !event.empty()) return {};
-    Result<std::string> data = base64_decode(frame->get_string("Data"));
-    if (!data) return pass(data, "log frame");
-    session_.env().terminal.out(*data);
-    return {};
-  }
-
-  Session& session_;
-  std::string text_;
-  int depth_ = 0;
-  bool in_string_ = false;
-  bool escape_ = false;
-};
-
-Task<int> stream_logs(Session& session, std::string alloc_id, Query query) {
-  Result<std::unique_ptr<HttpExchange>> exchange =
-      co_await session.stream("/v1/client/fs/logs/" + alloc_id, std::move(query));
-  if (!exchange) co_return session.error("reading logs", exchange.error());
-  FramePrinter printer(session);
-  while (true) {
-    Result<std::string> piece = co_await (*exchange)->read();
-    if (!piece) co_return session.error("reading logs", piece.error());
-    if (piece->empty()) co_return 0;
-    Result<void> shown = printer.feed(*piece);
-    if (!shown) co_return session.error("reading logs", shown.error());
-  }
-}
-
 /// The last `count` lines of the log: read back far enough, cut at line ends.
 Task<int> tail_lines(Session& session, std::string alloc_id, Query query, int64_t count) {
   query.emplace_back("plain", "true");
@@ -236,14 +178,9 @@ Task<int> tail_lines(Session& session, std::string alloc_id, Query query, int64_
     if (!read) co_return session.error("reading logs", read.error());
     const bool whole = read->size() < static_cast<size_t>(back);
     text = std::move(*read);
-    size_t start = text.ends_with('\n') ? text.size() - 1 : text.size();
-    int64_t found = 0;
-    while (start > 0) {
-      if (text[start - 1] == '\n' && ++found == count) break;
-      --start;
-    }
-    if (found == count || whole) {
-      session.env().terminal.out(std::string_view(text).substr(start));
+    const auto last = last_lines(text, count);
+    if (last || whole) {
+      session.env().terminal.out(last.value_or(text));
       co_return 0;
     }
   }
@@ -276,7 +213,8 @@ Task<int> alloc_logs(Session& session) {
     query.emplace_back("offset", "0");
   }
   query.emplace_back("follow", follow ? "true" : "false");
-  co_return co_await stream_logs(session, id, std::move(query));
+  co_return co_await print_frames(session, "/v1/client/fs/logs/" + id, std::move(query),
+                                  "reading logs");
 }
 
 Task<int> alloc_stop(Session& session) {

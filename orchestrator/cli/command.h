@@ -32,6 +32,7 @@ struct Command {
 std::span<const Command> job_commands();
 std::span<const Command> job_edit_commands();
 std::span<const Command> alloc_commands();
+std::span<const Command> file_commands();
 std::span<const Command> node_commands();
 std::span<const Command> cluster_commands();
 std::span<const Command> route_commands();
@@ -39,6 +40,19 @@ std::span<const Command> exec_commands();
 std::span<const Command> restart_commands();
 std::span<const Command> acl_commands();
 std::span<const Command> snapshot_commands();
+std::span<const Command> completion_commands();
+
+/// All of them, in the order of their names.
+const std::vector<const Command*>& all_commands();
+
+struct FoundCommand {
+  const Command* command = nullptr;
+  size_t words = 0;  // how many of the given words name it
+};
+/// The command whose name, or another word for it, is the longest beginning of the words.
+FoundCommand find_command(std::span<const std::string> words);
+/// The commands below "job", "operator raft", ...
+std::vector<const Command*> commands_below(std::string_view prefix);
 
 /// Those that every verb takes: -address and its like.
 std::span<const FlagSpec> common_flags();

@@ -34,11 +34,13 @@ constexpr Alias kAliases[] = {
     {"validate", "job validate"},
     {"inspect", "job inspect"},
     {"logs", "alloc logs"},
+    {"fs", "alloc fs"},
     {"alloc-status", "alloc status"},
     {"eval-status", "eval status"},
     {"node-status", "node status"},
     {"node-drain", "node drain"},
     {"server-members", "server members"},
+    {"-autocomplete-install", "completion"},
     {"operator raft _list-peers", "operator raft list-peers"},
 };
 
@@ -52,23 +54,6 @@ constexpr Command kVersion = {.name = "version",
                                 co_return 0;
                               }};
 
-const std::vector<const Command*>& all_commands() {
-  static const std::vector<const Command*> kAll = [] {
-    std::vector<const Command*> all;
-    for (const auto& table :
-         {job_commands(), job_edit_commands(), alloc_commands(), node_commands(),
-          cluster_commands(), exec_commands(), restart_commands(), acl_commands(), route_commands(),
-          snapshot_commands()}) {
-      for (const Command& command : table) all.push_back(&command);
-    }
-    all.push_back(&kVersion);
-    std::sort(all.begin(), all.end(),
-              [](const Command* a, const Command* b) { return a->name < b->name; });
-    return all;
-  }();
-  return kAll;
-}
-
 size_t count_words(std::string_view name) {
   return static_cast<size_t>(std::count(name.begin(), name.end(), ' ')) + 1;
 }
@@ -77,39 +62,6 @@ bool starts_with_words(std::span<const std::string> words, std::string_view name
   const size_t count = count_words(name);
   if (words.size() < count) return false;
   return join({words.begin(), words.begin() + static_cast<ptrdiff_t>(count)}, " ") == name;
-}
-
-struct Found {
-  const Command* command = nullptr;
-  size_t words = 0;  // how many of the given words name it
-};
-
-/// The command whose name is the longest beginning of the words.
-Found find_command(std::span<const std::string> words) {
-  Found best;
-  const auto consider = [&](std::string_view typed, const Command* command) {
-    const size_t count = count_words(typed);
-    if (count > best.words && starts_with_words(words, typed)) best = {command, count};
-  };
-  for (const Command* command : all_commands()) {
-    consider(command->name, command);
-    for (const Alias& alias : kAliases) {
-      if (alias.name == command->name) consider(alias.old_words, command);
-    }
-  }
-  return best;
-}
-
-/// The commands below "job", "operator raft", ...
-std::vector<const Command*> commands_below(std::string_view prefix) {
-  std::vector<const Command*> found;
-  for (const Command* command : all_commands()) {
-    if (command->name.size() > prefix.size() && command->name.starts_with(prefix) &&
-        command->name[prefix.size()] == ' ') {
-      found.push_back(command);
-    }
-  }
-  return found;
 }
 
 std::string flag_text(std::span<const FlagSpec> flags) {
@@ -190,6 +142,49 @@ int no_command(CliEnv& env, std::span<const std::string> words) {
 
 }  // namespace
 
+const std::vector<const Command*>& all_commands() {
+  static const std::vector<const Command*> kAll = [] {
+    std::vector<const Command*> all;
+    for (const auto& table :
+         {job_commands(), job_edit_commands(), alloc_commands(), file_commands(), node_commands(),
+          cluster_commands(), exec_commands(), restart_commands(), acl_commands(), route_commands(),
+          snapshot_commands(), completion_commands()}) {
+      for (const Command& command : table) all.push_back(&command);
+    }
+    all.push_back(&kVersion);
+    std::sort(all.begin(), all.end(),
+              [](const Command* a, const Command* b) { return a->name < b->name; });
+    return all;
+  }();
+  return kAll;
+}
+
+FoundCommand find_command(std::span<const std::string> words) {
+  FoundCommand best;
+  const auto consider = [&](std::string_view typed, const Command* command) {
+    const size_t count = count_words(typed);
+    if (count > best.words && starts_with_words(words, typed)) best = {command, count};
+  };
+  for (const Command* command : all_commands()) {
+    consider(command->name, command);
+    for (const Alias& alias : kAliases) {
+      if (alias.name == command->name) consider(alias.old_words, command);
+    }
+  }
+  return best;
+}
+
+std::vector<const Command*> commands_below(std::string_view prefix) {
+  std::vector<const Command*> found;
+  for (const Command* command : all_commands()) {
+    if (command->name.size() > prefix.size() && command->name.starts_with(prefix) &&
+        command->name[prefix.size()] == ' ') {
+      found.push_back(command);
+    }
+  }
+  return found;
+}
+
 std::span<const FlagSpec> common_flags() {
   return kCommonFlags;
 }
@@ -240,7 +235,7 @@ Task<int> run_verb(CliEnv& env, std::vector<std::string> words) {
       (words[0] == "-v" || words[0] == "-version" || words[0] == "--version")) {
     words = {"version"};
   }
-  const Found found = find_command(words);
+  const FoundCommand found = find_command(words);
   if (!found.command) co_return no_command(env, words);
   const Command& command = *found.command;
   words.erase(words.begin(), words.begin() + static_cast<ptrdiff_t>(found.words));

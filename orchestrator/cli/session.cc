@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/text_template/template.h"
+
 namespace sluice::orchestrator::cli {
 namespace {
 
@@ -173,6 +175,15 @@ Task<Result<std::unique_ptr<HttpExchange>>> Session::stream(std::string path, Qu
   co_return std::move(*exchange);
 }
 
+/// Go's templates over the API's answer, as Nomad's `-t` takes them.
+Result<std::string> Session::render(std::string_view text, const Json& value) {
+  const auto& functions = text_template::builtin_functions();
+  auto parsed =
+      text_template::Template::parse("format", text, functions, {.error_on_missing_key = true});
+  if (!parsed) return pass(parsed, "Error parsing template");
+  return parsed->render(value, functions);
+}
+
 bool Session::print_raw(const Json& value, int& exit_code) {
   exit_code = 0;
   if (flags_.is_on("json")) {
@@ -181,11 +192,11 @@ bool Session::print_raw(const Json& value, int& exit_code) {
   }
   const auto text = flags_.value("t");
   if (!text) return false;
-  const Result<std::string> expanded = expand_template(*text, value);
-  if (expanded) {
-    print(*expanded);
+  const Result<std::string> rendered = render(*text, value);
+  if (rendered) {
+    print(*rendered);
   } else {
-    exit_code = error(expanded.error().message);
+    exit_code = error(rendered.error().message);
   }
   return true;
 }
@@ -199,38 +210,6 @@ bool Session::confirm(std::string_view question) {
     print("For confirmation, an exact 'y' is required.");
   }
   return false;
-}
-
-Result<std::string> expand_template(std::string_view text, const Json& value) {
-  std::string out;
-  while (!text.empty()) {
-    const size_t open = text.find("{{");
-    out += text.substr(0, open);
-    if (open == std::string_view::npos) break;
-    text.remove_prefix(open + 2);
-    const size_t close = text.find("}}");
-    if (close == std::string_view::npos) return fail(Code::kInvalid, "template: missing }}}}");
-    std::string_view path = text.substr(0, close);
-    text.remove_prefix(close + 2);
-    while (path.starts_with(' ')) path.remove_prefix(1);
-    while (path.ends_with(' ')) path.remove_suffix(1);
-    if (!path.starts_with('.') || path.find(' ') != std::string_view::npos) {
-      return fail(Code::kUnsupported,
-                  "template: {{{{{}}}}} is not supported; only fields such as {{{{.ID}}}} are. "
-                  "Use -json for the rest",
-                  path);
-    }
-    const Json* found = &value;
-    path.remove_prefix(1);
-    while (!path.empty() && found) {
-      const size_t dot = path.find('.');
-      found = found->find(path.substr(0, dot));
-      path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
-    }
-    if (!found) return fail(Code::kInvalid, "template: no such field in the answer");
-    out += found->is_string() ? found->as_string() : to_json(*found);
-  }
-  return out;
 }
 
 }  // namespace sluice::orchestrator::cli

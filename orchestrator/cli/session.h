@@ -112,6 +112,7 @@ class Session {
  private:
   Session(CliEnv& env, const Flags& flags) : env_(env), flags_(flags) {}
   Task<Result<ApiReply>> send(HttpRequest request);
+  static Result<std::string> render(std::string_view text, const Json& value);
   Error explain(Error error) const;
 
   CliEnv& env_;
@@ -123,8 +124,5 @@ class Session {
   std::string region_;
   std::unique_ptr<HttpClient> client_;
 };
-
-/// `{{.Name}}` fields of a value, the part of Go's templates that `-t` takes here.
-Result<std::string> expand_template(std::string_view text, const Json& value);
 
 }  // namespace sluice::orchestrator::cli

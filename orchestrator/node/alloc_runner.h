@@ -40,6 +40,15 @@ class AllocRunner {
   void update(AllocPtr alloc);
   void stop();
   void on_check(const CheckState& check);
+  /// A check of one of its services, as its catalog last told.
+  struct CheckView {
+    const NodeCheck* check = nullptr;
+    std::string service;
+    std::optional<CheckStatus> status;  // nullopt: nothing was told yet
+    int64_t since_ns = 0;               // Unix; when the status came to be
+    std::string output;
+  };
+  [[nodiscard]] std::vector<CheckView> checks() const;
   /// Another allocation of this node has ended: what waited for its ports looks again.
   void look_again() { changed_.pulse(); }
   /// Restarts these tasks, those that run: each leaves the catalog and the balancers first, its
@@ -106,6 +115,8 @@ class AllocRunner {
   struct Seen {
     CheckStatus status = CheckStatus::kCritical;
     int64_t since_ms = 0;
+    int64_t since_wall_ns = 0;
+    std::string output;  // of when the status came to be
   };
   std::map<std::string, Seen> seen_;  // by service id and check id
   struct Script {

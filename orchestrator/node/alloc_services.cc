@@ -141,9 +141,27 @@ void AllocRunner::on_check(const CheckState& check) {
     if (registration.id != check.service_id) continue;
     const auto [at, fresh] = seen_.try_emplace(check_key(check.service_id, check.check_id));
     if (!fresh && at->second.status == check.status) continue;
-    at->second = {check.status, context_.env.executor.now_ms()};
+    const Executor& executor = context_.env.executor;
+    at->second = {check.status, executor.now_ms(), executor.wall_ns(), check.output};
     changed_.pulse();
   }
+}
+
+std::vector<AllocRunner::CheckView> AllocRunner::checks() const {
+  std::vector<CheckView> views;
+  for (const NodeCheck& check : checks_) {
+    CheckView& view = views.emplace_back();
+    view.check = &check;
+    for (const ServiceRegistration& registration : registrations_) {
+      if (registration.id == check.service_id) view.service = registration.name;
+    }
+    const auto seen = seen_.find(check_key(check.service_id, check.check_id));
+    if (seen == seen_.end()) continue;
+    view.status = seen->second.status;
+    view.since_ns = seen->second.since_wall_ns;
+    view.output = seen->second.output;
+  }
+  return views;
 }
 
 /// Marks the instances draining and waits for their last answer, or for drain_timeout.

@@ -130,6 +130,86 @@ def test_alloc_status_and_logs(agent):
     assert agent.verb("alloc", "logs", "-stderr", alloc[:8]).out == ""
 
 
+def test_templates_of_answers(agent, job_file):
+    agent.verb("job", "run", job_file)
+    agent.wait_running("httpbackend", 2)
+    ids = sorted(each["ID"] for each in agent.allocs("httpbackend"))
+    result = agent.verb("job", "allocs", "-t", r'{{range .}}{{.ID}} {{.ClientStatus | printf "%q"}}'
+                        r'{{"\n"}}{{end}}', "httpbackend")
+    assert sorted(result.out.split()) == sorted(ids + ['"running"'] * 2), result
+    result = agent.verb("job", "status", "-t", "{{.Nope}}", "httpbackend")
+    assert result.code == 1 and "Nope" in result.err, result
+    result = agent.verb("job", "status", "-t", "{{.ID", "httpbackend")
+    assert result.code == 1 and "Error parsing template" in result.err, result
+
+
+def test_files_of_an_allocation(agent):
+    agent.run(jobs.batch("count", ["-lines", "30", "-exit", "0"]))
+    alloc = until(lambda: agent.allocs("count", "complete"), "the task completes")[0]["ID"]
+    log = "alloc/logs/count.stdout.0"
+    lines = ["line %d" % n for n in range(1, 31)]
+    rows = [re.split("  +", row) for row in agent.verb("alloc", "fs", alloc).out.splitlines()]
+    assert rows[0] == ["Mode", "Size", "Modified Time", "Name"]
+    assert [row[3] for row in rows[1:]] == ["alloc/", "count/"], rows
+    assert agent.verb("alloc", "fs", alloc, log).out.splitlines() == lines
+    assert agent.verb("fs", "-job", "count", log).out.splitlines() == lines
+    assert agent.verb("alloc", "fs", "-tail", alloc, log).out.splitlines() == lines[-10:]
+    assert agent.verb("alloc", "fs", "-n", 3, alloc, log).out.splitlines() == lines[-3:]
+    assert agent.verb("alloc", "fs", "-c", 8, alloc, log).out == "line 30\n"
+    size = sum(len(line) + 1 for line in lines)
+    entry = agent.verb("alloc", "fs", "-stat", "-H", alloc, log).out.splitlines()[1].split()
+    assert entry[1] == str(size) and entry[3] == "count.stdout.0", entry
+    missing = agent.verb("alloc", "fs", alloc, "alloc/nothing")
+    assert missing.code == 1 and "alloc/nothing: No such file" in missing.err, missing
+    outside = agent.verb("alloc", "fs", alloc, "../../../../etc/passwd")
+    assert outside.code == 1 and "root:" not in outside.out, outside
+
+
+def test_checks_of_an_allocation(agent):
+    agent.run(jobs.http("web", host="web.test"))
+    agent.wait_routes("web.test", 1)
+    alloc = agent.wait_running("web", 1)[0]["ID"]
+    checks = agent.get("/v1/client/allocation/%s/checks" % alloc)
+    assert [(c["Service"], c["Status"]) for c in checks.values()] == [("web", "success")]
+    out = agent.verb("alloc", "checks", alloc).out
+    assert "Status of 1 Service Checks" in out and re.search(r"Status +=? *= success", out), out
+    assert "200 OK" in out
+    agent.run(jobs.http("ill", host="ill.test").replace('"/health"', '"/status/500"'))
+    ill = agent.wait_running("ill", 1)[0]["ID"]
+
+    def failed():
+        found = agent.get("/v1/client/allocation/%s/checks" % ill)
+        return [c for c in found.values() if c["Status"] == "failure"]
+    until(failed, "the check of a server that answers 500 is a failure")
+
+
+def test_completion(agent, job_file):
+    """bash itself asks, by the script that a user sources."""
+    agent.verb("job", "run", job_file)
+    alloc = agent.wait_running("httpbackend", 2)[0]["ID"]
+
+    def offered(line, api=agent.api):
+        asked = subprocess.run(
+            ["bash", "--norc", "-c", "source <(sluice completion bash); COMP_LINE=$1;"
+             "COMP_POINT=${#COMP_LINE}; _sluice; printf '%s\\n' \"${COMPREPLY[@]}\"", "bash", line],
+            capture_output=True, text=True, check=True, timeout=20,
+            env={"PATH": "%s:/usr/bin:/bin" % tree.sluice.parent, "SLUICE_ADDR": api})
+        return asked.stdout.split()
+    assert offered("sluice job re") == ["restart", "revert"]
+    assert offered("sluice operator raft ") == ["list-peers"]
+    assert "agent" in offered("sluice ") and "status" in offered("sluice ")
+    assert offered("sluice job run -var") == ["-var", "-var-file"]
+    assert offered("sluice job stop htt") == ["httpbackend"]
+    assert offered("sluice alloc logs -f " + alloc[:6]) == [alloc]
+    assert offered("sluice alloc logs %s " % alloc) == []
+    assert len(offered("sluice node status ")) == 1
+    assert offered("sluice nonsense ") == []
+    # Without an agent there are no ids, and no error on the screen.
+    assert offered("sluice job stop ", "http://127.0.0.1:9") == []
+    wrong = agent.verb("completion", "tcsh")
+    assert wrong.code == 1 and "bash, zsh and fish" in wrong.err
+
+
 @pytest.mark.parametrize("name", sorted(p.name for p in tree.examples.glob("*backend*.nomad")))
 def test_the_users_jobs_validate(agent, name):
     result = agent.verb("job", "validate", tree.examples / name)
