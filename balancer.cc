@@ -31,9 +31,22 @@ Result<void> Balancer::Parts::open_certificates(
   return certificates->open(std::move(*stores), listeners);
 }
 
+Result<void> Balancer::Parts::open_names() {
+  Result<std::unique_ptr<DnsLookup>> opened =
+      DnsLookup::open(loop, {.servers = properties.get("proxy.dns")});
+  if (!opened) return pass(opened, "-proxy.dns");
+  dns = *std::move(opened);
+  names = std::make_unique<proxy::UpstreamNames>(loop, *dns, &log);
+  return {};
+}
+
 Result<void> Balancer::Parts::inherit_routes(const Json& state) {
   const Json* table = state.find("table");
   if (table == nullptr) return {};
+  if (const Json* known = state.find("names")) {
+    Result<void> taken = names->read_state(*known);
+    if (!taken) return pass(taken, "the predecessor's state");
+  }
   Result<proxy::RouteEdit> edit = proxy::read_table_state(*table);
   if (!edit) return pass(edit, "the predecessor's state");
   std::vector<proxy::RouteEdit> edits;
@@ -133,9 +146,12 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   parts->policies->set_options(publishing);
   publishing.registers = properties.get("registry.backend") == "consul" &&
                          properties.get_bool("registry.consul.register.enabled");
+  Result<void> names = parts->open_names();
+  if (!names) return pass(names);
   parts->publisher = std::make_unique<proxy::Publisher>(
       std::move(publishing),
-      [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log);
+      [&loop](Closure closure) { loop.post_from_any_thread(std::move(closure)); }, &log,
+      parts->names.get());
   const auto metrics = take_out(*listeners, proxy::ListenProtocol::kPrometheus);
   const auto dynamic = take_out(*listeners, proxy::ListenProtocol::kTcpDynamic);
   for (const proxy::ListenSpec& spec : metrics) {

@@ -74,7 +74,7 @@ BalancerAdmin::Answer BalancerAdmin::get(const HttpServerRequest& request) const
     return {200, kTextType, proxy::routes_text(publisher_.table())};
   }
   if (request.path == "/api/routes") {
-    return {200, kJsonType, proxy::routes_json(publisher_.table(), indent)};
+    return {200, kJsonType, proxy::routes_json(publisher_.table(), publisher_.names(), indent)};
   }
   if (request.path == "/api/rejected") {
     return {200, kJsonType, proxy::rejected_json(publisher_.rejected(), indent)};

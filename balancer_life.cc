@@ -61,6 +61,8 @@ OfferedSockets Balancer::listening() const {
 void Balancer::write_state(JsonWriter& json) const {
   json.key("table");
   proxy::write_table_state(parts_->publisher->table(), json);
+  json.key("names");
+  parts_->names->write_state(json);
   json.key("tickets");
   parts_->certificates->write_tickets(json);
   json.member("no_route_page", parts_->no_route_page);

@@ -10,6 +10,7 @@
 
 #include "balancer.h"
 #include "balancer_admin.h"
+#include "core/dns.h"
 #include "core/http_server.h"
 #include "core/line_writer.h"
 #include "core/scope.h"
@@ -19,6 +20,7 @@
 #include "proxy/cert_store.h"
 #include "proxy/proxy.h"
 #include "proxy/publish.h"
+#include "proxy/upstream_names.h"
 
 namespace sluice {
 
@@ -31,6 +33,8 @@ struct Balancer::Parts {
   std::unique_ptr<LineWriter> access_writer;
   std::unique_ptr<proxy::CertStores> certificates;  // before the proxy, which uses its keyrings
   std::unique_ptr<LbPolicies> policies;             // before the proxy, too
+  std::unique_ptr<DnsLookup> dns;
+  std::unique_ptr<proxy::UpstreamNames> names;  // before the publisher, which asks them
   std::unique_ptr<proxy::Publisher> publisher;
   std::unique_ptr<proxy::Proxy> proxy;
   std::unique_ptr<BalancerAdmin> admin;
@@ -55,6 +59,7 @@ struct Balancer::Parts {
   Result<void> open_certificates(Network& network, const std::vector<proxy::ListenSpec>& listeners,
                                  std::shared_ptr<const tls::ClientContext> client_tls,
                                  const Json& state);
+  Result<void> open_names();
   Result<void> inherit_routes(const Json& state);
   Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
   Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);

@@ -70,6 +70,9 @@ constexpr Property kProperties[] = {
     {"proxy.deregistergraceperiod", kDuration, "0s", kSupported,
      "after SIGTERM: how long to go on serving with /health failing"},
     {"proxy.dialtimeout", kDuration, "2s", kSupported, "for a connection to an upstream"},
+    {"proxy.dns", kText, "", kSupported,
+     "servers to ask for upstreams' host names, by commas, perhaps with a port; empty: those of "
+     "/etc/resolv.conf"},
     {"proxy.flushinterval", kDuration, "1s", kNoEffect, "responses are passed on as they come"},
     {"proxy.globalflushinterval", kDuration, "0s", kNoEffect,
      "responses are passed on as they come"},

@@ -24,6 +24,7 @@ void mix(uint64_t& hash, std::string_view text) {
 uint32_t hash_of(const EndpointKey& key) {
   uint64_t hash = 0xcbf29ce484222325;
   mix(hash, key.destination.host);
+  if (!key.address.empty()) mix(hash, key.address);
   mix(hash, key.server_name);
   hash ^= key.destination.port + (uint64_t{static_cast<uint8_t>(key.destination.scheme)} << 16) +
           (uint64_t{key.tls_skip_verify} << 24) + (uint64_t{key.proxy_protocol} << 25);
@@ -31,7 +32,19 @@ uint32_t hash_of(const EndpointKey& key) {
   return static_cast<uint32_t>(hash >> 32);
 }
 
+/// Bytes in network order; kName: it is no address.
+Endpoint::Family read_ip(const std::string& text, std::array<uint8_t, 16>& ip) {
+  if (inet_pton(AF_INET, text.c_str(), ip.data()) == 1) return Endpoint::Family::kIpv4;
+  if (inet_pton(AF_INET6, text.c_str(), ip.data()) == 1) return Endpoint::Family::kIpv6;
+  return Endpoint::Family::kName;
+}
+
 }  // namespace
+
+bool is_ip_literal(const std::string& host) {
+  std::array<uint8_t, 16> ip{};
+  return read_ip(host, ip) != Endpoint::Family::kName;
+}
 
 EndpointKey endpoint_key(const Destination& destination, const RouteOptions& options) {
   EndpointKey key{.destination = destination};
@@ -59,11 +72,16 @@ Endpoint::Endpoint(EndpointRegistry& registry, const EndpointKey& key, uint32_t 
   if (!key.server_name.empty()) server_name_ = std::make_unique<std::string>(key.server_name);
   const std::string& host = key.destination.host;
   std::memcpy(reinterpret_cast<char*>(this + 1), host.data(), host.size());
-  if (inet_pton(AF_INET, host.c_str(), ip_.data()) == 1) {
-    family_ = Family::kIpv4;
-  } else if (inet_pton(AF_INET6, host.c_str(), ip_.data()) == 1) {
-    family_ = Family::kIpv6;
-  }
+  family_ = read_ip(host, ip_);
+  named_ = family_ == Family::kName;
+  if (named_) family_ = read_ip(key.address, ip_);
+}
+
+std::string Endpoint::address() const {
+  if (!named_ || !resolved()) return {};
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  inet_ntop(family_ == Family::kIpv6 ? AF_INET6 : AF_INET, ip_.data(), text.data(), text.size());
+  return text.data();
 }
 
 void Endpoint::destroy(Endpoint* endpoint) {
@@ -74,7 +92,7 @@ void Endpoint::destroy(Endpoint* endpoint) {
 bool Endpoint::is(const EndpointKey& key) const {
   return port_ == key.destination.port && scheme_ == key.destination.scheme &&
          tls_skip_verify_ == key.tls_skip_verify && proxy_protocol_ == key.proxy_protocol &&
-         host() == key.destination.host &&
+         host() == key.destination.host && (!named_ || address() == key.address) &&
          (server_name_ ? *server_name_ == key.server_name : key.server_name.empty());
 }
 

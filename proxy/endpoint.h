@@ -2,7 +2,8 @@
 //
 // Load, failures and ejection live here, outside the route table and keyed by address, so that a
 // route change never drops a pool or a count. Two routes share an endpoint when connections to it
-// are interchangeable: same scheme, host, port, TLS name and checks, PROXY header or not.
+// are interchangeable: same scheme, host, address, port, TLS name and checks, PROXY header or not.
+// A host name has an endpoint for each of its addresses (proxy/upstream_names.h).
 //
 // Owner: EndpointRegistry. Threads: the constants and the atomics of an Endpoint from any thread;
 // find_or_add and sweep from the control loop.
@@ -35,12 +36,16 @@ class EndpointRegistry;
 
 struct EndpointKey {
   Destination destination;
+  std::string address;      // where its host is a name: the address meant; empty: none is known
   std::string server_name;  // TLS: SNI and the name checked, where it is not the destination's host
   bool tls_skip_verify = false;
   bool proxy_protocol = false;
 
   bool operator==(const EndpointKey&) const = default;
 };
+
+/// Whether a destination's host is an address, and not a name.
+bool is_ip_literal(const std::string& host);
 
 /// The key that a route's options give its destination.
 EndpointKey endpoint_key(const Destination& destination, const RouteOptions& options);
@@ -54,9 +59,15 @@ class Endpoint {
     return {reinterpret_cast<const char*>(this + 1), host_size_};
   }
   [[nodiscard]] uint16_t port() const { return port_; }
-  /// kName: resolve host(). Otherwise ip() holds 4 or 16 bytes in network order.
+  /// kName: host() is a name of which no address is known, and nothing can be sent there.
+  /// Otherwise ip() holds 4 or 16 bytes in network order.
   [[nodiscard]] Family family() const { return family_; }
   [[nodiscard]] const std::array<uint8_t, 16>& ip() const { return ip_; }
+  /// Whether host() is a name.
+  [[nodiscard]] bool named() const { return named_; }
+  [[nodiscard]] bool resolved() const { return family_ != Family::kName; }
+  /// Of a name, once that is known; otherwise empty.
+  [[nodiscard]] std::string address() const;
   [[nodiscard]] std::string_view server_name() const {
     return server_name_ ? std::string_view(*server_name_) : host();
   }
@@ -158,6 +169,7 @@ class Endpoint {
   uint16_t host_size_;
   Scheme scheme_;
   Family family_ = Family::kName;
+  bool named_ = false;  // host() is a name
   bool tls_skip_verify_;
   bool proxy_protocol_;
   mutable bool was_healthy_ = false;

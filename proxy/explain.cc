@@ -84,6 +84,11 @@ class Explanation {
     });
   }
 
+  static std::string_view why_none(const Route& route) {
+    const bool healthy = std::ranges::any_of(route.all_targets(), &Target::healthy);
+    return healthy ? "no host name of it has a known address" : "no instance of it is healthy";
+  }
+
   bool leads_there(const Route& route) const {
     if (said_.endpoint.empty() && said_.location.empty()) return true;
     return std::ranges::any_of(route.targets(), [&](const Target* target) {
@@ -104,7 +109,7 @@ class Explanation {
       return;
     }
     done_ = true;
-    begin(pattern, route, "taken", route.targets().empty() ? "no instance of it is healthy" : "");
+    begin(pattern, route, "taken", route.targets().empty() ? why_none(route) : "");
     json_.member("strategy", name_of(route.strategy())).key("targets").begin_array();
     bool picked = false;
     const auto targets = route.all_targets();
@@ -116,14 +121,17 @@ class Explanation {
     std::string state = "could be picked";
     const Endpoint* endpoint = target.endpoint();
     const bool live = index < route.targets().size();
+    const std::string address = endpoint == nullptr ? "" : endpoint->address();
     if (!target.healthy()) {
       state = "passed over: not healthy";
+    } else if (!target.resolved()) {
+      state = "passed over: its host name has no known address";
     } else if (!live) {
       state = "passed over: it stands behind an equal one";
     } else if (endpoint != nullptr && endpoint->ejected(said_.now_ms)) {
       state = "passed over: it failed and rests";
     } else if (!picked && said_.refuse == 0 && target.destination() == said_.endpoint &&
-               target.service() == said_.service) {
+               address == said_.address && target.service() == said_.service) {
       state = "picked";
       picked = true;
     } else if (said_.refuse == 403) {
@@ -132,6 +140,7 @@ class Explanation {
     json_.begin_object()
         .member("service", target.service())
         .member("dst", target.destination())
+        .member("address", address)
         .member("opts", target.options().text)
         .member("weight", route.weight(index))
         .member("outstanding", endpoint == nullptr ? 0U : endpoint->outstanding())
@@ -254,6 +263,7 @@ std::string explain_json(const RouteTable& table, const ExplainRequest& request,
       .member("no_route", said.no_route)
       .member("service", said.service)
       .member("endpoint", said.endpoint)
+      .member("address", said.address)
       .member("location", said.location);
   if (request.kind == Kind::kHttp && said.refuse == 0) {
     json.member("sent_path", said.target)

@@ -43,6 +43,7 @@ struct Explained {
   uint16_t refuse = 0;  // 0: there is an endpoint
   bool no_route = false;
   std::string endpoint;  // as the listing shows it
+  std::string address;   // where its host is a name
   std::string service;
   std::string target;  // path and query as sent
   std::string host;    // "": the client's own

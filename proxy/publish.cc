@@ -7,7 +7,10 @@
 namespace sluice::proxy {
 
 uint64_t Publisher::apply(std::vector<RouteEdit> edits) {
-  RouteSet::Outcome outcome = routes_.apply(std::move(edits), table());
+  return take(routes_.apply(std::move(edits), table()));
+}
+
+uint64_t Publisher::take(RouteSet::Outcome outcome) {
   const uint64_t version = outcome.table ? outcome.table->version() : table().version();
   count_targets(outcome, version);
   if (outcome.table) publish(std::move(outcome.table));
@@ -38,17 +41,23 @@ void Publisher::count_targets(const RouteSet::Outcome& outcome, uint64_t version
 
 // ---- readers, retirement, drains
 
-Publisher::Publisher(PublisherOptions options, Post post_control, Log* log)
+Publisher::Publisher(PublisherOptions options, Post post_control, Log* log, UpstreamNames* names)
     : options_(options),
       post_control_(std::move(post_control)),
+      names_(names),
       alive_(std::make_shared<Alive>(this)),
       endpoints_([this] { wake(); }),
-      routes_(options_, endpoints_, log) {
+      routes_(options_, endpoints_, names, log) {
+  if (names_ != nullptr) {
+    names_->set_on_change(
+        [this](const std::string& name) { take(routes_.readdress(name, table())); });
+  }
   publish(RouteTable::make_empty());
 }
 
 Publisher::~Publisher() {
   CHECK(readers_.empty());
+  if (names_ != nullptr) names_->set_on_change({});
   alive_->publisher = nullptr;
 }
 

@@ -32,8 +32,9 @@ class Publisher final : public RouteSink {
   using Closure = std::move_only_function<void()>;
   using Post = std::function<void(Closure)>;
 
-  /// `post_control` brings a closure to the control loop, from any thread. `log` may be null.
-  Publisher(PublisherOptions options, Post post_control, Log* log);
+  /// `post_control` brings a closure to the control loop, from any thread. `log` may be null, and
+  /// `names`, too: then no host name has an address. They outlive the publisher.
+  Publisher(PublisherOptions options, Post post_control, Log* log, UpstreamNames* names = nullptr);
   /// The readers have been removed, and no exchange is under way.
   ~Publisher() override;
 
@@ -50,6 +51,8 @@ class Publisher final : public RouteSink {
 
   /// The newest table, for listings. Valid until the next apply.
   [[nodiscard]] const RouteTable& table() const { return *newest_->table; }
+  /// For listings; may be null.
+  [[nodiscard]] const UpstreamNames* names() const { return names_; }
   /// What `register=` says among the routes of the newest table: names that the balancer is to be
   /// known by in its registry. Looks at every route.
   [[nodiscard]] std::set<std::string> register_names() const;
@@ -69,6 +72,7 @@ class Publisher final : public RouteSink {
     uint64_t version;
     Closure done;
   };
+  uint64_t take(RouteSet::Outcome outcome);
   void count_targets(const RouteSet::Outcome& outcome, uint64_t version);
   void publish(Ref<RouteTable> table);
   void wake();
@@ -86,6 +90,7 @@ class Publisher final : public RouteSink {
 
   const PublisherOptions options_;
   const Post post_control_;
+  UpstreamNames* const names_;
   std::shared_ptr<Alive> alive_;
   EndpointRegistry endpoints_;  // before everything that refers to endpoints
   RouteSet routes_;

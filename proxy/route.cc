@@ -53,6 +53,13 @@ std::string Target::destination() const {
   return to_string(parts_.endpoint->destination());
 }
 
+std::string Target::identity() const {
+  std::string text = destination();
+  if (!parts_.endpoint) return text;
+  const std::string address = parts_.endpoint->address();
+  return address.empty() ? text : text + " " + address;
+}
+
 Route::Route(Parts parts, uint32_t path_size)
     : targets_(std::move(parts.targets)),
       extra_(std::move(parts.extra)),
@@ -68,6 +75,17 @@ Ref<Route> Route::make(std::string_view path, Parts parts) {
   return make_with_text<Route>(path, [&](void* at) {
     return new (at) Route(std::move(parts), static_cast<uint32_t>(path.size()));
   });
+}
+
+bool Route::is_other_address(size_t index) const {
+  const Target& target = *targets_[index];
+  if (target.among() == 1) return false;
+  const auto same = [&](const Target* before) {
+    return before->among() == target.among() && before->service() == target.service() &&
+           before->instance() == target.instance() && before->position() == target.position() &&
+           before->options() == target.options() && before->destination() == target.destination();
+  };
+  return std::ranges::any_of(all_targets().first(index), same);
 }
 
 void Route::destroy(const Route* route) {

@@ -82,6 +82,7 @@ class Target final : public Counted {
     double fixed_weight = 0;
     uint32_t position = 0;  // 0, or the line of the command that made it (proxy/route_command.h)
     bool healthy = true;
+    uint16_t among = 1;  // the addresses of a host name, each a target, share its weight
   };
 
   static Ref<Target> make(Parts parts) { return Ref<Target>::adopt(new Target(std::move(parts))); }
@@ -100,11 +101,17 @@ class Target final : public Counted {
   }
   [[nodiscard]] double fixed_weight() const { return parts_.fixed_weight; }
   [[nodiscard]] bool healthy() const { return parts_.healthy; }
+  /// Whether anything can be sent there: false for a host name without a known address.
+  [[nodiscard]] bool resolved() const { return endpoint() == nullptr || endpoint()->resolved(); }
+  [[nodiscard]] uint16_t among() const { return parts_.among; }
   [[nodiscard]] uint32_t position() const { return parts_.position; }
   [[nodiscard]] const Parts& parts() const { return parts_; }
 
   /// `http://10.0.0.1:5000/`, or a redirect's URL: as the trace and the routes page show it.
   [[nodiscard]] std::string destination() const;
+  /// What tells it from the targets of the same host name's other addresses: the destination, and
+  /// behind a blank the address. The same on every balancer.
+  [[nodiscard]] std::string identity() const;
 
  private:
   explicit Target(Parts parts) : parts_(std::move(parts)) {}
@@ -153,6 +160,8 @@ class Route final : public Counted {
     if (index >= live_) return 0;
     return extra_ && !extra_->weights.empty() ? extra_->weights[index] : 1.0 / live_;
   }
+  /// Whether a target before it is the same but for the address of the host name.
+  [[nodiscard]] bool is_other_address(size_t index) const;
   /// Running sums of slots, one a live target; empty: equal shares.
   [[nodiscard]] std::span<const uint32_t> slots() const {
     return extra_ ? std::span<const uint32_t>(extra_->slots) : std::span<const uint32_t>();

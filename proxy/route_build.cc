@@ -23,7 +23,9 @@ bool target_before(const Ref<Target>& a, const Ref<Target>& b) {
     const Endpoint* endpoint = target.endpoint();
     return std::tuple(target.position(), target.service(),
                       endpoint == nullptr ? std::string_view() : endpoint->host(),
-                      endpoint == nullptr ? uint16_t{0} : endpoint->port(), target.instance());
+                      endpoint == nullptr ? uint16_t{0} : endpoint->port(),
+                      endpoint == nullptr ? std::array<uint8_t, 16>() : endpoint->ip(),
+                      target.instance());
   };
   return rank(*a) < rank(*b);
 }
@@ -48,11 +50,14 @@ void RouteSet::apply_rules(const Place& place, Targets& targets) const {
     switch (rule.kind) {
       case RouteRule::Kind::kDelete: std::erase_if(targets, matches); break;
       case RouteRule::Kind::kWeight: {
-        const auto count = std::count_if(targets.begin(), targets.end(), matches);
+        double count = 0;  // of destinations, however many addresses they have
+        for (const Ref<Target>& target : targets) {
+          if (matches(target)) count += 1.0 / target->among();
+        }
         for (Ref<Target>& target : targets) {
           if (!matches(target)) continue;
           Target::Parts parts = target->parts();
-          parts.fixed_weight = rule.weight / static_cast<double>(count);
+          parts.fixed_weight = rule.weight / count;
           target = Target::make(std::move(parts));
         }
         break;
@@ -65,14 +70,16 @@ std::unique_ptr<RouteExtra> RouteSet::build_extra(const Place& place, const Targ
                                                   Strategy& strategy, const Route* before) const {
   auto extra = std::make_unique<RouteExtra>();
   bool needed = false;
-  std::vector<double> fixed;
+  std::vector<Portion> portions;
   bool any_fixed = false;
+  bool uneven = false;
   strategy = Strategy::kDefault;
   LimitOptions limits;
   for (const Ref<Target>& target : live) {
     const RouteOptions& options = target->options();
-    fixed.push_back(target->fixed_weight());
+    portions.push_back({target->fixed_weight(), target->among()});
     any_fixed = any_fixed || target->fixed_weight() > 0;
+    uneven = uneven || target->among() != live.front()->among();
     // What is one for the whole route is said by the first target that says it.
     if (strategy == Strategy::kDefault && options.strategy != Strategy::kDefault) {
       strategy = options.strategy;
@@ -88,12 +95,12 @@ std::unique_ptr<RouteExtra> RouteSet::build_extra(const Place& place, const Targ
   }
   // A fixed share is a promise that only a weighted draw keeps.
   if (any_fixed && strategy == Strategy::kLeastConnections) strategy = Strategy::kRandom;
-  if (any_fixed) {
-    extra->weights = share_weights(fixed);
+  if (any_fixed || uneven) {
+    extra->weights = share_weights(portions);
     extra->slots = share_slots(extra->weights);
     needed = true;
   }
-  const auto id_of = [](const Target& target) { return stable_hash(target.destination()); };
+  const auto id_of = [](const Target& target) { return stable_hash(target.identity()); };
   if (strategy == Strategy::kHash && live.size() > 1) {
     std::vector<MaglevTarget> members;
     for (size_t i = 0; i < live.size(); ++i) {
@@ -135,7 +142,7 @@ Ref<Route> RouteSet::build_route(const Place& place, Targets targets, const Rout
     const auto [begin, end] = live.equal_range(target->endpoint());
     const bool repeated = std::any_of(
         begin, end, [&](const auto& each) { return same_traffic(*each.second, *target); });
-    if (target->healthy() && !repeated) {
+    if (target->healthy() && target->resolved() && !repeated) {
       live.emplace(target->endpoint(), target.get());
       parts.targets.push_back(std::move(target));
     } else {

@@ -22,13 +22,13 @@ std::vector<const Host*> sorted_hosts(const RouteTable& table) {
   return hosts;
 }
 
-/// Each target with its host, its route and its place among the route's targets.
+/// Each target with its host, its route and its index among the route's targets.
 template <class Visit>
 void for_each_target(const RouteTable& table, Visit visit) {
   for (const Host* host : sorted_hosts(table)) {
     host->for_each_route([&](const Route& route) {
       const auto targets = route.all_targets();
-      for (size_t i = 0; i < targets.size(); ++i) visit(*host, route, *targets[i], route.weight(i));
+      for (size_t i = 0; i < targets.size(); ++i) visit(*host, route, *targets[i], i);
       return true;
     });
   }
@@ -52,28 +52,38 @@ std::string command_of(const Host& host, const Route& route, const Target& targe
   return text;
 }
 
+void put_address(JsonWriter& json, const Target& target, const UpstreamNames* names) {
+  const Endpoint* endpoint = target.endpoint();
+  if (endpoint == nullptr || !endpoint->named()) return;
+  json.member("address", endpoint->address());
+  if (endpoint->resolved()) return;
+  const std::string_view trouble =
+      names == nullptr ? std::string_view() : names->trouble(std::string(endpoint->host()));
+  json.member("problem", trouble.empty() ? "the host name is being looked up" : trouble);
+}
+
 }  // namespace
 
-std::string routes_json(const RouteTable& table, int indent) {
+std::string routes_json(const RouteTable& table, const UpstreamNames* names, int indent) {
   std::string out;
   JsonWriter json(out, indent);
   json.begin_array();
-  for_each_target(table,
-                  [&](const Host& host, const Route& route, const Target& target, double weight) {
-                    json.begin_object()
-                        .member("service", target.service())
-                        .member("host", host.pattern())
-                        .member("path", route.path())
-                        .member("src", fmt::format("{}{}", host.pattern(), route.path()))
-                        .member("dst", target.destination())
-                        .member("opts", target.options().text)
-                        .member("weight", weight)
-                        .member("healthy", target.healthy());
-                    json.key("tags").begin_array();
-                    for (const std::string& tag : target.tags()) json.value(tag);
-                    json.end_array();
-                    json.member("cmd", "route add").end_object();
-                  });
+  for_each_target(table, [&](const Host& host, const Route& route, const Target& target, size_t i) {
+    json.begin_object()
+        .member("service", target.service())
+        .member("host", host.pattern())
+        .member("path", route.path())
+        .member("src", fmt::format("{}{}", host.pattern(), route.path()))
+        .member("dst", target.destination())
+        .member("opts", target.options().text)
+        .member("weight", route.weight(i))
+        .member("healthy", target.healthy());
+    put_address(json, target, names);
+    json.key("tags").begin_array();
+    for (const std::string& tag : target.tags()) json.value(tag);
+    json.end_array();
+    json.member("cmd", "route add").end_object();
+  });
   json.end_array();
   out += '\n';
   return out;
@@ -81,8 +91,8 @@ std::string routes_json(const RouteTable& table, int indent) {
 
 std::string routes_text(const RouteTable& table) {
   std::string out;
-  for_each_target(table, [&](const Host& host, const Route& route, const Target& target, double) {
-    out += command_of(host, route, target) + "\n";
+  for_each_target(table, [&](const Host& host, const Route& route, const Target& target, size_t i) {
+    if (!route.is_other_address(i)) out += command_of(host, route, target) + "\n";
   });
   return out;
 }

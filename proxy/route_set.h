@@ -8,6 +8,7 @@
 // Owner and thread: the publisher's. Limits: PublisherOptions (proxy/publish.h).
 #pragma once
 
+#include <deque>
 #include <map>
 #include <set>
 #include <span>
@@ -21,6 +22,7 @@
 #include "proxy/route_edit.h"
 #include "proxy/route_table.h"
 #include "proxy/table_builder.h"
+#include "proxy/upstream_names.h"
 
 namespace sluice {
 class Log;
@@ -42,7 +44,9 @@ struct PublisherOptions {
 
 class RouteSet {
  public:
-  RouteSet(const PublisherOptions& options, EndpointRegistry& endpoints, Log* log);
+  /// `names` may be null: then no host name has an address.
+  RouteSet(const PublisherOptions& options, EndpointRegistry& endpoints, UpstreamNames* names,
+           Log* log);
 
   /// What an apply added or removed, for the counts of endpoints and instances.
   struct Outcome {
@@ -51,6 +55,8 @@ class RouteSet {
     std::vector<Ref<Target>> removed;
   };
   Outcome apply(std::vector<RouteEdit> edits, const RouteTable& current);
+  /// The host name has other addresses than before.
+  Outcome readdress(const std::string& name, const RouteTable& current);
 
   [[nodiscard]] std::vector<RejectedRoute> rejected() const;
 
@@ -59,12 +65,28 @@ class RouteSet {
   void forget_instance(const Instance& instance) { instances_.erase(instance.id()); }
 
  private:
-  /// What a key said last. The texts of each target's place, one after another in `places`: host,
-  /// NUL, path, NUL, matcher.
-  struct KeyRoutes {
+  struct PlacedSpec {
+    RouteSpec spec;
+    uint32_t position = 0;
+  };
+  /// Part of what a key says: what leads to one host name, or (name "") everything else.
+  struct Source {
+    std::string key;
+    std::string name;
+    auto operator<=>(const Source&) const = default;
+  };
+  /// What a source said last. The texts of each target's place, one after another in `places`:
+  /// host, NUL, path, NUL, matcher.
+  struct SourceRoutes {
     std::vector<Ref<Target>> targets;
     std::string places;
     std::vector<RouteRule> rules;
+    std::vector<PlacedSpec> specs;  // of a host name: to be spread over its next addresses
+  };
+  /// Which of a host name's addresses a target is for, and how many there are; "": none.
+  struct Spread {
+    std::string address;
+    uint16_t among = 1;
   };
   struct Place {
     std::string_view host;
@@ -94,9 +116,17 @@ class RouteSet {
   using Targets = std::vector<Ref<Target>>;
   class Reuse;
   class Old;
+  class Diff;
 
-  void read_commands(RouteEdit& edit, std::vector<uint32_t>& positions, KeyRoutes& now) const;
+  static std::vector<RouteRule> read_commands(RouteEdit& edit, std::vector<uint32_t>& positions);
   void diff_key(RouteEdit& edit, std::vector<Change>& changes);
+  void diff_names(RouteEdit& edit, std::map<std::string, std::vector<PlacedSpec>> named,
+                  std::vector<Change>& changes);
+  void diff_name(const Source& source, std::vector<PlacedSpec> specs, std::vector<Change>& changes);
+  Old take_old(const Source& source);
+  bool watch(const Source& source);
+  void unwatch(const Source& source);
+  Outcome finish(std::vector<Change> changes, const RouteTable& current);
   /// Those of a good route's options that do nothing; "": each does something.
   [[nodiscard]] std::string without_effect(const RouteOptions& options) const;
   void set_rejected(const std::string& key, std::vector<RejectedRoute> rejected);
@@ -104,7 +134,7 @@ class RouteSet {
   Result<void> check_options(const RouteSpec& spec) const;
   void count_glob(std::string_view host, int change);
   Place place_of(const RouteSpec& spec) const;
-  Ref<Target> make_target(RouteSpec& spec, uint32_t position, Reuse& reuse);
+  Ref<Target> make_target(RouteSpec& spec, uint32_t position, const Spread& spread, Reuse& reuse);
   static void note_recoveries(const Outcome& outcome);
   Ref<Instance> get_instance(std::string_view id);
 
@@ -122,9 +152,11 @@ class RouteSet {
 
   const PublisherOptions& settings_;
   EndpointRegistry& endpoints_;
+  UpstreamNames* const names_;
   Log* const log_;
   std::unordered_map<std::string_view, Ref<Instance>> instances_;  // by the instance's own text
-  std::unordered_map<std::string, KeyRoutes> keys_;
+  std::map<Source, SourceRoutes> sources_;
+  std::map<std::string, std::set<std::string>> keys_of_name_;
   std::map<std::string, std::vector<RejectedRoute>> rejected_;
   std::unordered_multimap<size_t, Ref<SharedOptions>> options_pool_;  // by the hash of their text
   size_t pool_limit_ = 64;                         // when to look for unused ones
@@ -133,7 +165,8 @@ class RouteSet {
   std::map<OwnPlace, Targets, PlaceLess> places_;  // what the rules act on; empty without rules
   size_t target_count_ = 0;
   std::map<std::string, uint32_t, std::less<>> glob_hosts_;  // and how many targets each has
-  std::vector<std::string> old_texts_;                       // that this apply's changes look into
+  std::deque<std::string> old_texts_;                        // that this apply's changes look into
+  std::deque<std::vector<PlacedSpec>> old_specs_;            // these, too
 };
 
 }  // namespace sluice::proxy

@@ -6,7 +6,10 @@ void write_table_state(const RouteTable& table, JsonWriter& json) {
   json.begin_array();
   table.for_each_host([&](const Host& host) {
     host.for_each_route([&](const Route& route) {
-      for (const Target* target : route.all_targets()) {
+      const auto targets = route.all_targets();
+      for (size_t i = 0; i < targets.size(); ++i) {
+        const Target* target = targets[i];
+        if (route.is_other_address(i)) continue;  // the names bring their addresses along
         json.begin_object()
             .member("service", target->service())
             .member("instance", target->instance())

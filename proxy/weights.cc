@@ -7,25 +7,23 @@
 
 namespace sluice::proxy {
 
-std::vector<double> share_weights(std::span<const double> fixed) {
-  size_t fixed_count = 0;
-  double sum = 0;
-  for (const double each : fixed) {
-    if (each > 0) {
-      ++fixed_count;
-      sum += each;
+std::vector<double> share_weights(std::span<const Portion> portions) {
+  double fixed_sum = 0;
+  double free_sum = 0;  // equal shares
+  for (const Portion& each : portions) {
+    if (each.fixed > 0) {
+      fixed_sum += each.fixed / each.among;
+    } else {
+      free_sum += 1.0 / each.among;
     }
   }
-  std::vector<double> out(fixed.size(), 0);
-  if (fixed_count == 0) {
-    std::fill(out.begin(), out.end(), 1.0 / static_cast<double>(fixed.size()));
-    return out;
+  const double scale = fixed_sum > 1 || (free_sum == 0 && fixed_sum < 1) ? 1 / fixed_sum : 1;
+  const double rest = free_sum == 0 ? 0 : std::max(0.0, (1 - fixed_sum) / free_sum);
+  std::vector<double> out;
+  out.reserve(portions.size());
+  for (const Portion& each : portions) {
+    out.push_back((each.fixed > 0 ? each.fixed * scale : rest) / each.among);
   }
-  const size_t free_count = fixed.size() - fixed_count;
-  const double scale = sum > 1 || (free_count == 0 && sum < 1) ? 1 / sum : 1;
-  const double rest =
-      free_count == 0 ? 0 : std::max(0.0, (1 - sum) / static_cast<double>(free_count));
-  for (size_t i = 0; i < fixed.size(); ++i) out[i] = fixed[i] > 0 ? fixed[i] * scale : rest;
   return out;
 }
 

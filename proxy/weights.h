@@ -11,10 +11,15 @@ namespace sluice::proxy {
 /// fabio's ring size; a share below one slot gets one.
 inline constexpr uint32_t kWeightSlots = 10'000;
 
-/// The share of each target, from its fixed weight (not above 0: none). Fixed weights come first; a
-/// sum over 1, or all fixed with a sum under 1, is scaled to 1; the rest goes in equal parts to the
-/// others.
-std::vector<double> share_weights(std::span<const double> fixed);
+/// What a target brings to the sharing.
+struct Portion {
+  double fixed = 0;    // its fixed weight; not above 0: none
+  uint32_t among = 1;  // so many targets have this weight, or this equal share, together
+};
+
+/// The share of each target. Fixed weights come first; a sum over 1, or all fixed with a sum under
+/// 1, is scaled to 1; the rest goes in equal parts to the others.
+std::vector<double> share_weights(std::span<const Portion> portions);
 
 /// Slots of each share on fabio's ring, as running sums: a slot s belongs to the first target whose
 /// sum is above s. The last sum is the number of slots, about 10,000.

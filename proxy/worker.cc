@@ -255,6 +255,7 @@ Explained Worker::explain(const ExplainRequest& request) {
     return said;
   }
   said.endpoint = to_string(decision.endpoint->destination());
+  said.address = decision.endpoint->address();
   said.target = decision.path;
   said.host = decision.host;
   decision.endpoint->end();

@@ -57,6 +57,13 @@ std::string percent(const Json& weight) {
   return fmt::format("{:.2f}%", (weight.is_number() ? weight.as_double() : 0) * 100);
 }
 
+/// Where it leads; of a host name, which address is meant.
+std::string destination_text(const Json& at, std::string_view destination) {
+  const std::string_view address = at.get_string("address");
+  if (address.empty()) return std::string(destination);
+  return fmt::format("{} ({})", destination, address);
+}
+
 Task<int> route_list(Session& session) {
   Result<Json> routes = co_await ask(session, "/api/routes", {});
   if (!routes) co_return session.error("listing routes", routes.error());
@@ -67,8 +74,9 @@ Task<int> route_list(Session& session) {
   std::vector<Row> rows = {{"Service", "Source", "Destination", "Options", "Weight", "Healthy"}};
   for (const Json& route : items(*routes)) {
     rows.push_back({std::string(route.get_string("service")), std::string(route.get_string("src")),
-                    std::string(route.get_string("dst")), std::string(route.get_string("opts")),
-                    percent(at(route, "weight")), route.get_bool("healthy", true) ? "yes" : "no"});
+                    destination_text(route, route.get_string("dst")),
+                    std::string(route.get_string("opts")), percent(at(route, "weight")),
+                    route.get_bool("healthy", true) ? "yes" : "no"});
   }
   session.print(rows.size() == 1 ? "No routes" : columns(rows, "-"));
   co_return 0;
@@ -87,8 +95,8 @@ std::string answer_text(const Json& said) {
   if (status == 403) return "403: the client's address is not admitted";
   if (status == 503) return "503: the route has no instance that could answer";
   if (status != 0) return fmt::format("{}", status);
-  std::string text =
-      fmt::format("to service {} on {}", said.get_string("service"), said.get_string("endpoint"));
+  std::string text = fmt::format("to service {} on {}", said.get_string("service"),
+                                 destination_text(said, said.get_string("endpoint")));
   if (said.find("sent_path") != nullptr) {
     text += fmt::format(", as {} with Host: {}", said.get_string("sent_path"),
                         said.get_string("sent_host"));
@@ -114,8 +122,8 @@ std::string format_explanation(const Json& said) {
                     std::string(candidate.get_string("matcher")), "", verdict_text(candidate)});
     for (const Json& target : items(at(candidate, "targets"))) {
       rows.push_back({fmt::format("  {}", target.get_string("service")),
-                      std::string(target.get_string("dst")), percent(at(target, "weight")),
-                      std::string(target.get_string("state"))});
+                      destination_text(target, target.get_string("dst")),
+                      percent(at(target, "weight")), std::string(target.get_string("state"))});
     }
   }
   if (!rows.empty()) out += "\n" + columns(rows, "") + "\n";

@@ -24,6 +24,12 @@ std::vector<uint32_t> ring_counts(const std::vector<double>& weights) {
   return out;
 }
 
+std::vector<Portion> portions_of(const std::vector<double>& fixed) {
+  std::vector<Portion> out;
+  for (const double weight : fixed) out.push_back({weight});
+  return out;
+}
+
 TEST_CASE("weights as fabio shares them") {
   using W = std::vector<double>;
   const auto near = [](const W& a, const W& b) {
@@ -33,18 +39,23 @@ TEST_CASE("weights as fabio shares them") {
     }
     return true;
   };
-  EXPECT(near(share_weights(W{0, 0, 0, 0}), W{.25, .25, .25, .25}));
-  EXPECT(near(share_weights(W{.2, 0, 0}), W{.2, .4, .4}));
-  EXPECT(near(share_weights(W{.2, .2}), W{.5, .5}));     // all fixed, under 1: scaled up
-  EXPECT(near(share_weights(W{1.5, .5}), W{.75, .25}));  // over 1: scaled down
-  EXPECT(near(share_weights(W{1.5, .5, 0}), W{.75, .25, 0}));
-  EXPECT(near(share_weights(W{1, 0}), W{1, 0}));
-  EXPECT(near(share_weights(W{-3, 0}), W{.5, .5}));
-  EXPECT(near(share_weights(W{.1, .2, 0, 0}), W{.1, .2, .35, .35}));
+  EXPECT(near(share_weights(portions_of({0, 0, 0, 0})), W{.25, .25, .25, .25}));
+  EXPECT(near(share_weights(portions_of({.2, 0, 0})), W{.2, .4, .4}));
+  EXPECT(near(share_weights(portions_of({.2, .2})), W{.5, .5}));  // all fixed, under 1: scaled up
+  EXPECT(near(share_weights(portions_of({1.5, .5})), W{.75, .25}));  // over 1: scaled down
+  EXPECT(near(share_weights(portions_of({1.5, .5, 0})), W{.75, .25, 0}));
+  EXPECT(near(share_weights(portions_of({1, 0})), W{1, 0}));
+  EXPECT(near(share_weights(portions_of({-3, 0})), W{.5, .5}));
+  EXPECT(near(share_weights(portions_of({.1, .2, 0, 0})), W{.1, .2, .35, .35}));
+  // Two addresses of one name share what a target of its own would have.
+  using P = std::vector<Portion>;
+  EXPECT(near(share_weights(P{{0, 2}, {0, 2}, {0, 1}}), W{.25, .25, .5}));
+  EXPECT(near(share_weights(P{{.2, 2}, {.2, 2}, {0, 1}}), W{.1, .1, .8}));
+  EXPECT(near(share_weights(P{{.5, 2}, {.5, 2}, {.5, 1}}), W{.25, .25, .5}));
 }
 
 TEST_CASE("slots: at least one for any share, and each slot has its owner") {
-  const std::vector<double> weights = share_weights(std::vector<double>{0.00001, 0.3, 0});
+  const std::vector<double> weights = share_weights(portions_of({0.00001, 0.3, 0}));
   const std::vector<uint32_t> sums = share_slots(weights);
   const std::vector<uint32_t> counts = ring_counts(weights);
   EXPECT_EQ(counts[0], 1u);
@@ -93,7 +104,7 @@ class Routes {
       if (strategy == Strategy::kHash) parts.extra->maglev = build_maglev(members);
     }
     if (any) {
-      parts.extra->weights = share_weights(fixed);
+      parts.extra->weights = share_weights(portions_of(fixed));
       parts.extra->slots = share_slots(parts.extra->weights);
     }
     return Route::make("/", std::move(parts));

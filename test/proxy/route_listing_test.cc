@@ -26,7 +26,7 @@ TEST_CASE(
   add("web", 2, "urlprefix-mysite.com:9999/a strip=/a weight=0.25", true);
   add("sick", 3, "urlprefix-mysite.com:9999/a", false);
   add("api", 4, "urlprefix-mysite.com:9999/a", true);
-  const Result<Json> json = parse_json(routes_json(publisher.table(), 0));
+  const Result<Json> json = parse_json(routes_json(publisher.table(), nullptr, 0));
   REQUIRE(json);
   const Json::Array& rows = json->as_array();
   REQUIRE(rows.size() == 4);
@@ -48,7 +48,7 @@ TEST_CASE(
 }
 
 TEST_CASE("an empty table is an empty list") {
-  EXPECT_EQ(routes_json(*RouteTable::make_empty(), 0), "[]\n");
+  EXPECT_EQ(routes_json(*RouteTable::make_empty(), nullptr, 0), "[]\n");
   EXPECT_EQ(routes_text(*RouteTable::make_empty()), "");
 }
 

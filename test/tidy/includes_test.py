@@ -51,6 +51,7 @@ DOORS = [  # header, files that may include it
     (r"crypt\.h$", r"core/digest|core/password"),
     (r"re2/", r"core/(hcl/functions_)?regex"),
     (r"yaml\.h$", r"core/hcl/functions_yaml"),
+    (r"ares\.h$", r"core/dns\.cc$"),
     (r"zlib\.h$", r"core/gzip|test/gunzip"),
     (r"simdjson", r"core/json|test/core/json"),
     (r"sqlite3\.h$", r"drivers/sqlite/|test/drivers/"),

@@ -2,7 +2,7 @@
 # Wants $root (the clone). Builds are kept, so a second call takes seconds.
 
 program_packages="clang-19 lld-19 llvm-19 libstdc++-12-dev meson ninja-build pkg-config libuv1-dev
-  libsimdjson-dev libfmt-dev libre2-dev libsqlite3-dev libyaml-dev zlib1g-dev node-llhttp
+  libsimdjson-dev libfmt-dev libre2-dev libsqlite3-dev libyaml-dev zlib1g-dev libc-ares-dev node-llhttp
   android-libboringssl-dev libssl-dev"
 test_packages="doctest-dev python3-pytest python3-pytest-xdist python3-websockets docker.io
   docker-registry golang-go git ca-certificates curl
