@@ -184,6 +184,9 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
       proxy::Proxy::start(std::move(options), *parts->publisher, SystemRandom().next());
   if (!started) return pass(started, "balancer (-proxy.addr)");
   parts->proxy = std::move(*started);
+  parts->publisher->set_on_down([proxy = parts->proxy.get()](const proxy::Publisher::Down& down) {
+    proxy->post_to_all([down](uint32_t, proxy::Worker& worker) { worker.close_tunnels(*down); });
+  });
   for (const proxy::ListenSpec& spec : dynamic) {
     parts->dynamic_listeners.push_back(
         std::make_unique<DynamicListeners>(loop, log, *parts->proxy, *parts->publisher, spec));

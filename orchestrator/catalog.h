@@ -93,7 +93,8 @@ struct ServiceInstance {
   std::vector<std::string> tags;
   std::map<std::string, std::string> meta;
   std::vector<CheckState> checks;  // the service's and its node's
-  bool healthy = false;  // by fabio's rule: at least one check, status passing, no maintenance
+  bool healthy = false;      // by fabio's rule: at least one check, status passing, no maintenance
+  bool maintenance = false;  // of it or of its node: it rests, and is not said to have failed
 
   bool operator==(const ServiceInstance&) const = default;
 };

@@ -77,7 +77,9 @@ proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::str
       if (share != shares.end() && (*spec)->options.weight == 0) {
         (*spec)->options.weight = share->second;
       }
-      (*spec)->healthy = instance.healthy && !draining.contains(instance.id);
+      const bool leaving = draining.contains(instance.id);
+      (*spec)->healthy = instance.healthy && !leaving;
+      (*spec)->draining = leaving || instance.maintenance;
       edit.routes.push_back(std::move(**spec));
     }
   }

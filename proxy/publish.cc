@@ -14,7 +14,21 @@ uint64_t Publisher::take(RouteSet::Outcome outcome) {
   const uint64_t version = outcome.table ? outcome.table->version() : table().version();
   count_targets(outcome, version);
   if (outcome.table) publish(std::move(outcome.table));
+  tell_down(outcome);
   return version;
+}
+
+/// One that leaves is drained; one that has failed does not come back to what it held.
+void Publisher::tell_down(const RouteSet::Outcome& outcome) {
+  std::vector<EndpointRef> down;
+  for (const Ref<Target>& target : outcome.added) {
+    const Target::Parts& parts = target->parts();
+    if (parts.healthy || parts.draining || !target->options().close_on_down) continue;
+    const EndpointRef& endpoint = parts.endpoint;
+    if (endpoint && endpoint->retired() && endpoint->outstanding() > 0) down.push_back(endpoint);
+  }
+  if (down.empty() || !on_down_) return;
+  on_down_(std::make_shared<const std::vector<EndpointRef>>(std::move(down)));
 }
 
 void Publisher::count_targets(const RouteSet::Outcome& outcome, uint64_t version) {

@@ -49,6 +49,11 @@ class Publisher final : public RouteSink {
                     std::move_only_function<void()> done) override;
   [[nodiscard]] std::vector<RejectedRoute> rejected() const override { return routes_.rejected(); }
 
+  /// Told of endpoints of an `ondown=close` that are no more healthy and have something under way:
+  /// whoever hears it ends their tunnels. After the table without them was posted to the readers.
+  using Down = std::shared_ptr<const std::vector<EndpointRef>>;
+  void set_on_down(std::function<void(Down)> on_down) { on_down_ = std::move(on_down); }
+
   /// The newest table, for listings. Valid until the next apply.
   [[nodiscard]] const RouteTable& table() const { return *newest_->table; }
   /// For listings; may be null.
@@ -74,6 +79,7 @@ class Publisher final : public RouteSink {
   };
   uint64_t take(RouteSet::Outcome outcome);
   void count_targets(const RouteSet::Outcome& outcome, uint64_t version);
+  void tell_down(const RouteSet::Outcome& outcome);
   void publish(Ref<RouteTable> table);
   void wake();
   void collect();
@@ -96,6 +102,7 @@ class Publisher final : public RouteSink {
   RouteSet routes_;
   std::unordered_map<const Instance*, Leaving> leaving_;
   std::vector<Waiter> waiters_;
+  std::function<void(Down)> on_down_;
   std::vector<std::unique_ptr<Held>> held_;  // by version
   Held* newest_ = nullptr;
   std::vector<std::unique_ptr<TableReader>> readers_;

@@ -82,7 +82,8 @@ class Target final : public Counted {
     double fixed_weight = 0;
     uint32_t position = 0;  // 0, or the line of the command that made it (proxy/route_command.h)
     bool healthy = true;
-    uint16_t among = 1;  // the addresses of a host name, each a target, share its weight
+    bool draining = false;  // not healthy, but nothing is wrong with it
+    uint16_t among = 1;     // the addresses of a host name, each a target, share its weight
   };
 
   static Ref<Target> make(Parts parts) { return Ref<Target>::adopt(new Target(std::move(parts))); }

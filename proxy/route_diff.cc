@@ -41,8 +41,8 @@ namespace {
 /// But for the address of a host name.
 bool same(const Target& target, const RouteSpec& spec, uint32_t position) {
   if (target.service() != spec.service || target.instance() != spec.instance ||
-      target.healthy() != spec.healthy || target.position() != position ||
-      target.options() != spec.options ||
+      target.healthy() != spec.healthy || target.parts().draining != spec.draining ||
+      target.position() != position || target.options() != spec.options ||
       !std::equal(target.tags().begin(), target.tags().end(), spec.tags.begin(), spec.tags.end())) {
     return false;
   }
@@ -134,6 +134,7 @@ Ref<Target> RouteSet::make_target(RouteSpec& spec, uint32_t position, const Spre
   parts.tags = reuse.tags(std::move(spec.tags));
   parts.position = position;
   parts.healthy = spec.healthy;
+  parts.draining = spec.draining;
   parts.among = spread.among;
   return Target::make(std::move(parts));
 }

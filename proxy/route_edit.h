@@ -104,8 +104,9 @@ struct RouteOptions {
   Strategy strategy = Strategy::kDefault;
   Matcher matcher = Matcher::kDefault;
   HashInput hash_input = HashInput::kNone;
-  std::string hash_name;      // the header's or cookie's name
-  std::string sticky_cookie;  // `sticky=name`: a cookie that names the endpoint
+  std::string hash_name;       // the header's or cookie's name
+  std::string sticky_cookie;   // `sticky=name`: a cookie that names the endpoint
+  bool close_on_down = false;  // `ondown=close`: its tunnels end once it is no more healthy
   LimitOptions limits;
   std::string text;     // the options as written, less weight: what the routes API shows
   std::string ignored;  // those among them that are not known, for the log
@@ -122,7 +123,8 @@ struct RouteSpec {
   Destination destination;
   RouteOptions options;
   std::vector<std::string> tags;  // the service's other tags
-  bool healthy = true;  // false: the route exists, and this instance gets nothing (503, not 404)
+  bool healthy = true;    // false: the route exists, and this instance gets nothing (503, not 404)
+  bool draining = false;  // it gets nothing new because it is to leave, not because it has failed
 
   bool operator==(const RouteSpec&) const = default;
 };

@@ -18,6 +18,7 @@ void write_table_state(const RouteTable& table, JsonWriter& json) {
             .member("opts", target->options().text)
             .member("weight", target->fixed_weight())
             .member("healthy", target->healthy())
+            .member("draining", target->parts().draining)
             .member("dst", target->destination());
         json.key("tags").begin_array();
         for (const std::string& tag : target->tags()) json.value(tag);
@@ -38,6 +39,7 @@ Result<RouteSpec> read_route(const Json& each) {
   spec.host = each.get_string("host");
   spec.path = each.get_string("path");
   spec.healthy = each.get_bool("healthy");
+  spec.draining = each.get_bool("draining");
   Scheme scheme = Scheme::kHttp;
   Result<RouteOptions> options = parse_options(each.get_string("opts"), scheme);
   if (!options) return pass(options, "route {}{}", spec.host, spec.path);

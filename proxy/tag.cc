@@ -223,6 +223,11 @@ Result<bool> set_option(std::string_view name, std::string_view value, RouteOpti
       return fail(Code::kInvalid, "sticky={:?}: expected the name of a cookie", value);
     }
     options.sticky_cookie = value;
+  } else if (name == "ondown") {
+    if (value != "close" && value != "keep") {
+      return fail(Code::kInvalid, "ondown={:?}: expected close or keep", value);
+    }
+    options.close_on_down = value == "close";
   } else if (name == "redirect") {
     done = parse_redirect(value, options);
   } else if (name == "allow" || name == "deny") {

@@ -61,6 +61,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   const SocketAddress& peer() const { return peer_; }
 
   void close(bool reset);
+  [[nodiscard]] const Endpoint* endpoint() const { return endpoint_; }
 
   void on_timer() override;
   void on_resume() override;

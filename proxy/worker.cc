@@ -1,5 +1,7 @@
 #include "proxy/worker.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/log.h"
 #include "proxy/maglev.h"
@@ -273,6 +275,17 @@ void Worker::drain(IdleClients idle, std::function<void()> drained) {
   pool_.close_idle(true);
   access_.flush();
   note_gone();
+}
+
+void Worker::close_tunnels(std::span<const EndpointRef> to) {
+  for (Tunnel* tunnel = tunnel_list_.front(); tunnel != nullptr;) {
+    Tunnel* next = tunnel_list_.next(*tunnel);
+    // What was under way is lost, and must not look as if it had ended.
+    if (std::ranges::find(to, tunnel->endpoint(), &EndpointRef::get) != to.end()) {
+      tunnel->close(true);
+    }
+    tunnel = next;
+  }
 }
 
 void Worker::close_all() {

@@ -230,6 +230,8 @@ class Worker {
   size_t tunnel_count() const { return tunnels_.used(); }
   /// Connections close after their exchange. `drained` is called once none is left.
   void drain(IdleClients idle, std::function<void()> drained);
+  /// Resets the tunnels that lead to one of these.
+  void close_tunnels(std::span<const EndpointRef> to);
   /// Closes what is left.
   void close_all();
 

@@ -90,6 +90,7 @@ Json check_body(const std::string& service_id, const ServiceCheck& check, bool p
 struct Verdict {
   bool healthy = false;
   bool unproven = false;
+  bool maintenance = false;
 };
 
 Verdict judge(const Json::Array& checks, const ConsulHealthRule& rule) {
@@ -98,7 +99,7 @@ Verdict judge(const Json::Array& checks, const ConsulHealthRule& rule) {
     std::string_view id = check.get_string("CheckID");
     std::string_view status = check.get_string("Status");
     if (id == kNodeAlive && status == "critical") return {};
-    if (id == kNodeMaintenance || id.starts_with(kServiceMaintenance)) return {};
+    if (id == kNodeMaintenance || id.starts_with(kServiceMaintenance)) return {.maintenance = true};
     if (check.get_string("ServiceID").empty()) continue;
     ++own;
     if (std::ranges::find(rule.statuses, status) != rule.statuses.end()) {
@@ -201,6 +202,7 @@ Result<std::vector<ConsulInstance>> decode_instances(const Json& body,
       }
       Verdict verdict = judge(checks->as_array(), rule);
       instance.healthy = verdict.healthy;
+      instance.maintenance = verdict.maintenance;
       found.unproven = verdict.unproven;
     }
     instances.push_back(std::move(found));

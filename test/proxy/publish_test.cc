@@ -317,6 +317,45 @@ TEST_CASE("an instance that is listed but gets nothing is drained, once what is 
   publisher.remove_reader(reader);
 }
 
+TEST_CASE("endpoints of ondown=close are told of when they fail, not when they leave or rest") {
+  FakeLoop control;
+  Publisher publisher({}, control.post(), nullptr);
+  std::vector<uint16_t> down;
+  publisher.set_on_down([&](const Publisher::Down& endpoints) {
+    for (const EndpointRef& each : *endpoints) down.push_back(each->port());
+  });
+  const auto state = [&](bool closes, bool healthy, bool draining) {
+    RouteSpec one = spec("web", "a.com", "/", 1, "i1");
+    one.options.close_on_down = closes;
+    one.healthy = healthy;
+    one.draining = draining;
+    return edit("web", {one});
+  };
+  publisher.apply(state(true, true, false));
+  const Endpoint& endpoint =
+      *publisher.table().find_host("a.com")->match("/")->targets()[0]->endpoint();
+  publisher.apply(state(true, false, false));
+  EXPECT_EQ(down.size(), 0u);  // nothing was under way
+  publisher.apply(state(true, true, false));
+  endpoint.begin();
+  publisher.apply(state(true, false, true));
+  publisher.apply(state(true, true, false));
+  publisher.apply(state(false, false, false));
+  publisher.apply(state(true, true, false));
+  publisher.apply(edit("web", {}));
+  publisher.apply(state(true, true, false));
+  // Another route still leads there.
+  publisher.apply(edit("too", {spec("too", "b.com", "/", 1, "i1")}));
+  publisher.apply(state(true, false, false));
+  EXPECT_EQ(down.size(), 0u);
+  publisher.apply(edit("too", {}));
+  publisher.apply(state(true, true, false));
+  publisher.apply(state(true, false, false));
+  EXPECT_EQ(down, std::vector<uint16_t>{1});
+  endpoint.end();
+  publisher.apply(edit("web", {}));
+}
+
 TEST_CASE("an endpoint that comes back keeps its counts") {
   FakeLoop control;
   Publisher publisher({}, control.post(), nullptr);

@@ -59,7 +59,8 @@ TEST_CASE("a table comes out as it went in, with all that its routes say") {
   REQUIRE(edit);
   fresh.publisher.apply({*edit});
   EXPECT_EQ(fresh.publisher.rejected().size(), 0);
-  EXPECT_EQ(routes_json(fresh.publisher.table(), nullptr, 1), routes_json(old.publisher.table(), nullptr, 1));
+  EXPECT_EQ(routes_json(fresh.publisher.table(), nullptr, 1),
+            routes_json(old.publisher.table(), nullptr, 1));
   EXPECT_EQ(fresh.state(), old.state());
 
   // What the sources say themselves then counts alone.

@@ -88,13 +88,14 @@ TEST_CASE("tags: host, path and expansion") {
 
 TEST_CASE("tags: every option") {
   RouteSpec spec = spec_of(
-      "urlprefix-a.com/ weight=0.25 strip=/p prepend=q host=dst pxyproto=true "
+      "urlprefix-a.com/ weight=0.25 strip=/p prepend=q host=dst pxyproto=true ondown=close "
       "grpcservername=g auth=basic register=r sticky=SID strategy=rr matcher=segment colour=red");
   EXPECT_EQ(spec.options.weight, 0.25);
   EXPECT_EQ(spec.options.strip, "/p");
   EXPECT_EQ(spec.options.prepend, "/q");
   EXPECT_EQ(spec.options.host, "dst");
   EXPECT(spec.options.proxy_protocol);
+  EXPECT(spec.options.close_on_down);
   EXPECT_EQ(spec.options.grpc_server_name, "g");
   EXPECT_EQ(spec.options.auth, "basic");
   EXPECT_EQ(spec.options.register_name, "r");
@@ -103,7 +104,8 @@ TEST_CASE("tags: every option") {
   EXPECT(spec.options.matcher == Matcher::kSegment);
   EXPECT_EQ(spec.options.ignored, "colour=red");
   EXPECT_EQ(spec.options.text,
-            "strip=/p prepend=q host=dst pxyproto=true grpcservername=g auth=basic register=r "
+            "strip=/p prepend=q host=dst pxyproto=true ondown=close grpcservername=g auth=basic "
+            "register=r "
             "sticky=SID strategy=rr matcher=segment colour=red");
   spec = spec_of("urlprefix-a.com/ strategy=hash:header:X-User");
   EXPECT(spec.options.strategy == Strategy::kHash);
@@ -139,7 +141,7 @@ TEST_CASE("tags: limits, and a queue wherever there is one of connections") {
   for (const char* bad :
        {"maxconn=", "maxconn=-1", "maxconn=1x", "maxreq=99999999999", "ratelimit=", "ratelimit=0",
         "ratelimit=-1", "ratelimit=1,", "ratelimit=1,x", "ratelimitip=nan", "ratelimitip=1e99",
-        "sticky=", "sticky=a;b"}) {
+        "sticky=", "sticky=a;b", "ondown=", "ondown=drop"}) {
     CAPTURE(bad);
     const std::string reason = reason_of(std::string("urlprefix-a.com/ ") + bad);
     EXPECT(reason.starts_with(std::string(bad).substr(0, std::string(bad).find('=') + 1)));
