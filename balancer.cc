@@ -16,6 +16,10 @@ namespace {
 
 constexpr size_t kNoRoutePageBytes = 32 * 1024;
 
+// A predecessor goes on publishing until it has handed over: its successor's tables begin so far
+// above the one that came along, so that no version is seen twice.
+constexpr uint64_t kVersionsAnUpgrade = 1'000'000;
+
 }  // namespace
 
 Result<void> Balancer::Parts::open_certificates(
@@ -53,6 +57,10 @@ Result<void> Balancer::Parts::inherit_routes(const Json& state) {
   edits.push_back(std::move(*edit));
   publisher->apply(std::move(edits));
   inherited_routes = true;
+  const Json* health = state.find("endpoints");
+  if (health == nullptr) return {};
+  Result<void> restored = proxy::read_endpoint_state(*health, publisher->endpoints());
+  if (!restored) return pass(restored, "the predecessor's state");
   return {};
 }
 
@@ -144,6 +152,9 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   if (!listener) return pass(listener, "routes page (-ui.addr)");
   proxy::PublisherOptions publishing{.strategy = *strategy, .matcher = *matcher};
   parts->policies->set_options(publishing);
+  if (const int64_t version = from.state.get_int("version", -1); version >= 0) {
+    publishing.first_version = static_cast<uint64_t>(version) + kVersionsAnUpgrade;
+  }
   publishing.registers = properties.get("registry.backend") == "consul" &&
                          properties.get_bool("registry.consul.register.enabled");
   Result<void> names = parts->open_names();

@@ -59,6 +59,9 @@ OfferedSockets Balancer::listening() const {
 }
 
 void Balancer::write_state(JsonWriter& json) const {
+  json.member("version", parts_->publisher->table().version());
+  json.key("endpoints");
+  proxy::write_endpoint_state(parts_->publisher->endpoints(), json);
   json.key("table");
   proxy::write_table_state(parts_->publisher->table(), json);
   json.key("names");

@@ -121,6 +121,20 @@ bool Endpoint::note_failure(int64_t now_ms) const {
   return true;
 }
 
+Endpoint::Health Endpoint::health() const {
+  return {.ejected_until_ms = ejected_until_ms(),
+          .failures = failures_.load(std::memory_order_relaxed),
+          .ejections = ejections(),
+          .was_healthy = was_healthy_};
+}
+
+void Endpoint::restore(const Health& health) const {
+  ejected_until_ms_.store(health.ejected_until_ms, std::memory_order_relaxed);
+  failures_.store(health.failures, std::memory_order_relaxed);
+  ejections_.store(health.ejections, std::memory_order_relaxed);
+  was_healthy_ = health.was_healthy;
+}
+
 // Served well for as long as it was away: its next ejection is a first one again.
 void Endpoint::forgive(int64_t now_ms) const {
   const int64_t until = ejected_until_ms_.load(std::memory_order_relaxed);
@@ -167,13 +181,19 @@ EndpointRegistry::~EndpointRegistry() {
   }
 }
 
+const Endpoint* EndpointRegistry::find(const EndpointKey& key) const {
+  const uint32_t hash = hash_of(key);
+  for (const Endpoint* each = buckets_[hash & (buckets_.size() - 1)]; each != nullptr;
+       each = each->next_) {
+    if (each->hash_ == hash && each->is(key)) return each;
+  }
+  return nullptr;
+}
+
 EndpointRef EndpointRegistry::find_or_add(const EndpointKey& key) {
   CHECK(key.destination.host.size() <= UINT16_MAX);
+  if (const Endpoint* known = find(key)) return EndpointRef(*known);
   const uint32_t hash = hash_of(key);
-  for (Endpoint* each = buckets_[hash & (buckets_.size() - 1)]; each != nullptr;
-       each = each->next_) {
-    if (each->hash_ == hash && each->is(key)) return EndpointRef(*each);
-  }
   if (size_ >= buckets_.size()) grow();
   void* memory = ::operator new(sizeof(Endpoint) + key.destination.host.size());
   Endpoint* endpoint = new (memory) Endpoint(*this, key, hash);

@@ -71,6 +71,10 @@ class Endpoint {
   [[nodiscard]] std::string_view server_name() const {
     return server_name_ ? std::string_view(*server_name_) : host();
   }
+  /// As EndpointKey has it: empty where it is host().
+  [[nodiscard]] std::string_view named_server() const {
+    return server_name_ ? std::string_view(*server_name_) : std::string_view();
+  }
   [[nodiscard]] bool tls() const { return scheme_ == Scheme::kHttps || scheme_ == Scheme::kGrpcs; }
   [[nodiscard]] bool tls_skip_verify() const { return tls_skip_verify_; }
   [[nodiscard]] bool proxy_protocol() const { return proxy_protocol_; }
@@ -124,6 +128,17 @@ class Endpoint {
     return ejected_until_ms_.load(std::memory_order_relaxed);
   }
   [[nodiscard]] uint32_t ejections() const { return ejections_.load(std::memory_order_relaxed); }
+
+  /// What a successor is told of it.
+  struct Health {
+    int64_t ejected_until_ms = 0;
+    uint32_t failures = 0;
+    uint32_t ejections = 0;
+    bool was_healthy = false;
+    bool operator==(const Health&) const = default;
+  };
+  [[nodiscard]] Health health() const;
+  void restore(const Health& health) const;
 
   /// The publisher's: a target of it was healthy. True: not for the first time.
   bool note_healthy() const { return std::exchange(was_healthy_, true); }
@@ -215,6 +230,15 @@ class EndpointRegistry {
   EndpointRegistry& operator=(const EndpointRegistry&) = delete;
 
   EndpointRef find_or_add(const EndpointKey& key);
+
+  /// Null: there is none.
+  [[nodiscard]] const Endpoint* find(const EndpointKey& key) const;
+  template <class Visit>
+  void for_each(Visit visit) const {
+    for (const Endpoint* first : buckets_) {
+      for (const Endpoint* each = first; each != nullptr; each = each->next_) visit(*each);
+    }
+  }
 
   /// Asks to be woken when nothing is under way there. True: that is so already.
   bool watch_idle(const Endpoint& endpoint);

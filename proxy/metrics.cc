@@ -123,6 +123,12 @@ std::string metrics_text(const ProxyStats& stats, const std::vector<int64_t>& bo
            c.upstream_connections);
   page.one("upstream_reused_total", "counter", "Requests that went over a kept connection.",
            c.upstream_reused);
+  page.one("upstream_retries_total", "counter",
+           "Requests that were sent to another endpoint, or again.", c.retries);
+  page.one("upstream_ejections_total", "counter",
+           "Endpoints that were passed over for their failures.", c.ejections);
+  page.one("connections_limited_total", "counter",
+           "Connections closed because their address had too many.", c.limited);
   page.one("clients", "gauge", "HTTP connections open now.", stats.clients);
   page.one("tunnels", "gauge", "Tunnels open now.", stats.tunnels);
   page.one("upstream_idle", "gauge", "Idle upstream connections.", stats.idle_upstreams);

@@ -66,7 +66,7 @@ Publisher::Publisher(PublisherOptions options, Post post_control, Log* log, Upst
     names_->set_on_change(
         [this](const std::string& name) { take(routes_.readdress(name, table())); });
   }
-  publish(RouteTable::make_empty());
+  publish(RouteTable::make_empty(options_.first_version));
 }
 
 Publisher::~Publisher() {

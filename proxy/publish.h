@@ -64,6 +64,7 @@ class Publisher final : public RouteSink {
   /// Tables that some reactor may still look into, the newest among them.
   [[nodiscard]] size_t tables_held() const { return held_.size(); }
   [[nodiscard]] size_t endpoint_count() const { return endpoints_.size(); }
+  [[nodiscard]] const EndpointRegistry& endpoints() const { return endpoints_; }
 
  private:
   using Held = TableReader::Held;

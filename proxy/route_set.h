@@ -38,8 +38,9 @@ struct PublisherOptions {
   size_t routes = 2'000'000;              // in all
   size_t glob_hosts = 1024;               // general globs are tried one by one
   std::vector<std::string> auth_schemes;  // the names that auth= may use
-  bool registers = false;  // register= has an effect: whoever reads register_names() sees to it
-  uint64_t seed = 0;       // of the hashes of client addresses (proxy/traffic_limits.h)
+  bool registers = false;      // register= has an effect: whoever reads register_names() sees to it
+  uint64_t first_version = 0;  // of the empty table to begin with
+  uint64_t seed = 0;           // of the hashes of client addresses (proxy/traffic_limits.h)
 };
 
 class RouteSet {

@@ -52,8 +52,10 @@ RouteTable::RouteTable(const RouteTable& base)
       host_count_(base.host_count_),
       route_count_(base.route_count_) {}
 
-Ref<RouteTable> RouteTable::make_empty() {
-  return Ref<RouteTable>::adopt(new RouteTable());
+Ref<RouteTable> RouteTable::make_empty(uint64_t version) {
+  auto table = Ref<RouteTable>::adopt(new RouteTable());
+  table->version_ = version;
+  return table;
 }
 
 const Host* RouteTable::find_host(std::string_view text) const {

@@ -37,7 +37,7 @@ bool more_specific(const Host& a, const Host& b);
 
 class RouteTable final : public Counted {
  public:
-  static Ref<RouteTable> make_empty();
+  static Ref<RouteTable> make_empty(uint64_t version = 0);
   static void destroy(const RouteTable* table) { delete table; }
 
   [[nodiscard]] uint64_t version() const { return version_; }

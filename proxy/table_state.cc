@@ -75,4 +75,52 @@ Result<RouteEdit> read_table_state(const Json& state) {
   return edit;
 }
 
+void write_endpoint_state(const EndpointRegistry& endpoints, JsonWriter& json) {
+  json.begin_array();
+  endpoints.for_each([&](const Endpoint& each) {
+    Endpoint::Health health = each.health();
+    // One that is healthy now will have been so there, too.
+    if (!each.retired()) health.was_healthy = false;
+    if (health == Endpoint::Health()) return;
+    const Destination destination = each.destination();
+    json.begin_object()
+        .member("scheme", to_string(destination.scheme))
+        .member("host", destination.host)
+        .member("port", destination.port)
+        .member("address", each.address())
+        .member("server_name", each.named_server())
+        .member("tls_skip_verify", each.tls_skip_verify())
+        .member("proxy_protocol", each.proxy_protocol())
+        .member("ejected_until_ms", health.ejected_until_ms)
+        .member("failures", health.failures)
+        .member("ejections", health.ejections)
+        .member("was_healthy", health.was_healthy)
+        .end_object();
+  });
+  json.end_array();
+}
+
+Result<void> read_endpoint_state(const Json& state, const EndpointRegistry& endpoints) {
+  if (!state.is_array()) return fail(Code::kInvalid, "the endpoints are no array");
+  for (const Json& each : state.as_array()) {
+    const auto scheme = parse_scheme(each.get_string("scheme"));
+    if (!scheme) return fail(Code::kInvalid, "an endpoint without a scheme");
+    EndpointKey key;
+    key.destination = {*scheme, std::string(each.get_string("host")),
+                       static_cast<uint16_t>(each.get_int("port"))};
+    key.address = each.get_string("address");
+    key.server_name = each.get_string("server_name");
+    key.tls_skip_verify = each.get_bool("tls_skip_verify");
+    key.proxy_protocol = each.get_bool("proxy_protocol");
+    const Endpoint* endpoint = endpoints.find(key);
+    if (endpoint == nullptr) continue;
+    endpoint->restore(
+        {.ejected_until_ms = each.get_int("ejected_until_ms"),
+         .failures = static_cast<uint32_t>(each.get_int("failures")),
+         .ejections = static_cast<uint32_t>(each.get_int("ejections")),
+         .was_healthy = each.get_bool("was_healthy") || endpoint->health().was_healthy});
+  }
+  return {};
+}
+
 }  // namespace sluice::proxy

@@ -13,6 +13,7 @@ import pytest
 from helpers import tree
 from helpers.certificates import Authority
 from helpers.load import Clients, Load
+from helpers.ports import free_port
 from helpers.tls_site import Site
 from helpers.wait import until
 
@@ -303,4 +304,36 @@ def test_routes_of_a_consul_that_is_away_go_along(lb, backend, line, curl, consu
     consul.start()
     until(lambda: curl(balancer.traffic, "-H", "Host: a.com").status == 404,
           "a Consul that has forgotten the service counts")
+    both.end()
+
+
+def test_endpoints_and_the_version_of_the_table_go_along(lb, backend, line, curl):
+    """An endpoint that was ejected stays so in the successor, and no version comes twice."""
+    metrics, dead = free_port(), free_port()
+    good = backend()
+    balancer = lb(registry_backend="static", log_level="INFO", proxy_strategy="rr",
+                  registry_static_routes="route add web a.com/ %s\n"
+                  "route add web a.com/ http://127.0.0.1:%d/" % (good.http_url, dead))
+    balancer.flags["proxy.addr"] += ",127.0.0.1:%d;proto=prometheus" % metrics
+    balancer.start()
+    both = line(balancer)
+
+    def states():
+        said = balancer.get("/api/explain?url=http://a.com/")
+        return sorted(t["state"] for t in said["candidates"][0]["targets"] if "rests" in t["state"])
+
+    def metric(name):
+        text = curl("http://127.0.0.1:%d/metrics" % metrics).body
+        return float(re.search(r"^\S*%s(?:{.*})? (\S+)$" % name, text, re.M).group(1))
+    for _ in range(20):
+        assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
+    assert states() == ["passed over: it failed and rests"]
+    before = metric("table_version")
+    assert metric("upstream_retries_total") == 5 and metric("upstream_ejections_total") == 1
+    both.upgrade()
+    assert states() == ["passed over: it failed and rests"]
+    assert metric("table_version") > before
+    for _ in range(20):
+        assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
+    assert metric("upstream_retries_total") == 0  # nobody asked the dead one
     both.end()

@@ -30,6 +30,73 @@ struct Table {
 
 }  // namespace
 
+TEST_CASE("the health of endpoints comes over, also of the many kinds of one address") {
+  const auto specs = [](bool healthy) {
+    std::vector<RouteSpec> out;
+    for (const char* tag :
+         {"urlprefix-a.com/", "urlprefix-b.com/ proto=https host=name tlsskipverify=true",
+          "urlprefix-:1 proto=tcp pxyproto=true", "urlprefix-c.com/ proto=grpc"}) {
+      const std::vector<std::string> tags = {tag};
+      Result<std::optional<RouteSpec>> spec = parse_tag(
+          tag,
+          {.service = "web", .instance = tag, .address = "10.0.0.1", .port = 80, .tags = tags});
+      REQUIRE(spec);
+      (*spec)->healthy = healthy;
+      out.push_back(**spec);
+    }
+    return std::vector<RouteEdit>{{.key = "web", .routes = out}};
+  };
+  const auto endpoint = [](const Table& table, std::string_view host) {
+    const Host* found = table.publisher.table().find_host(host);
+    REQUIRE(found != nullptr);
+    const Endpoint* out = nullptr;
+    found->for_each_route([&](const Route& route) {
+      out = route.all_targets()[0]->endpoint();
+      return true;
+    });
+    return out;
+  };
+  Table old;
+  old.publisher.apply(specs(true));
+  for (int i = 0; i < 5; ++i) endpoint(old, "a.com")->note_failure(1'000);
+  for (int i = 0; i < 3; ++i) endpoint(old, "b.com")->note_failure(1'000);
+  for (int i = 0; i < 7; ++i) endpoint(old, ":1")->note_failure(2'000);
+  old.publisher.apply(specs(false));
+  std::string text;
+  JsonWriter json(text);
+  write_endpoint_state(old.publisher.endpoints(), json);
+  const Result<Json> state = parse_json(text);
+  REQUIRE(state);
+
+  Table fresh;
+  fresh.publisher.apply(specs(false));
+  REQUIRE(read_endpoint_state(*state, fresh.publisher.endpoints()));
+  for (const char* host : {"a.com", "b.com", ":1", "c.com"}) {
+    EXPECT(endpoint(fresh, host)->health() == endpoint(old, host)->health());
+  }
+  EXPECT(endpoint(fresh, "a.com")->ejected(1'000 + Endpoint::kEjectionMs - 1));
+  EXPECT(!endpoint(fresh, "a.com")->ejected(1'000 + Endpoint::kEjectionMs));
+  EXPECT(!endpoint(fresh, "b.com")->ejected(1'000));
+  // It was healthy in the other process: it comes back slowly, from the next pick on.
+  fresh.publisher.apply(specs(true));
+  (void)endpoint(fresh, "c.com")->starts_slowly(1'000, 12345);
+  EXPECT_EQ(endpoint(fresh, "c.com")->ejected_until_ms(), 1'000);
+
+  Table other;
+  EXPECT(read_endpoint_state(*state, other.publisher.endpoints()));  // none of them is there
+  EXPECT(!read_endpoint_state(*parse_json("[{}]"), other.publisher.endpoints()));
+}
+
+TEST_CASE("a successor's versions begin above its predecessor's") {
+  std::deque<std::move_only_function<void()>> posted;
+  Publisher publisher(
+      {.first_version = 41},
+      [&](std::move_only_function<void()> closure) { posted.push_back(std::move(closure)); },
+      nullptr);
+  EXPECT_EQ(publisher.table().version(), 41u);
+  EXPECT_EQ(publisher.apply({{.key = "x"}}), 41u);
+}
+
 TEST_CASE("a table comes out as it went in, with all that its routes say") {
   Table old;
   std::vector<RouteEdit> edits;
