@@ -328,11 +328,12 @@ def test_endpoints_and_the_version_of_the_table_go_along(lb, backend, line, curl
     for _ in range(20):
         assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
     assert states() == ["passed over: it failed and rests"]
-    before = metric("table_version")
     assert metric("upstream_retries_total") == 5 and metric("upstream_ejections_total") == 1
-    both.upgrade()
-    assert states() == ["passed over: it failed and rests"]
-    assert metric("table_version") > before
+    for _ in range(2):
+        before = metric("table_version")
+        both.upgrade()
+        assert states() == ["passed over: it failed and rests"]
+        assert metric("table_version") > before
     for _ in range(20):
         assert curl(balancer.traffic, "-H", "Host: a.com").status == 200
     assert metric("upstream_retries_total") == 0  # nobody asked the dead one
