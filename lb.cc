@@ -22,6 +22,7 @@
 #include "core/scope.h"
 #include "core/uv_network.h"
 #include "lb_config.h"
+#include "lb_fetch.h"
 #include "lb_registry.h"
 #include "lb_reload.h"
 
@@ -58,7 +59,9 @@ struct LoadBalancer {
   Result<Balancer::Inheritance> inherit();
   Task<void> serve();
   void on_signal(const char* name);
-  void reload();
+  void on_reload();
+  Task<void> reload();
+  void take_settings(Result<LbConfig> read);
   void upgrade();
   void on_upgrade(Result<void> outcome);
   Task<void> stop();
@@ -79,6 +82,8 @@ struct LoadBalancer {
   std::unique_ptr<Successor> successor;
   pid_t successor_pid = -1;
   bool stopping = false;
+  bool reloading = false;
+  bool reload_wanted = false;
   int exit_code = 0;
 };
 
@@ -146,10 +151,28 @@ void LoadBalancer::on_signal(const char* name) {
   scope->spawn(stop());
 }
 
-/// SIGHUP. All or nothing of the properties: a bad one leaves every one as it is.
-void LoadBalancer::reload() {
+/// SIGHUP.
+void LoadBalancer::on_reload() {
+  if (stopping || std::exchange(reload_wanted, true)) return;
+  if (!reloading) scope->spawn(reload());
+}
+
+/// Once more where the signal came again meanwhile: what was read then may be old.
+Task<void> LoadBalancer::reload() {
+  reloading = true;
+  while (!stopping && std::exchange(reload_wanted, false)) {
+    take_settings(
+        co_await on_pool(loop, [arguments = origin.arguments, environment = origin.environment] {
+          PosixDisk files;
+          return load_lb_config(arguments, environment, files, fetch_config);
+        }));
+  }
+  reloading = false;
+}
+
+/// All or nothing of the properties: a bad one leaves every one as it is.
+void LoadBalancer::take_settings(Result<LbConfig> read) {
   if (stopping) return;
-  Result<LbConfig> read = load_lb_config(origin.arguments, origin.environment, disk);
   Result<LogLevel> level = read ? log_level(read->properties) : pass(read);
   if (!level) {
     log.error("SIGHUP: {}; everything stays as it is", level.error().message);
@@ -242,7 +265,7 @@ int run_lb(const std::vector<std::string>& arguments) {
     const std::string_view text = *entry;
     if (!text.starts_with(Predecessor::kVariable)) environment.emplace_back(text);
   }
-  Result<LbConfig> config = load_lb_config(arguments, environment, disk);
+  Result<LbConfig> config = load_lb_config(arguments, environment, disk, fetch_config);
   if (!config) {
     std::fprintf(stderr, "sluice lb: %s\n", config.error().message.c_str());
     return 1;
@@ -267,7 +290,7 @@ int run_lb(const std::vector<std::string>& arguments) {
   LoadBalancer balancer(*std::move(config), {*program, arguments, std::move(environment)}, log);
   balancer.loop.watch_signal(SIGTERM, [&balancer] { balancer.on_signal("SIGTERM"); });
   balancer.loop.watch_signal(SIGINT, [&balancer] { balancer.on_signal("SIGINT"); });
-  balancer.loop.watch_signal(SIGHUP, [&balancer] { balancer.reload(); });
+  balancer.loop.watch_signal(SIGHUP, [&balancer] { balancer.on_reload(); });
   balancer.loop.watch_signal(SIGUSR2, [&balancer] { balancer.upgrade(); });
   Result<void> started = balancer.start(std::move(*predecessor));
   if (!started) {

@@ -175,7 +175,7 @@ std::string lb_usage() {
       "  The balancer alone, with routes from a registry: a drop-in for fabio. Each flag is also "
       "an\n"
       "  environment variable (FABIO_PROXY_ADDR) and a line of a properties file.\n\nFlags:\n"
-      "  -cfg FILE\n        a properties file\n"
+      "  -cfg FILE\n        a properties file, or its http or https URL\n"
       "  -v, -version\n        print the version\n";
   for (const Property& property : known_properties()) {
     if (property.support != PropertySupport::kSupported) continue;

@@ -26,6 +26,8 @@ enum class PropertySupport : uint8_t { kSupported, kNoEffect, kUnsupported };
 
 inline constexpr bool kSecret = true;
 
+inline constexpr size_t kConfigBytes = 16 * 1024 * 1024;  // static routes may be in it
+
 struct Property {
   std::string_view name;
   PropertyType type;
@@ -76,9 +78,11 @@ struct LbConfig {
 
 /// The balancer alone, as its command line asks for it. In this order of precedence: flags
 /// (`-name=value`, `-name value`), the environment (SLUICE_PROXY_ADDR, FABIO_PROXY_ADDR,
-/// PROXY_ADDR, in any case), the file of `-cfg`.
+/// PROXY_ADDR, in any case), the file of `-cfg`, which `fetch` gets where it is a URL.
+using FetchConfig = std::function<Result<std::string>(const std::string& url)>;
 Result<LbConfig> load_lb_config(const std::vector<std::string>& arguments,
-                                const std::vector<std::string>& environment, Disk& disk);
+                                const std::vector<std::string>& environment, Disk& disk,
+                                const FetchConfig& fetch);
 
 /// Whether the word, the program's first, is a flag of the balancer alone.
 bool is_lb_flag(std::string_view word);

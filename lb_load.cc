@@ -9,7 +9,6 @@ namespace sluice {
 
 namespace {
 
-constexpr size_t kFileBytes = 16 * 1024 * 1024;  // static routes may be in it
 constexpr int kMaxExpansions = 64;
 constexpr std::string_view kBlanks = " \t\f";
 
@@ -224,7 +223,8 @@ bool is_lb_flag(std::string_view word) {
 }
 
 Result<LbConfig> load_lb_config(const std::vector<std::string>& arguments,
-                                const std::vector<std::string>& environment, Disk& disk) {
+                                const std::vector<std::string>& environment, Disk& disk,
+                                const FetchConfig& fetch) {
   Result<ParsedFlags> flags = parse_flags(arguments);
   if (!flags) return pass(flags);
   LbConfig config;
@@ -232,10 +232,9 @@ Result<LbConfig> load_lb_config(const std::vector<std::string>& arguments,
   config.version = flags->version;
   if (config.help || config.version) return config;
   if (!flags->file.empty()) {
-    if (flags->file.starts_with("http://") || flags->file.starts_with("https://")) {
-      return fail(Code::kUnsupported, "-cfg {}: want a file; URLs are not read", flags->file);
-    }
-    Result<std::string> text = disk.read_file(flags->file, kFileBytes);
+    const bool is_url = flags->file.starts_with("http://") || flags->file.starts_with("https://");
+    Result<std::string> text =
+        is_url ? fetch(flags->file) : disk.read_file(flags->file, kConfigBytes);
     if (!text) return pass(text, "-cfg");
     const Lookup lookup = [&](std::string_view key) -> std::optional<std::string> {
       for (const std::string& entry : environment) {
@@ -246,10 +245,12 @@ Result<LbConfig> load_lb_config(const std::vector<std::string>& arguments,
       return std::nullopt;
     };
     auto values = parse_properties(*text, lookup);
-    if (!values) return pass(values, "{}", flags->file);
+    // Without a URL's query, which may hold a token.
+    const std::string source = is_url ? flags->file.substr(0, flags->file.find('?')) : flags->file;
+    if (!values) return pass(values, "{}", source);
     for (auto& [name, value] : *values) {
       if (find_property(name) == nullptr) {
-        return fail(Code::kInvalid, "{}: unknown property {}", flags->file, name);
+        return fail(Code::kInvalid, "{}: unknown property {}", source, name);
       }
       config.properties.set(name, std::move(value));
     }

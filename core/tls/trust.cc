@@ -1,5 +1,7 @@
 #include "core/tls/trust.h"
 
+#include <cstdlib>
+
 namespace sluice::tls {
 
 namespace {
@@ -22,6 +24,12 @@ Result<std::shared_ptr<const Authorities>> system_authorities(Disk& disk, const 
     auto loaded = Authorities::load(*pem);
     if (!loaded) return pass(loaded, "{}", file);
     return loaded;
+  }
+  // As Go's and OpenSSL's programs take it.
+  if (const char* own = std::getenv("SSL_CERT_FILE"); own != nullptr && *own != '\0') {
+    Result<std::string> pem = disk.read_file(own, kMaxBundleBytes);
+    if (!pem) return pass(pem, "SSL_CERT_FILE");
+    return Authorities::load_bundle(*pem);
   }
   for (const char* bundle : kBundles) {
     if (Result<std::string> pem = disk.read_file(bundle, kMaxBundleBytes); pem) {

@@ -13,8 +13,8 @@
 
 namespace sluice::tls {
 
-/// `file` instead of the system's where it is not empty: an error then if it cannot be read. A
-/// machine without a bundle trusts nobody.
+/// `file` instead of the system's where it is not empty, or the environment's SSL_CERT_FILE where
+/// that is set: an error then if it cannot be read. A machine without a bundle trusts nobody.
 Result<std::shared_ptr<const Authorities>> system_authorities(Disk& disk, const std::string& file);
 
 }  // namespace sluice::tls

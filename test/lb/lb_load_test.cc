@@ -36,7 +36,10 @@ Result<LbConfig> load(std::vector<std::string> arguments, std::vector<std::strin
                       std::string file = {}) {
   MemoryDisk disk;
   disk.text = std::move(file);
-  return load_lb_config(arguments, environment, disk);
+  const auto fetch = [&](const std::string& url) {
+    return Result<std::string>("ui.addr = " + url);
+  };
+  return load_lb_config(arguments, environment, disk, fetch);
 }
 
 }  // namespace
