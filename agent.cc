@@ -1,49 +1,28 @@
 #include "agent.h"
 
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
+#include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "balancer.h"
-#include "consul_overrides.h"
-#include "core/http_server.h"
+#include "control_plane.h"
+#include "core/handover.h"
 #include "core/loop.h"
-#include "core/tls/trust.h"
+#include "core/scope.h"
 #include "core/uv_network.h"
 #include "core/uv_process.h"
 #include "data_folder.h"
-#include "drivers/consul/catalog.h"
-#include "drivers/consul/reach.h"
-#include "drivers/docker/driver.h"
-#include "drivers/embedded/catalog.h"
-#include "drivers/exec/exec.h"
-#include "drivers/exec/isolate.h"
-#include "drivers/exec/raw_exec.h"
-#include "drivers/sqlite/store.h"
 #include "lb_reload.h"
-#include "orchestrator/api/api.h"
-#include "orchestrator/node/node_agent.h"
-#include "orchestrator/route_source.h"
-#include "orchestrator/server.h"
 
 namespace sluice {
 
-using namespace orchestrator;
-
 namespace {
 
-/// Docker's own: $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
-std::string docker_config_file() {
-  if (const char* folder = std::getenv("DOCKER_CONFIG")) {
-    return std::string(folder) + "/config.json";
-  }
-  const char* home = std::getenv("HOME");
-  return home != nullptr ? std::string(home) + "/.docker/config.json" : "";
-}
-
-constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
+constexpr int64_t kFinishCallsMs = 2'000;  // in an upgrade: for what the API is answering
+/// For the catalog, whose checks start from nothing, to say the routes that came along itself.
+constexpr int64_t kInheritedRoutesMs = 10'000;
 
 }  // namespace
 
@@ -61,6 +40,7 @@ Result<LogLevel> agent_log_level(const AgentConfig& config) {
 /// In the order in which they are made; taken down in the reverse.
 struct Agent::Parts {
   AgentConfig config;
+  const Origin origin;
   Properties properties;  // of the balancer
   Log& log;
   std::function<Result<AgentConfig>()> read_again;
@@ -71,49 +51,46 @@ struct Agent::Parts {
   SystemRandom random;
   UvProcesses processes{loop};
   Env env{loop, network, disk, random, &processes};
-
-  std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
-  const bool exec_enabled = drivers::exec::may_isolate();  // never without isolation
-  std::unique_ptr<Listener> api_listener;                  // until the API takes it
+  std::unique_ptr<Predecessor> predecessor;
+  Event predecessor_gone{loop};  // set also where there is none
   std::unique_ptr<Balancer> balancer;
-  std::unique_ptr<Store> store;
-  std::unique_ptr<Server> server;
-  std::unique_ptr<Catalog> catalog;
-  std::unique_ptr<RouteSource> routes;
-  std::unique_ptr<drivers::ConsulApi> consul;  // these three with Consul and a balancer
-  std::unique_ptr<drivers::ConsulKv> consul_kv;
-  std::unique_ptr<ConsulOverrides> overrides;
-  std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
-  std::unique_ptr<NodeAgent> node;
-  std::unique_ptr<Api> api;
-  std::unique_ptr<HttpServer> api_server;
-  std::unique_ptr<Scope> scope;
+  std::unique_ptr<ControlPlane> control;
+  std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
+  /// While an upgrade is under way: what the control plane listened on.
+  std::vector<std::pair<Address, Socket>> kept;
+  Upgrade upgrading{
+      loop, log, {.served = [this] { give_way(); }, .failed = [this] { take_back(); }}};
   int exit_code = 0;
+  bool started = false;
   bool stopping = false;
+  bool replacing = false;
 
-  Parts(AgentConfig agent_config, Log& agent_log, std::function<Result<AgentConfig>()> again)
+  Parts(AgentConfig agent_config, Origin at, Log& agent_log,
+        std::function<Result<AgentConfig>()> again)
       : config(std::move(agent_config)),
+        origin(std::move(at)),
         log(agent_log),
-        read_again(std::move(again)),
-        scope(std::make_unique<Scope>(loop)) {}
+        read_again(std::move(again)) {}
+  ~Parts() {
+    upgrading.abandon();
+    scope.reset();
+  }
 
   Task<void> start_or_fail();
   Task<Result<void>> start();
   Result<void> open_folder();
-  std::string state_folder() const { return folder->path() + "/server"; }
-  Result<void> listen_for_api();
   Result<void> start_balancer();
-  Task<Result<void>> start_server();
-  void load_authorities();
-  Result<void> make_catalog();
-  Task<Result<void>> start_node();
-  void start_api();
-  DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
-  std::vector<ReservedPort> own_ports() const;
+  Result<void> make_control();
   static Properties balancer_properties(const AgentConfig& of);
   void reload();
   void on_signal(const char* name);
   Task<void> stop();
+  void upgrade();
+  Task<void> hand_over();
+  void give_way();
+  Task<void> leave();
+  void take_back();
+  Task<void> restart_control();
 };
 
 Result<void> Agent::Parts::open_folder() {
@@ -121,21 +98,12 @@ Result<void> Agent::Parts::open_folder() {
       config.data_dir.empty() ? DataFolder::make_temporary() : DataFolder::open(config.data_dir);
   if (!opened) return pass(opened);
   folder.emplace(std::move(*opened));
-  if (config.dev && disk.exists(state_folder())) {
+  if (config.dev && disk.exists(ControlPlane::server_folder(*folder))) {
     return fail(Code::kInvalid,
                 "data_dir {} holds the state of an agent without -dev, whose tasks -dev would end: "
                 "give -dev another one, or none",
                 folder->path());
   }
-  return {};
-}
-
-/// Before anything is written or started: a port in use changes nothing.
-Result<void> Agent::Parts::listen_for_api() {
-  Result<std::unique_ptr<Listener>> listener =
-      network.listen(Address{.ip = config.bind_addr, .port = config.http_port});
-  if (!listener) return pass(listener, "jobs API");
-  api_listener = std::move(*listener);
   return {};
 }
 
@@ -150,206 +118,54 @@ Properties Agent::Parts::balancer_properties(const AgentConfig& of) {
 Result<void> Agent::Parts::start_balancer() {
   if (!config.proxy_enabled) return {};
   properties = balancer_properties(config);
-  Result<std::unique_ptr<Balancer>> started = Balancer::start(loop, network, log, properties);
+  Balancer::Inheritance from;
+  if (predecessor) {
+    Result<Balancer::Inheritance> taken = take_over(*predecessor, network);
+    if (!taken) return pass(taken);
+    from = std::move(*taken);
+  }
+  Result<std::unique_ptr<Balancer>> started =
+      Balancer::start(loop, network, log, properties, std::move(from));
   if (!started) return pass(started);
   balancer = std::move(*started);
   return {};
 }
 
-Task<Result<void>> Agent::Parts::start_server() {
-  if (config.dev) {
-    // What an earlier -dev agent left running in this folder, if it was killed, is ended by this
-    // one.
-    Result<LocalCluster> left = LocalState(env, folder->path() + "/client").load_cluster();
-    if (!left) co_return pass(left);
-    store = std::make_unique<MemoryStore>(ClusterMeta{left->cluster_id, left->term});
-  } else {
-    store = std::make_unique<drivers::SqliteStore>(loop, state_folder());
-  }
-  ServerOptions options;
-  options.region = config.region;
-  options.datacenter = config.datacenter;
-  options.drivers = {"docker"};
-  if (exec_enabled) options.drivers.push_back("exec");
-  if (config.raw_exec_enabled) options.drivers.push_back("raw_exec");
-  for (const std::string_view kind : catalog->check_kinds()) options.check_kinds.emplace_back(kind);
-  options.validate_config = [this](std::string_view driver, const Json& block) -> Result<void> {
-    TaskDriver* found = node ? node->context().driver(std::string(driver)) : nullptr;
-    return found != nullptr ? found->validate(block) : Result<void>();
-  };
-  server = std::make_unique<Server>(env, log, *store, std::move(options));
-  co_return co_await server->start();
-}
-
-/// As other programs have it: SSL_CERT_FILE, else the system's bundle.
-void Agent::Parts::load_authorities() {
-  const char* named = std::getenv("SSL_CERT_FILE");
-  auto authorities = tls::system_authorities(disk, named ? named : "");
-  if (!authorities) {
-    log.warn("SSL_CERT_FILE: {}: no https server is trusted", authorities.error().message);
-    authorities = tls::Authorities::load_bundle("");
-  }
-  tls = tls::ClientContext::make(*std::move(authorities));
-}
-
-Result<void> Agent::Parts::make_catalog() {
-  if (config.consul) {
-    const ConsulConfig& of = *config.consul;
-    drivers::ConsulOptions options;
-    Result<void> reached = drivers::reach_consul(disk,
-                                                 {.address = of.address,
-                                                  .tls = of.ssl,
-                                                  .files = {.ca_file = of.ca_file,
-                                                            .ca_folder = {},
-                                                            .certificate_file = of.cert_file,
-                                                            .key_file = of.key_file},
-                                                  .skip_verify = !of.verify_ssl},
-                                                 options.api);
-    if (!reached) return pass(reached, "consul");
-    options.api.token = of.token;
-    options.api.datacenter = of.datacenter;
-    options.api.ns = of.ns;
-    options.api.allow_stale = of.allow_stale;
-    if (balancer) {
-      Result<std::string> place = overrides_place(properties);
-      if (!place) return pass(place);
-      consul = std::make_unique<drivers::ConsulApi>(loop, network, options.api);
-      consul_kv = std::make_unique<drivers::ConsulKv>(env, log, *consul);
-      overrides =
-          std::make_unique<ConsulOverrides>(*consul_kv, *balancer, *std::move(place), [] {});
-    }
-    catalog = std::make_unique<drivers::ConsulCatalog>(env, log, std::move(options));
-  } else {
-    catalog = std::make_unique<drivers::EmbeddedCatalog>(
-        env, log,
-        drivers::EmbeddedOptions{
-            .datacenter = config.datacenter, .node_name = config.name, .tls = tls});
-  }
-  if (!balancer) return {};
-  routes = std::make_unique<RouteSource>(loop, balancer->routes(), balancer->tag_prefix());
-  catalog->watch(
-      [this](std::vector<ServiceSnapshot> changed) { routes->apply(std::move(changed)); });
-  return {};
-}
-
-DriverMap Agent::Parts::make_drivers(const std::string& cluster_id, const std::string& node_id) {
-  DriverMap drivers;
-  const bool named = !config.docker_auth_file.empty();
-  drivers::CredentialsOptions credentials{
-      .config_file = named ? config.docker_auth_file : docker_config_file(),
-      .config_file_named = named,
-      .helper = config.docker_auth_helper};
-  drivers.emplace(
-      "docker", std::make_unique<drivers::DockerDriver>(
-                    env, log,
-                    drivers::DockerOptions{.socket = {.path = config.docker_socket},
-                                           .owner = {.cluster_id = cluster_id, .node_id = node_id},
-                                           .policy = {},
-                                           .credentials = std::move(credentials),
-                                           // With the server on this machine there is no other node
-                                           // that could have Docker.
-                                           .expected = config.server_enabled}));
-  if (!config.raw_exec_enabled && !exec_enabled) return drivers;
-  supervisor =
-      std::make_unique<drivers::exec::SupervisorClient>(env, log, folder->path() + "/supervisor");
-  if (exec_enabled) {
-    drivers.emplace(
-        "exec", std::make_unique<drivers::exec::ExecDriver>(env, *supervisor, cluster_id, node_id));
-  }
-  if (config.raw_exec_enabled) {
-    drivers.emplace("raw_exec", std::make_unique<drivers::exec::RawExecDriver>(
-                                    env, *supervisor, cluster_id, node_id));
-  }
-  return drivers;
-}
-
-/// Our own listeners, and what the configuration names: nothing scheduled takes these ports.
-std::vector<ReservedPort> Agent::Parts::own_ports() const {
-  std::vector<ReservedPort> ports;
-  ports.push_back({.address = config.bind_addr, .port = config.http_port, .reason = "jobs API"});
-  if (balancer) {
-    for (const Address& at : balancer->addresses()) {
-      ports.push_back({.address = at.ip, .port = at.port, .reason = "balancer"});
-    }
-  }
-  const std::vector<uint16_t> named = *parse_port_list(config.reserved_ports);  // checked at start
-  for (const uint16_t port : named) {
-    ports.push_back({.address = "", .port = port, .reason = "reserved in the configuration"});
-  }
-  return ports;
-}
-
-Task<Result<void>> Agent::Parts::start_node() {
-  if (!config.client_enabled) co_return Result<void>();
-  LocalState local(env, folder->path() + "/client");
-  Result<std::string> node_id = local.load_node_id();
-  if (!node_id) co_return pass(node_id);
-  NodeContext context{.env = env,
-                      .log = log,
-                      .catalog = *catalog,
-                      .drainer = routes.get(),
-                      .options = {.data_folder = folder->path(),
-                                  .region = config.region,
-                                  .drain_timeout_ms = config.drain_timeout_ms},
-                      .tls = tls,
-                      .cluster_id = {},
-                      .node = {},
-                      .drivers = make_drivers(server->snapshot().meta().cluster_id, *node_id)};
-  Node& node_facts = context.node;
-  node_facts.name = config.name;
-  node_facts.datacenter = config.datacenter;
-  node_facts.node_class = config.node_class;
-  node_facts.meta = config.meta;
-  node_facts.host_volumes = config.host_volumes;
-  node_facts.ip = config.advertise_ip;
-  node_facts.min_dynamic_port = config.min_dynamic_port;
-  node_facts.max_dynamic_port = config.max_dynamic_port;
-  node_facts.reserved_cpu_mhz = config.reserved_cpu_mhz;
-  node_facts.reserved_memory_mb = config.reserved_memory_mb;
-  node_facts.reserved_disk_mb = config.reserved_disk_mb;
-  node_facts.reserved_ports = own_ports();
-  node = std::make_unique<NodeAgent>(std::move(context), server->node_link());
-  co_return co_await node->start();
-}
-
-void Agent::Parts::start_api() {
-  api = std::make_unique<Api>(env, log, *server, node.get(),
-                              ApiOptions{.name = config.name,
-                                         .address = config.bind_addr,
-                                         .port = config.http_port,
-                                         .hosts = {},
-                                         .dev = config.dev,
-                                         .acl_enabled = config.acl_enabled});
-  api_server = std::make_unique<HttpServer>(
-      loop, std::move(api_listener),
-      [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
-        return api->handle(request, writer);
-      });
+Result<void> Agent::Parts::make_control() {
+  control = std::make_unique<ControlPlane>(ControlPlaneBase{.config = config,
+                                                            .properties = properties,
+                                                            .log = log,
+                                                            .loop = loop,
+                                                            .network = network,
+                                                            .env = env,
+                                                            .folder = *folder,
+                                                            .balancer = balancer.get(),
+                                                            .predecessor_gone = predecessor_gone});
+  return control->listen();
 }
 
 Task<Result<void>> Agent::Parts::start() {
   Result<void> done = open_folder();
-  if (done) done = listen_for_api();
   if (done) done = start_balancer();
-  load_authorities();
-  if (done) done = make_catalog();
-  if (done) done = co_await start_server();
-  if (done) done = co_await start_node();
+  if (done) done = make_control();
+  if (done) done = co_await control->start();
   if (!done) co_return done;
-  start_api();
-
-  if (balancer) scope->spawn(balancer->run());
-  if (balancer) balancer->accept();
-  scope->spawn(server->run());
-  scope->spawn(catalog->run());
-  if (overrides) scope->spawn(overrides->run());
-  if (node) scope->spawn(node->run());
-  scope->spawn(api_server->run());
-  log.info("jobs API on http://{}:{}", config.bind_addr, config.http_port);
-  if (balancer) balancer->say_addresses(log);
+  if (balancer) {
+    scope->spawn(balancer->run());
+    // The predecessor serves meanwhile, and has a limit for it.
+    if (predecessor) co_await balancer->wait_certificates();
+    balancer->accept();
+    balancer->say_addresses(log);
+  }
   log.info("data in {}{}", folder->path(),
            config.data_dir.empty() ? " (removed when this agent ends)" : "");
   for (const std::string& warning : config.warnings) log.warn("{}", warning);
+  started = true;
+  if (!predecessor) co_return Result<void>();
+  Result<void> said = predecessor->say_ready();
+  if (!said) log.error("{}", said.error().message);
+  co_await sleep_for(loop, kInheritedRoutesMs);
+  if (control) control->forget_inherited_routes();
   co_return Result<void>();
 }
 
@@ -369,6 +185,7 @@ void Agent::Parts::on_signal(const char* name) {
     return;
   }
   log.info("{}: stopping", name);
+  upgrading.abandon();
   scope->spawn(stop());
 }
 
@@ -392,40 +209,127 @@ void Agent::Parts::reload() {
 /// -dev ends its tasks; otherwise they run on, for the next agent to take over.
 Task<void> Agent::Parts::stop() {
   if (balancer) balancer->fail_health();
-  if (config.dev && node) {
-    auto all = [](NodeAgent& agent) -> Task<Result<void>> {
-      co_await agent.stop_all_tasks();
-      co_return Result<void>();
-    };
-    Result<void> ended = co_await with_timeout(loop, kStopTimeoutMs, all(*node));
-    if (!ended) log.warn("tasks are still running after {} ms", kStopTimeoutMs);
-    if (supervisor) {
-      Result<void> left = co_await supervisor->leave();
-      if (!left) log.warn("supervisor: {}", left.error().message);
-    }
-    Result<void> forgotten = disk.remove_tree(folder->path() + "/client");
-    if (!forgotten) log.warn("{}", forgotten.error().message);
-  }
+  if (config.dev && control) co_await control->stop_tasks();
   if (balancer) co_await balancer->drain();
   loop.stop();
 }
 
-Agent::Agent(AgentConfig config, Log& log, std::function<Result<AgentConfig>()> read_again)
-    : parts_(std::make_unique<Parts>(std::move(config), log, std::move(read_again))) {}
-
-Agent::~Agent() {
-  // The tasks of all parts first, then the parts.
-  parts_->scope.reset();
+/// SIGUSR2.
+void Agent::Parts::upgrade() {
+  if (config.dev) {
+    log.warn("SIGUSR2: a -dev agent keeps nothing that a successor could go on from");
+    return;
+  }
+  if (stopping || replacing || !started) {
+    log.warn("SIGUSR2: {}", stopping    ? "it is stopping"
+                            : replacing ? "an upgrade is under way"
+                                        : "it has not started yet");
+    return;
+  }
+  // The successor reads it anew: what it would refuse does not get that far.
+  Result<AgentConfig> read = read_again();
+  if (!read) {
+    log.error("SIGUSR2: {}; everything stays as it is", read.error().message);
+    return;
+  }
+  replacing = true;
+  scope->spawn(hand_over());
 }
 
-int Agent::run() {
+/// The control plane ends before the successor starts: one process at a time has the data folder.
+/// The balancer goes on meanwhile with the routes that it has, and callers of the API wait in the
+/// queue of its socket.
+Task<void> Agent::Parts::hand_over() {
+  OfferedSockets sockets;
+  if (balancer) sockets = balancer->listening();
+  std::vector<std::pair<Address, int>> listening;
+  for (const auto& [at, fd] : network.listening()) {
+    Result<Socket> copy = copy_of(fd);
+    if (!copy) {
+      log.error("upgrade: {}: {}", to_string(at), copy.error().message);
+      continue;
+    }
+    listening.emplace_back(at, copy->fd());
+    kept.emplace_back(at, std::move(*copy));
+  }
+  offer_control_sockets(listening, sockets);
+  co_await control->finish_calls(kFinishCallsMs);
+  control.reset();
+  Event quiet(loop);
+  loop.when_pool_idle([&quiet] { quiet.set(); });
+  co_await quiet.wait();
+  folder.reset();
+  std::string state;
+  JsonWriter json(state);
+  json.begin_object();
+  if (balancer) balancer->write_state(json);
+  json.end_object();
+  if (!stopping) upgrading.start(origin, sockets, state);
+}
+
+void Agent::Parts::give_way() {
+  stopping = true;
+  kept.clear();
+  scope->spawn(leave());
+}
+
+/// A predecessor of its own may have longer to go, and the successor knows this process alone.
+Task<void> Agent::Parts::leave() {
+  if (balancer) co_await balancer->hand_over();
+  co_await predecessor_gone.wait();
+  loop.stop();
+}
+
+/// There is no successor: the control plane starts again here.
+void Agent::Parts::take_back() {
+  if (stopping) return;
+  std::map<std::string, int> open;
+  for (const auto& [at, fd] : network.listening()) open[to_string(at)] = fd;
+  for (auto& [at, socket] : kept) {
+    if (!open.contains(to_string(at))) network.inherit(at, std::move(socket));
+  }
+  kept.clear();
+  scope->spawn(restart_control());
+}
+
+Task<void> Agent::Parts::restart_control() {
+  if (balancer) balancer->inherit_own_routes();
+  Result<void> done = open_folder();
+  if (done) done = make_control();
+  if (done) done = co_await control->start();
+  if (!done) {
+    // Ending would end the traffic too, which needs no control plane.
+    log.error(
+        "{}; the balancer serves the routes that it has, and nothing looks after the tasks "
+        "until the agent is started again",
+        done.error().message);
+    control.reset();
+    co_return;
+  }
+  replacing = false;
+  co_await sleep_for(loop, kInheritedRoutesMs);
+  if (control) control->forget_inherited_routes();
+}
+
+Agent::Agent(AgentConfig config, Origin origin, Log& log,
+             std::function<Result<AgentConfig>()> read_again)
+    : parts_(std::make_unique<Parts>(std::move(config), std::move(origin), log,
+                                     std::move(read_again))) {}
+
+Agent::~Agent() = default;
+
+int Agent::run(std::unique_ptr<Predecessor> predecessor) {
   Parts& p = *parts_;
+  p.predecessor = std::move(predecessor);
+  if (p.predecessor) {
+    p.predecessor->when_gone(p.loop, [&p] { p.predecessor_gone.set(); });
+  } else {
+    p.predecessor_gone.set();
+  }
   p.loop.watch_signal(SIGTERM, [&p] { p.on_signal("SIGTERM"); });
   p.loop.watch_signal(SIGINT, [&p] { p.on_signal("SIGINT"); });
   p.loop.watch_signal(SIGHUP, [&p] { p.reload(); });
-  p.loop.watch_signal(SIGUSR2, [&p] {
-    p.log.warn("SIGUSR2: an agent is replaced by a restart, which stops no task");
-  });
+  p.loop.watch_signal(SIGUSR2, [&p] { p.upgrade(); });
   p.scope->spawn(p.start_or_fail());
   p.loop.run();
   return p.exit_code;

@@ -54,7 +54,8 @@ Result<void> Balancer::Parts::inherit_routes(const Json& state) {
   Result<proxy::RouteEdit> edit = proxy::read_table_state(*table);
   if (!edit) return pass(edit, "the predecessor's state");
   std::vector<proxy::RouteEdit> edits;
-  edits.push_back(std::move(*edit));
+  inherited = *std::move(edit);
+  edits.push_back(inherited);
   publisher->apply(std::move(edits));
   inherited_routes = true;
   const Json* health = state.find("endpoints");

@@ -46,6 +46,11 @@ class Balancer {
   Task<void> wait_certificates();
   /// The sources have said all their routes: what came from a predecessor counts no more.
   void routes_known();
+  /// What came from a predecessor, for a source that follows it itself and says it under its key.
+  proxy::RouteEdit take_inherited();
+  /// The routes as they are now stand as if they had come from a predecessor: for when the sources
+  /// start anew in this process.
+  void inherit_own_routes();
 
   /// Serves the admin page and watches the certificate stores, until cancelled.
   Task<void> run();

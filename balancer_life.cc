@@ -20,9 +20,25 @@ Task<void> Balancer::wait_certificates() {
 
 void Balancer::routes_known() {
   if (!std::exchange(parts_->inherited_routes, false)) return;
+  parts_->inherited = {};
   std::vector<proxy::RouteEdit> edits;
   edits.push_back({.key = std::string(proxy::kInheritedKey)});
   parts_->publisher->apply(std::move(edits));
+}
+
+proxy::RouteEdit Balancer::take_inherited() {
+  parts_->inherited_routes = false;
+  return std::move(parts_->inherited);
+}
+
+void Balancer::inherit_own_routes() {
+  parts_->inherited = proxy::table_edit(parts_->publisher->table());
+  std::vector<proxy::RouteEdit> edits{parts_->inherited};
+  for (const std::string& key : parts_->publisher->keys()) {
+    if (key != proxy::kInheritedKey) edits.push_back({.key = key});
+  }
+  parts_->publisher->apply(std::move(edits));
+  parts_->inherited_routes = true;
 }
 
 Task<void> Balancer::run() {
@@ -39,8 +55,8 @@ Task<void> Balancer::run() {
     for (const auto& each : parts.dynamic_listeners) servers.spawn(each->run());
     co_await parts.handed_over.wait();
   }
-  parts.admin_server->close_listener();
-  for (const auto& server : parts.metrics_servers) server->close_listener();
+  co_await parts.admin_server->close_listener();
+  for (const auto& server : parts.metrics_servers) co_await server->close_listener();
   co_await scope.join();
 }
 

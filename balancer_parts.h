@@ -44,6 +44,7 @@ struct Balancer::Parts {
   std::vector<std::unique_ptr<HttpServer>> metrics_servers;
   Event handed_over;
   bool inherited_routes = false;
+  proxy::RouteEdit inherited;  // what they are
   std::string no_route_page;
 
   Parts(UvLoop& on, Log& to, const Properties& from)

@@ -1,22 +1,14 @@
 #include "lb.h"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstdio>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "balancer.h"
-#include "core/handover.h"
-#include "core/json.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/scope.h"
@@ -25,32 +17,18 @@
 #include "lb_fetch.h"
 #include "lb_registry.h"
 #include "lb_reload.h"
-
-extern char** environ;
+#include "upgrade.h"
 
 namespace sluice {
 
 namespace {
-
-/// The control loop's listeners, beside the reactors': the admin page, metrics.
-constexpr std::string_view kControlPrefix = "control ";
-
-constexpr JsonLimits kStateLimits{
-    .max_bytes = size_t{1} << 30, .max_depth = 16, .max_values = size_t{1} << 26};
-
-/// How the process was started, which is how its successor is.
-struct Origin {
-  std::string program;
-  std::vector<std::string> arguments;
-  std::vector<std::string> environment;
-};
 
 /// In the order in which they are made; taken down in the reverse.
 struct LoadBalancer {
   LoadBalancer(LbConfig from, Origin at, Log& to)
       : config(std::move(from)), origin(std::move(at)), log(to) {}
   ~LoadBalancer() {
-    successor.reset();
+    upgrading.abandon();
     scope.reset();
   }
 
@@ -63,8 +41,8 @@ struct LoadBalancer {
   Task<void> reload();
   void take_settings(Result<LbConfig> read);
   void upgrade();
-  void on_upgrade(Result<void> outcome);
   Task<void> stop();
+  void give_way();
   Task<void> leave();
 
   LbConfig config;
@@ -79,8 +57,7 @@ struct LoadBalancer {
   std::unique_ptr<Registry> registry;
   std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
   std::unique_ptr<Predecessor> predecessor;
-  std::unique_ptr<Successor> successor;
-  pid_t successor_pid = -1;
+  Upgrade upgrading{loop, log, {.served = [this] { give_way(); }, .failed = [] {}}};
   bool stopping = false;
   bool reloading = false;
   bool reload_wanted = false;
@@ -88,24 +65,12 @@ struct LoadBalancer {
 };
 
 Result<Balancer::Inheritance> LoadBalancer::inherit() {
-  Balancer::Inheritance from;
-  if (!predecessor) return from;
-  from.sockets = std::make_shared<HandedSockets>();
-  for (auto& [name, sockets] : predecessor->sockets()) {
-    if (!name.starts_with(kControlPrefix)) {
-      from.sockets->emplace(name, std::move(sockets));
-      continue;
-    }
-    Result<Address> at = parse_address(name.substr(kControlPrefix.size()));
-    if (!at || sockets.empty()) return fail(Code::kInvalid, "{}: no such listener", name);
-    network.inherit(*at, std::move(sockets.front()));
-  }
-  Result<Json> state = parse_json(predecessor->state(), kStateLimits);
-  if (!state) return pass(state, "the predecessor's state");
-  from.state = std::move(*state);
+  if (!predecessor) return Balancer::Inheritance();
+  Result<Balancer::Inheritance> from = take_over(*predecessor, network);
+  if (!from) return from;
   // The routes of another registry are not ours.
-  if (from.state.get_string("backend") != config.properties.get("registry.backend")) {
-    from.state.erase("table");
+  if (from->state.get_string("backend") != config.properties.get("registry.backend")) {
+    from->state.erase("table");
   }
   return from;
 }
@@ -147,7 +112,7 @@ void LoadBalancer::on_signal(const char* name) {
     return;
   }
   log.info("{}: stopping", name);
-  successor.reset();  // which kills it: it is not ready yet
+  upgrading.abandon();
   scope->spawn(stop());
 }
 
@@ -188,48 +153,22 @@ void LoadBalancer::take_settings(Result<LbConfig> read) {
 
 /// SIGUSR2.
 void LoadBalancer::upgrade() {
-  if (stopping || successor || predecessor) {
+  if (stopping || upgrading.under_way() || predecessor) {
     log.warn("SIGUSR2: {}", stopping ? "it is stopping" : "an upgrade is under way");
     return;
   }
   OfferedSockets sockets = balancer->listening();
-  for (const auto& [at, fd] : network.listening()) {
-    sockets[std::string(kControlPrefix) + to_string(at)].push_back(fd);
-  }
+  offer_control_sockets(network.listening(), sockets);
   std::string state;
   JsonWriter json(state);
   json.begin_object().member("backend", config.properties.get("registry.backend"));
   balancer->write_state(json);
   json.end_object();
-  SuccessorOptions options{
-      .program = origin.program, .arguments = {"lb"}, .environment = origin.environment};
-  std::ranges::copy(origin.arguments, std::back_inserter(options.arguments));
-  log.info("SIGUSR2: starting {}", origin.program);
-  log.flush();
-  auto started = Successor::start(loop, options, sockets, state,
-                                  [this](Result<void> outcome) { on_upgrade(std::move(outcome)); });
-  if (!started) {
-    log.error("upgrade: {}; this process goes on", started.error().message);
-    return;
-  }
-  successor = std::move(*started);
-  successor_pid = successor->pid();
+  upgrading.start(origin, sockets, state);
 }
 
-void LoadBalancer::on_upgrade(Result<void> outcome) {
-  if (!successor) {
-    // A signal was faster: what it ends is the service, not this process alone.
-    if (outcome) ::kill(successor_pid, SIGTERM);
-    return;
-  }
-  const pid_t pid = successor->pid();
-  successor.reset();
-  if (!outcome) {
-    log.error("upgrade: {}; this process goes on", outcome.error().message);
-    return;
-  }
+void LoadBalancer::give_way() {
   stopping = true;
-  log.info("upgrade: process {} serves now; this one ends what it has under way", pid);
   scope->spawn(leave());
 }
 
@@ -247,25 +186,17 @@ Task<void> LoadBalancer::stop() {
   loop.stop();
 }
 
-/// Also where the file has been replaced since: then the successor is the new one.
-Result<std::string> own_program() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
-  if (size < 0) return fail_errno(errno, "/proc/self/exe");
-  return std::string(path.data(), static_cast<size_t>(size));
-}
-
 }  // namespace
 
 int run_lb(const std::vector<std::string>& arguments) {
   PosixDisk disk;
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry != nullptr; ++entry) {
-    // The channel is this process's alone.
-    const std::string_view text = *entry;
-    if (!text.starts_with(Predecessor::kVariable)) environment.emplace_back(text);
+  Result<Origin> origin = own_origin("lb", arguments);
+  if (!origin) {
+    std::fprintf(stderr, "sluice lb: %s\n", origin.error().message.c_str());
+    return 1;
   }
-  Result<LbConfig> config = load_lb_config(arguments, environment, disk, fetch_config);
+  Result<LbConfig> config =
+      load_lb_config(arguments, origin->environment, disk, fetch_config);
   if (!config) {
     std::fprintf(stderr, "sluice lb: %s\n", config.error().message.c_str());
     return 1;
@@ -276,18 +207,16 @@ int run_lb(const std::vector<std::string>& arguments) {
     return 0;
   }
   Result<LogLevel> level = log_level(config->properties);
-  Result<std::string> program = own_program();
   Result<std::unique_ptr<Predecessor>> predecessor = Predecessor::find();
   std::optional<Error> wrong;
   if (!level) wrong = level.error();
-  if (!program) wrong = program.error();
   if (!predecessor) wrong = predecessor.error();
   if (wrong) {
     std::fprintf(stderr, "sluice lb: %s\n", wrong->message.c_str());
     return 1;
   }
   Log log(STDERR_FILENO, Log::Options{.level = *level});
-  LoadBalancer balancer(*std::move(config), {*program, arguments, std::move(environment)}, log);
+  LoadBalancer balancer(*std::move(config), *std::move(origin), log);
   balancer.loop.watch_signal(SIGTERM, [&balancer] { balancer.on_signal("SIGTERM"); });
   balancer.loop.watch_signal(SIGINT, [&balancer] { balancer.on_signal("SIGINT"); });
   balancer.loop.watch_signal(SIGHUP, [&balancer] { balancer.on_reload(); });

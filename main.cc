@@ -33,12 +33,19 @@ int run_agent(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "sluice agent: %s\n", level.error().message.c_str());
     return 1;
   }
+  Result<Origin> origin = own_origin("agent", arguments);
+  Result<std::unique_ptr<Predecessor>> predecessor = Predecessor::find();
+  if (!origin || !predecessor) {
+    std::fprintf(stderr, "sluice agent: %s\n",
+                 (origin ? predecessor.error() : origin.error()).message.c_str());
+    return 1;
+  }
   Log log(STDERR_FILENO, Log::Options{.level = *level});
-  Agent agent(std::move(*config), log, [&arguments] {
+  Agent agent(std::move(*config), std::move(*origin), log, [&arguments] {
     bool no_help = false;
     return load_agent_config(arguments, no_help);
   });
-  return agent.run();
+  return agent.run(std::move(*predecessor));
 }
 
 }  // namespace

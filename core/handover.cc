@@ -321,9 +321,37 @@ Result<void> Predecessor::receive() {
 }
 
 Result<void> Predecessor::say_ready() {
-  Result<void> sent = send(channel_, kReadyWord, {});
-  channel_.close();
-  return sent;
+  return send(channel_, kReadyWord, {});
+}
+
+struct Predecessor::Watch {
+  uv_poll_t poll;
+  UvLoop* loop;
+  std::move_only_function<void()> gone;
+};
+
+Predecessor::Predecessor(Socket channel) : channel_(std::move(channel)) {}
+
+void Predecessor::when_gone(UvLoop& loop, std::move_only_function<void()> gone) {
+  CHECK(watch_ == nullptr);
+  watch_ = new Watch{.poll = {}, .loop = &loop, .gone = std::move(gone)};
+  watch_->poll.data = watch_;
+  CHECK(uv_poll_init(loop.raw(), &watch_->poll, channel_.fd()) == 0);
+  // It says nothing more: whatever comes is its end.
+  const int started =
+      uv_poll_start(&watch_->poll, UV_READABLE | UV_DISCONNECT, [](uv_poll_t* poll, int, int) {
+        auto* watch = static_cast<Watch*>(poll->data);
+        uv_poll_stop(poll);
+        watch->loop->post(std::move(watch->gone));
+      });
+  CHECK(started == 0);
+}
+
+Predecessor::~Predecessor() {
+  if (watch_ == nullptr) return;
+  uv_poll_stop(&watch_->poll);
+  uv_close(reinterpret_cast<uv_handle_t*>(&watch_->poll),
+           [](uv_handle_t* closed) { delete static_cast<Watch*>(closed->data); });
 }
 
 }  // namespace sluice

@@ -87,17 +87,24 @@ class Predecessor {
 
   /// Null: there is none. Takes the variable out of the environment, so that no child sees it.
   static Result<std::unique_ptr<Predecessor>> find();
+  ~Predecessor();
+  Predecessor(const Predecessor&) = delete;
+  Predecessor& operator=(const Predecessor&) = delete;
 
   HandedSockets& sockets() { return sockets_; }
   const std::string& state() const { return state_; }
   /// The predecessor stops accepting, and drains.
   Result<void> say_ready();
+  /// Calls `gone` in a turn of the loop once it has ended.
+  void when_gone(UvLoop& loop, std::move_only_function<void()> gone);
 
  private:
-  explicit Predecessor(Socket channel) : channel_(std::move(channel)) {}
+  struct Watch;
+  explicit Predecessor(Socket channel);
   Result<void> receive();
 
   Socket channel_;
+  Watch* watch_ = nullptr;  // libuv's until it has closed it
   HandedSockets sockets_;
   std::string state_;
 };

@@ -18,16 +18,19 @@ constexpr size_t kPipelinedBytes = 64 * 1024;
 class HttpServerConnection {
  public:
   HttpServerConnection(Executor& executor, std::unique_ptr<Stream> stream, HttpHandler& handler,
-                       const HttpServerOptions& options)
+                       const HttpServerOptions& options, Answering& answering)
       : executor_(executor),
         stream_(std::move(stream)),
         handler_(handler),
         options_(options),
+        answering_(answering),
         cancel_wanted_(executor),
         handled_(executor),
         watcher_(executor) {}
+  ~HttpServerConnection() { set_answering(false); }
 
   Task<void> serve() {
+    set_answering(true);
     while (co_await serve_one()) {
     }
   }
@@ -35,6 +38,10 @@ class HttpServerConnection {
  private:
   friend HttpResponseWriter;
 
+  void set_answering(bool answers) {
+    if (std::exchange(is_answering_, answers) == answers) return;
+    answers ? answering_.begin() : answering_.end();
+  }
   Task<bool> serve_one();
   Task<Result<bool>> fill();
   Task<Result<void>> read_request(HttpServerRequest& request, int& refusal);
@@ -46,6 +53,8 @@ class HttpServerConnection {
   std::unique_ptr<Stream> stream_;
   HttpHandler& handler_;
   const HttpServerOptions& options_;
+  Answering& answering_;
+  bool is_answering_ = false;
   HttpInput input_;
   http1::Head head_;
   bool keep_alive_ = false;
@@ -157,6 +166,7 @@ Task<bool> HttpServerConnection::serve_one() {
     Result<bool> first = co_await with_timeout(executor_, options_.idle_timeout_ms, fill());
     if (!first || !*first) co_return false;
   }
+  set_answering(true);
   HttpServerRequest request;
   int refusal = 0;
   Result<void> read =
@@ -167,6 +177,7 @@ Task<bool> HttpServerConnection::serve_one() {
     co_return false;
   }
   HttpResponseWriter writer(*this);
+  if (answering_.finishing) keep_alive_ = false;
   handled_.clear();
   cancel_wanted_.clear();
   {
@@ -176,6 +187,7 @@ Task<bool> HttpServerConnection::serve_one() {
     co_await handled_.wait();
     watcher_.cancel_all();
   }
+  set_answering(false);
   if (writer.started_ && !writer.finished_)
     co_return false;  // cut short: only the close can say so
   co_return keep_alive_ && !writer.upgraded_;
@@ -234,6 +246,7 @@ Task<Result<void>> HttpResponseWriter::finish() {
 }
 
 void HttpResponseWriter::cancel_on_close() {
+  connection_.set_answering(false);
   connection_.cancel_wanted_.set();
 }
 
@@ -255,15 +268,33 @@ HttpServer::HttpServer(Executor& executor, std::unique_ptr<Listener> listener, H
       handler_(std::move(handler)),
       options_(std::move(options)),
       slot_free_(executor),
+      answering_(executor),
       connections_(executor) {}
 
 Task<void> HttpServer::serve(std::unique_ptr<Stream> stream) {
   {
-    auto connection =
-        std::make_unique<HttpServerConnection>(executor_, std::move(stream), handler_, options_);
+    auto connection = std::make_unique<HttpServerConnection>(executor_, std::move(stream), handler_,
+                                                             options_, answering_);
     co_await connection->serve();
   }
   slot_free_.pulse();
+}
+
+Task<void> HttpServer::close_listener() {
+  while (listener_->is_waiting()) {
+    Result<std::unique_ptr<Stream>> stream = co_await listener_->accept();
+    if (stream) connections_.spawn(serve(std::move(*stream)));
+  }
+  listener_.reset();
+}
+
+Task<void> HttpServer::finish(int64_t limit_ms) {
+  answering_.finishing = true;
+  auto wait = [](Event& quiet) -> Task<Result<void>> {
+    co_await quiet.wait();
+    co_return Result<void>();
+  };
+  (void)co_await with_timeout(executor_, limit_ms, wait(answering_.quiet));
 }
 
 Task<void> HttpServer::run() {

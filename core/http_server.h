@@ -85,6 +85,21 @@ class HttpResponseWriter {
 using HttpHandler =
     std::function<Task<void>(const HttpServerRequest& request, HttpResponseWriter& writer)>;
 
+/// What a server's connections have under way.
+struct Answering {
+  explicit Answering(Executor& executor) : quiet(executor) { quiet.set(); }
+  void begin() {
+    if (count++ == 0) quiet.clear();
+  }
+  void end() {
+    if (--count == 0) quiet.set();
+  }
+
+  size_t count = 0;  // connections that wait for an answer and not just for news
+  Event quiet;       // there is none
+  bool finishing = false;
+};
+
 class HttpServer {
  public:
   HttpServer(Executor& executor, std::unique_ptr<Listener> listener, HttpHandler handler,
@@ -93,8 +108,13 @@ class HttpServer {
   Address local() const { return local_; }
   /// Accepts and serves until cancelled.
   Task<void> run();
-  /// run() was cancelled: the listener closes; connections stay until they end.
-  void close_listener() { listener_.reset(); }
+  /// run() was cancelled: what was accepted is served, and the listener closes; connections stay
+  /// until they end.
+  Task<void> close_listener();
+  /// After close_listener(). Ready once every connection that is new, or has begun to ask, has its
+  /// answer, those that wait for news (cancel_on_close) aside; or after `limit_ms`. From now on a
+  /// connection ends with its answer.
+  Task<void> finish(int64_t limit_ms);
 
  private:
   Task<void> serve(std::unique_ptr<Stream> stream);
@@ -105,6 +125,7 @@ class HttpServer {
   HttpHandler handler_;
   HttpServerOptions options_;
   Event slot_free_;
+  Answering answering_;
   Scope connections_;
 };
 

@@ -137,16 +137,30 @@ Executor::Ticket UvLoop::post_to_pool(Closure work, Closure done) {
       &handles_->loop, &job->request,
       [](uv_work_t* request) { static_cast<PoolWork*>(request->data)->work(); },
       [](uv_work_t* request, int) {
-        const std::unique_ptr<PoolWork> job(static_cast<PoolWork*>(request->data));
-        auto& waiting = job->loop->pool_done_;
-        const auto found = waiting.find(job->ticket);
-        if (found == waiting.end()) return;  // cancelled
-        Closure done = std::move(found->second);
-        waiting.erase(found);
-        done();
+        std::unique_ptr<PoolWork> job(static_cast<PoolWork*>(request->data));
+        UvLoop& loop = *job->loop;
+        const auto found = loop.pool_done_.find(job->ticket);
+        job.reset();  // and all that the work owned
+        --loop.pool_work_;
+        if (found != loop.pool_done_.end()) {  // else it was cancelled
+          Closure done = std::move(found->second);
+          loop.pool_done_.erase(found);
+          done();
+        }
+        if (loop.pool_work_ > 0) return;
+        for (Closure& idle : std::exchange(loop.pool_idle_, {})) loop.post(std::move(idle));
       });
   CHECK(queued == 0);
+  ++pool_work_;
   return ticket;
+}
+
+void UvLoop::when_pool_idle(Closure idle) {
+  if (pool_work_ == 0) {
+    post(std::move(idle));
+  } else {
+    pool_idle_.push_back(std::move(idle));
+  }
 }
 
 void UvLoop::cancel(Ticket ticket) {

@@ -41,6 +41,10 @@ class UvLoop final : public Executor {
   /// Calls `on_signal` in a turn at each arrival, until the loop ends. One handler a signal.
   void watch_signal(int signal_number, Closure on_signal);
 
+  /// Calls `idle` in a turn, once no work is on the pool: of cancelled tasks neither. For who hands
+  /// files over that such work may still touch.
+  void when_pool_idle(Closure idle);
+
   /// For the parts of core that are built on libuv.
   uv_loop_s* raw();
 
@@ -60,6 +64,8 @@ class UvLoop final : public Executor {
   std::map<std::pair<int64_t, Ticket>, Closure> timers_;  // by due time, then order
   std::map<Ticket, int64_t> timer_due_;
   std::map<Ticket, Closure> pool_done_;
+  size_t pool_work_ = 0;  // on the pool, what was cancelled among it
+  std::vector<Closure> pool_idle_;
   std::mutex inbox_mutex_;
   std::vector<Closure> inbox_;
 };

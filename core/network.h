@@ -51,6 +51,8 @@ class Listener {
   virtual Task<Result<std::unique_ptr<Stream>>> accept() = 0;
   /// With the port that was given where port 0 was asked for.
   virtual Address local() const = 0;
+  /// A connection was accepted already: accept() returns it at once. One that is left is reset.
+  virtual bool is_waiting() const { return false; }
 };
 
 class Network {

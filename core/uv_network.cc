@@ -234,6 +234,7 @@ class UvListener final : public Listener {
   }
 
   Address local() const override { return local_; }
+  bool is_waiting() const override { return handle_->incoming; }
 
  private:
   UvLoop& loop_;

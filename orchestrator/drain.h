@@ -4,7 +4,9 @@
 // Thread: the control loop.
 #pragma once
 
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/task.h"
@@ -18,6 +20,9 @@ class Drainer {
   /// balancer has acknowledged and no request of theirs is under way there. No time limit here: the
   /// caller has one. The mark stays until forget().
   virtual Task<void> drain(std::vector<std::string> instances) = 0;
+  /// The instances that some balancer may have whose ids begin with this: of an allocation that was
+  /// registered in an agent's last life.
+  virtual std::set<std::string> instances_of(std::string_view prefix) = 0;
   /// The instances are gone and do not come back; what was kept of them may go, as soon as no
   /// catalog lists them any more.
   virtual void forget(const std::vector<std::string>& instances) = 0;

@@ -86,8 +86,9 @@ proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::str
   return edit;
 }
 
-uint64_t RouteSource::publish(const std::vector<std::string>& services) {
+uint64_t RouteSource::publish(const std::vector<std::string>& services, bool inherited_changed) {
   std::vector<proxy::RouteEdit> edits;
+  if (inherited_changed) edits.push_back(inherited_.edit());
   for (const std::string& name : services) {
     const auto known = services_.find(name);
     const ServiceSnapshot gone{.service = name, .instances = {}};
@@ -97,10 +98,21 @@ uint64_t RouteSource::publish(const std::vector<std::string>& services) {
   return sink_.apply(std::move(edits));
 }
 
+void RouteSource::inherit(proxy::RouteEdit routes, Event& gone) {
+  inherited_.set(std::move(routes));
+  predecessor_gone_ = &gone;
+}
+
+void RouteSource::forget_inherited() {
+  if (inherited_.clear()) publish({}, true);
+}
+
 void RouteSource::apply(std::vector<ServiceSnapshot> snapshots) {
   std::vector<std::string> names;
+  bool inherited_changed = false;
   for (ServiceSnapshot& snapshot : snapshots) {
     names.push_back(snapshot.service);
+    if (inherited_.said(snapshot)) inherited_changed = true;
     for (const ServiceInstance& instance : snapshot.instances) kept_.erase(instance.id);
     const auto known = services_.find(snapshot.service);
     if (known != services_.end()) {
@@ -129,7 +141,7 @@ void RouteSource::apply(std::vector<ServiceSnapshot> snapshots) {
     draining_.erase(instance);
     return true;
   });
-  publish(names);
+  publish(names, inherited_changed);
 }
 
 Task<void> RouteSource::drain(std::vector<std::string> instances) {
@@ -139,7 +151,7 @@ Task<void> RouteSource::drain(std::vector<std::string> instances) {
     const auto service = service_of_.find(instance);
     if (service != service_of_.end()) touched.insert(service->second);
   }
-  const uint64_t version = publish({touched.begin(), touched.end()});
+  const uint64_t version = publish({touched.begin(), touched.end()}, inherited_.rest(instances));
   // The sink may answer after this task was cancelled (drain_timeout), so the event is shared with
   // it.
   struct Answer {
@@ -149,6 +161,7 @@ Task<void> RouteSource::drain(std::vector<std::string> instances) {
   auto answer = std::make_shared<Answer>(executor_);
   sink_.when_drained(std::move(instances), version, [answer] { answer->done.set(); });
   co_await answer->done.wait();
+  if (predecessor_gone_ != nullptr) co_await predecessor_gone_->wait();
 }
 
 /// Takes an instance out that only we still list; its service.
@@ -175,7 +188,10 @@ void RouteSource::forget(const std::vector<std::string>& instances) {
       draining_.erase(instance);
     }
   }
-  if (!touched.empty()) publish({touched.begin(), touched.end()});
+  const bool inherited_changed = inherited_.forget(instances);
+  if (!touched.empty() || inherited_changed) {
+    publish({touched.begin(), touched.end()}, inherited_changed);
+  }
 }
 
 void RouteSource::resume(const std::vector<std::string>& instances) {

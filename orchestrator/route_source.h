@@ -18,6 +18,7 @@
 #include "core/scope.h"
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
+#include "orchestrator/inherited_routes.h"
 #include "proxy/route_edit.h"
 
 namespace sluice::orchestrator {
@@ -37,17 +38,28 @@ class RouteSource final : public Drainer {
   /// The catalog's watch calls it.
   void apply(std::vector<ServiceSnapshot> snapshots);
 
+  /// What a predecessor's table had, under its own key; it goes as the catalog says it, the rest
+  /// by forget_inherited(). Until `gone` is set the predecessor may still have requests under way,
+  /// and no drain is over before.
+  void inherit(proxy::RouteEdit routes, Event& gone);
+  void forget_inherited();
+
   Task<void> drain(std::vector<std::string> instances) override;
+  std::set<std::string> instances_of(std::string_view prefix) override {
+    return inherited_.instances_of(prefix);
+  }
   void forget(const std::vector<std::string>& instances) override;
   void resume(const std::vector<std::string>& instances) override;
 
  private:
-  uint64_t publish(const std::vector<std::string>& services);
+  uint64_t publish(const std::vector<std::string>& services, bool inherited_changed = false);
   std::string drop_kept(const std::string& instance);
 
   Executor& executor_;
   proxy::RouteSink& sink_;
   std::string tag_prefix_;
+  InheritedRoutes inherited_;
+  Event* predecessor_gone_ = nullptr;  // null: there is none
   std::map<std::string, ServiceSnapshot> services_;
   std::map<std::string, std::string> service_of_;  // by instance
   std::set<std::string> draining_;

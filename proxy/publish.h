@@ -61,6 +61,8 @@ class Publisher final : public RouteSink {
   /// What `register=` says among the routes of the newest table: names that the balancer is to be
   /// known by in its registry. Looks at every route.
   [[nodiscard]] std::set<std::string> register_names() const;
+  /// Every key that says something.
+  [[nodiscard]] std::set<std::string> keys() const { return routes_.keys(); }
   /// Tables that some reactor may still look into, the newest among them.
   [[nodiscard]] size_t tables_held() const { return held_.size(); }
   [[nodiscard]] size_t endpoint_count() const { return endpoints_.size(); }

@@ -34,6 +34,12 @@ bool RouteSet::collect_rules() {
   return true;
 }
 
+std::set<std::string> RouteSet::keys() const {
+  std::set<std::string> all;
+  for (const auto& [source, routes] : sources_) all.insert(source.key);
+  return all;
+}
+
 /// Slow start is for what has served before and failed, not for what is new.
 void RouteSet::note_recoveries(const Outcome& outcome) {
   std::unordered_set<const Endpoint*> sick;

@@ -60,6 +60,7 @@ class RouteSet {
   Outcome readdress(const std::string& name, const RouteTable& current);
 
   [[nodiscard]] std::vector<RejectedRoute> rejected() const;
+  [[nodiscard]] std::set<std::string> keys() const;
 
   /// The instance of this id, if any target of any table may know it.
   [[nodiscard]] const Instance* find_instance(std::string_view id) const;

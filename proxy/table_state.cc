@@ -1,33 +1,68 @@
 #include "proxy/table_state.h"
 
+#include "core/check.h"
+
 namespace sluice::proxy {
 
-void write_table_state(const RouteTable& table, JsonWriter& json) {
-  json.begin_array();
+namespace {
+
+/// Each target that a source said, once.
+template <class Visit>
+void for_each_said(const RouteTable& table, Visit visit) {
   table.for_each_host([&](const Host& host) {
     host.for_each_route([&](const Route& route) {
       const auto targets = route.all_targets();
       for (size_t i = 0; i < targets.size(); ++i) {
-        const Target* target = targets[i];
-        if (route.is_other_address(i)) continue;  // the names bring their addresses along
-        json.begin_object()
-            .member("service", target->service())
-            .member("instance", target->instance())
-            .member("host", host.pattern())
-            .member("path", route.path())
-            .member("opts", target->options().text)
-            .member("weight", target->fixed_weight())
-            .member("healthy", target->healthy())
-            .member("draining", target->parts().draining)
-            .member("dst", target->destination());
-        json.key("tags").begin_array();
-        for (const std::string& tag : target->tags()) json.value(tag);
-        json.end_array().end_object();
+        // The names bring their addresses along.
+        if (!route.is_other_address(i)) visit(host, route, *targets[i]);
       }
       return true;
     });
   });
+}
+
+}  // namespace
+
+void write_table_state(const RouteTable& table, JsonWriter& json) {
+  json.begin_array();
+  for_each_said(table, [&](const Host& host, const Route& route, const Target& target) {
+    json.begin_object()
+        .member("service", target.service())
+        .member("instance", target.instance())
+        .member("host", host.pattern())
+        .member("path", route.path())
+        .member("opts", target.options().text)
+        .member("weight", target.fixed_weight())
+        .member("healthy", target.healthy())
+        .member("draining", target.parts().draining)
+        .member("dst", target.destination());
+    json.key("tags").begin_array();
+    for (const std::string& tag : target.tags()) json.value(tag);
+    json.end_array().end_object();
+  });
   json.end_array();
+}
+
+RouteEdit table_edit(const RouteTable& table) {
+  RouteEdit edit{.key = std::string(kInheritedKey)};
+  for_each_said(table, [&](const Host& host, const Route& route, const Target& target) {
+    RouteSpec spec{.service = std::string(target.service()),
+                   .instance = std::string(target.instance()),
+                   .host = std::string(host.pattern()),
+                   .path = std::string(route.path()),
+                   .options = target.options(),
+                   .tags = {target.tags().begin(), target.tags().end()},
+                   .healthy = target.healthy(),
+                   .draining = target.parts().draining};
+    spec.options.weight = target.fixed_weight();
+    if (spec.options.redirect_code == 0) {
+      Result<Destination> to = parse_destination(target.destination());
+      CHECK(to);  // it was made from one
+      spec.destination = std::move(*to);
+    }
+    edit.routes.push_back(std::move(spec));
+  });
+  return edit;
 }
 
 namespace {

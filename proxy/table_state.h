@@ -25,6 +25,8 @@ void write_endpoint_state(const EndpointRegistry& endpoints, JsonWriter& json);
 Result<void> read_endpoint_state(const Json& state, const EndpointRegistry& endpoints);
 
 void write_table_state(const RouteTable& table, JsonWriter& json);
+/// The same without the way through JSON.
+RouteEdit table_edit(const RouteTable& table);
 /// kInvalid: another version of the program wrote something that this one does not know.
 Result<RouteEdit> read_table_state(const Json& state);
 

@@ -237,12 +237,17 @@ void AllocRunner::stop() {
 Task<void> AllocRunner::watch_stop() {
   co_await stop_wanted_.wait();
   // Out of the catalog and the balancers first; the signal follows their last answer or the limit.
-  std::vector<std::string> instances;
-  for (const auto& registration : registrations_) instances.push_back(registration.id);
+  std::set<std::string> out;
+  for (const auto& registration : registrations_) out.insert(registration.id);
+  if (context_.drainer != nullptr) {
+    // Before its tasks were taken over, a balancer may know it from the agent's last life.
+    out.merge(context_.drainer->instances_of(
+        registration_prefix(context_.cluster_id, context_.node.id) + alloc_->id + "-"));
+  }
   stopping_ = true;
   refresh_registrations();
   changed_hook_(alloc_->id);
-  co_await drain(std::move(instances));
+  co_await drain({out.begin(), out.end()});
   const int64_t delay_ms = alloc_->task_group().shutdown_delay_ns / kMillisecondNs;
   if (delay_ms > 0) co_await sleep_for(context_.env.executor, delay_ms);
   const auto is_leader = [](const TaskRunner& task) { return task.config().leader; };

@@ -1,5 +1,9 @@
 // The control plane's HTTP client against its server, and both against raw bytes, over real
 // sockets.
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -18,8 +22,10 @@ struct Bench {
   UvNetwork network{loop};
   std::unique_ptr<HttpServer> server;
   std::unique_ptr<HttpClient> client;
+  std::unique_ptr<Scope> accepting = std::make_unique<Scope>(loop);
   std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
   int handled = 0;
+  bool release = false;  // what is asked for as /held
 
   explicit Bench(HttpServerOptions options = {}) {
     auto listener = network.listen(Address{.ip = "127.0.0.1"});
@@ -31,10 +37,11 @@ struct Bench {
         },
         std::move(options));
     client = std::make_unique<HttpClient>(loop, network, server->local());
-    scope->spawn(server->run());
+    accepting->spawn(server->run());
   }
   ~Bench() {
     scope.reset();
+    accepting.reset();
     client.reset();
     server.reset();
   }
@@ -52,6 +59,12 @@ struct Bench {
         ~Gone() { bench.loop.stop(); }
       } gone{*this};
       co_await sleep_for(loop, 3'600'000);
+    } else if (request.path == "/news") {
+      writer.cancel_on_close();
+      co_await sleep_for(loop, 3'600'000);
+    } else if (request.path == "/held") {
+      while (!release) co_await sleep_for(loop, 1);
+      (void)co_await writer.respond(200, "text/plain", "held");
     } else {
       writer.add_header("X-Method", request.method);
       (void)co_await writer.respond(200, "text/plain", request.target + "|" + request.body);
@@ -131,6 +144,52 @@ TEST_CASE("a long poll ends when its client goes away") {
   bench.scope->spawn(body(bench));
   bench.loop.run();  // ends in the handler's destructor
   EXPECT_EQ(bench.handled, 1);
+}
+
+TEST_CASE("a server that finishes answers whoever has connected, and waits for no long poll") {
+  Bench bench;
+  auto ask = [](Bench& b, std::string path, std::string& answer) -> Task<void> {
+    co_await b.raw("GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n", 1000, answer);
+  };
+  std::string held, late;
+  bench.scope->spawn(ask(bench, "/held", held));
+  auto body = [](Bench& b, const std::string& answered, std::string& last) -> Task<void> {
+    const Address at = b.server->local();
+    Result<std::unique_ptr<Stream>> poll = co_await b.network.connect(at, 5000);
+    REQUIRE(poll);
+    (void)co_await (*poll)->write("GET /news HTTP/1.1\r\nHost: x\r\n\r\n");
+    while (b.handled < 2) co_await sleep_for(b.loop, 1);
+    // One that the listener has accepted, or the kernel holds, when it closes.
+    const int other = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(at.port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    b.accepting.reset();
+    REQUIRE(::connect(other, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+    REQUIRE(::send(other, "GET /x HTTP/1.1\r\nHost: x\r\n\r\n", 28, 0) == 28);
+    co_await sleep_for(b.loop, 5);  // the loop takes it
+    co_await b.server->close_listener();
+    bool finished = false;
+    auto finish = [](Bench& of, bool& out) -> Task<void> {
+      co_await of.server->finish(5'000);
+      out = true;
+    };
+    b.scope->spawn(finish(b, finished));
+    co_await sleep_for(b.loop, 20);
+    EXPECT(!finished);  // /held
+    b.release = true;
+    while (!finished || answered.empty()) co_await sleep_for(b.loop, 1);
+    char chunk[4096];
+    const ssize_t got = ::recv(other, chunk, sizeof chunk, 0);
+    last.assign(chunk, got > 0 ? static_cast<size_t>(got) : 0);
+    ::close(other);
+    EXPECT_EQ(b.handled, 3);
+  };
+  bench.run(body(bench, held, late));
+  EXPECT(held.ends_with("\r\n\r\nheld"));
+  EXPECT(late.find("Connection: close\r\n") != std::string::npos);
+  EXPECT_EQ(late.substr(late.size() - std::min<size_t>(late.size(), 3)), "/x|");
 }
 
 TEST_CASE("pipelined requests are answered in order, in whatever pieces they come") {

@@ -175,6 +175,41 @@ TEST_CASE("the end of pool work that was cancelled is not told, whatever became 
   EXPECT(!told);
 }
 
+TEST_CASE("the pool is idle once all work on it has ended, what was cancelled among it") {
+  UvLoop loop;
+  std::promise<void> go;
+  std::atomic<bool> worked{false};
+  auto owned = std::make_shared<int>();
+  const std::weak_ptr<int> alive = owned;
+  const auto late = loop.post_to_pool(
+      [&worked, &go, owned = std::move(owned)] {
+        go.get_future().wait();
+        worked = true;
+      },
+      [] {});
+  loop.cancel(late);
+  bool idle = false;
+  loop.when_pool_idle([&] {
+    idle = true;
+    EXPECT(worked.load());
+    EXPECT(alive.expired());  // nothing of the work is left
+    loop.stop();
+  });
+  loop.post([&] {
+    loop.post([&] {
+      EXPECT(!idle);
+      go.set_value();
+    });
+  });
+  loop.run();
+  EXPECT(idle);
+  idle = false;
+  loop.when_pool_idle([&] { idle = true, loop.stop(); });  // at once
+  EXPECT(!idle);
+  loop.run();
+  EXPECT(idle);
+}
+
 TEST_CASE("timers run in the order of their due times, and a cancelled one does not") {
   UvLoop loop;
   std::string log;

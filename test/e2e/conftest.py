@@ -2,6 +2,8 @@
 started is ended with it, by its own pid, and a failing test shows the output of all of it."""
 
 import contextlib
+import os
+import signal
 
 import pytest
 
@@ -11,6 +13,7 @@ from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import ports, process, tree
 from helpers.curl import Curl
+from helpers.upgrade import Line, alive
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -32,6 +35,21 @@ def processes():
     for p in reversed(leftover):
         if p.running():
             p.end(30)
+
+
+@pytest.fixture
+def line():
+    """line(server) follows a server through its upgrades; what is left of it ends with the test."""
+    made = []
+
+    def make(server):
+        made.append(Line(server))
+        return made[-1]
+    yield make
+    for each in made:
+        for pid in each.pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture

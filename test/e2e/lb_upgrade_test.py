@@ -15,61 +15,11 @@ from helpers.certificates import Authority
 from helpers.load import Clients, Load
 from helpers.ports import free_port
 from helpers.tls_site import Site
+from helpers.upgrade import alive
 from helpers.wait import until
 
 UPGRADES = int(os.environ.get("SLUICE_UPGRADES", "5"))
 ROUTE_CHANGES = 1_000
-
-
-def alive(pid):
-    """A zombie is not: its parent is its predecessor, which may live on for a while."""
-    try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-class Line:
-    """The process that serves, and those before it; all write to the first one's files."""
-
-    def __init__(self, balancer):
-        self.balancer = balancer
-        self.pids = [balancer.process.pid]
-
-    @property
-    def pid(self):
-        return self.pids[-1]
-
-    def upgrade(self):
-        """Returns once the successor serves."""
-        count = len(self.pids)
-        os.kill(self.pid, signal.SIGUSR2)
-
-        def served():
-            found = re.findall(r"upgrade: process (\d+) serves now", self.balancer.err())
-            return found[count - 1:] or None
-        self.pids.append(int(until(served, "upgrade %d is done" % count, 60)[0]))
-
-    def end(self):
-        for pid in reversed(self.pids):
-            if alive(pid):
-                os.kill(pid, signal.SIGTERM)
-        until(lambda: not any(map(alive, self.pids)), "all of them have ended", 30)
-
-
-@pytest.fixture
-def line():
-    made = []
-
-    def make(balancer):
-        made.append(Line(balancer))
-        return made[-1]
-    yield make
-    for each in made:
-        for pid in each.pids:
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
 
 
 class Connects(Clients):

@@ -126,6 +126,56 @@ TEST_CASE("an instance that leaves the catalog while it drains keeps its place u
   sink.done();
 }
 
+TEST_CASE("what was inherited gets traffic until the catalog has said it, and drains as it does") {
+  UvLoop loop;
+  FakeSink sink;
+  Event gone(loop);
+  RouteSource source(loop, sink, "urlprefix-");
+  const auto inherited = [](const char* id) {
+    proxy::RouteSpec spec{.service = "web", .instance = id, .host = "", .path = "/"};
+    return spec;
+  };
+  source.inherit(
+      {.key = "inherited",
+       .routes = {inherited("p-a-1"), inherited("p-b-1"), inherited("p-c-1"), inherited("other")}},
+      gone);
+  EXPECT_EQ(source.instances_of("p-"), std::set<std::string>{"p-a-1", "p-b-1", "p-c-1"});
+  // Its check has not passed yet: what was known of it counts.
+  source.apply({{.service = "web", .instances = {instance("p-a-1", false, {"urlprefix-/"})}}});
+  EXPECT(!sink.keys.contains("inherited"));
+  source.apply({{.service = "web", .instances = {instance("p-a-1", true, {"urlprefix-/"})}}});
+  EXPECT_EQ(sink.keys["inherited"].routes.size(), 3u);
+  EXPECT_EQ(source.instances_of("p-a-"), std::set<std::string>{});
+  // One that stops before the catalog has it rests in its place; the predecessor's requests count.
+  bool drained = false;
+  Scope scope(loop);
+  auto body = [](RouteSource& from, UvLoop& on, bool& out) -> Task<void> {
+    co_await from.drain({"p-b-1"});
+    out = true;
+    on.stop();
+  };
+  scope.spawn(body(source, loop, drained));
+  const auto turn = [&] {
+    loop.post([&] { loop.post([&] { loop.stop(); }); });
+    loop.run();
+  };
+  turn();
+  REQUIRE(sink.keys["inherited"].routes.size() == 3);
+  EXPECT(!sink.keys["inherited"].routes[0].healthy);
+  EXPECT(sink.keys["inherited"].routes[1].healthy);
+  sink.done();
+  turn();
+  EXPECT(!drained);
+  gone.set();
+  loop.run();
+  EXPECT(drained);
+  source.forget({"p-b-1"});
+  EXPECT_EQ(source.instances_of("p-"), std::set<std::string>{"p-c-1"});
+  source.forget_inherited();
+  EXPECT(sink.keys["inherited"].routes.empty());
+  EXPECT_EQ(sink.keys["web"].routes.size(), 1u);
+}
+
 TEST_CASE("canary-weight: the canaries together get that share; a wrong one is rejected") {
   const auto tagged = [](const char* id, const char* weight, bool healthy = true) {
     return instance(id, healthy, {"urlprefix-/", weight});

@@ -130,6 +130,12 @@ TEST_CASE("a table comes out as it went in, with all that its routes say") {
             routes_json(old.publisher.table(), nullptr, 1));
   EXPECT_EQ(fresh.state(), old.state());
 
+  // The same without JSON.
+  Table third;
+  third.publisher.apply({table_edit(old.publisher.table())});
+  EXPECT_EQ(third.state(), old.state());
+  EXPECT_EQ(third.publisher.keys(), std::set<std::string>{std::string(kInheritedKey)});
+
   // What the sources say themselves then counts alone.
   fresh.publisher.apply({{.key = std::string(kInheritedKey)}});
   EXPECT_EQ(fresh.state(), "[]");

@@ -201,13 +201,16 @@ proxy {
                 return int(pid)
         raise LookupError("no supervisor of " + str(self.folder))
 
+    def stop_jobs(self):
+        for job in self.get("/v1/jobs"):
+            if job["Status"] != "dead":
+                self.call("DELETE", "/v1/job/" + urllib.parse.quote(job["ID"], safe=""))
+        until(lambda: not self.task_pids(), "stopping the jobs ends their tasks", 30)
+
     def clean_up(self):
         """Stops its jobs while it runs; what is left of its tasks then is the test's failure."""
         if self.process and self.process.running():
-            for job in self.get("/v1/jobs"):
-                if job["Status"] != "dead":
-                    self.call("DELETE", "/v1/job/" + urllib.parse.quote(job["ID"], safe=""))
-            until(lambda: not self.task_pids(), "stopping the jobs ends their tasks", 30)
+            self.stop_jobs()
             self.stop()
         left = self.task_pids()
         for pid in left:

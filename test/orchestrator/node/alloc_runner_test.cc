@@ -89,6 +89,31 @@ TEST_CASE("check_restart: a check that stays bad restarts its task, within its p
   world.until([&] { return world.status("a") == ClientStatus::kFailed; });
 }
 
+TEST_CASE("a stop that an agent finds at its start drains what the last one had registered") {
+  World world;
+  world.start_agent();
+  auto alloc = std::make_shared<Allocation>(*make_alloc("a"));
+  alloc->job = with_service(*alloc);
+  world.link.say({alloc});
+  world.until([&] { return world.catalog.registered.size() == 1; });
+  const std::string id = world.catalog.registered[0].id;
+  world.kill_agent();
+  world.drainer.known = {id, "_sluice-of-another"};
+  auto stopped = std::make_shared<Allocation>(*alloc);
+  stopped->desired_status = DesiredStatus::kStop;
+  stopped->alloc_modify_index = 2;
+  world.link.say({stopped});
+  world.start_agent();
+  world.until([&] { return !world.drainer.draining.empty(); });
+  EXPECT_EQ(world.drainer.draining, Lines{id});
+  world.settle(30);
+  EXPECT_EQ(world.machine.log, (Lines{"start srv#1", "recover srv#1"}));
+  world.drainer.ready.set();
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  EXPECT_EQ(world.machine.log, (Lines{"start srv#1", "recover srv#1", "stop srv#1"}));
+  EXPECT_EQ(world.drainer.forgotten, Lines{id});
+}
+
 TEST_CASE("shutdown_delay: out of the catalog, then the delay, then the signal") {
   World world;
   world.drainer.ready.set();

@@ -168,6 +168,13 @@ class FakeDrainer final : public Drainer {
     draining.insert(draining.end(), instances.begin(), instances.end());
     co_await ready.wait();
   }
+  std::set<std::string> instances_of(std::string_view prefix) override {
+    std::set<std::string> found;
+    for (const std::string& id : known) {
+      if (id.starts_with(prefix)) found.insert(id);
+    }
+    return found;
+  }
   void forget(const std::vector<std::string>& instances) override {
     forgotten.insert(forgotten.end(), instances.begin(), instances.end());
   }
@@ -175,6 +182,7 @@ class FakeDrainer final : public Drainer {
     resumed.insert(resumed.end(), instances.begin(), instances.end());
   }
   std::vector<std::string> draining, forgotten, resumed;
+  std::vector<std::string> known;  // of the agent's last life
   Event ready;
 };
 

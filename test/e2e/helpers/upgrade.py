@@ -1,0 +1,45 @@
+"""A server whose running binary is replaced: SIGUSR2."""
+
+import os
+import re
+import signal
+
+from .wait import until
+
+
+def alive(pid):
+    """A zombie is not: its parent is its predecessor, which may live on for a while."""
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class Line:
+    """The process that serves, and those before it; all write to the first one's files. `server`:
+    a balancer or an agent that runs."""
+
+    def __init__(self, server):
+        self.server = server
+        self.pids = [server.process.pid]
+
+    @property
+    def pid(self):
+        return self.pids[-1]
+
+    def upgrade(self):
+        """Returns once the successor serves."""
+        count = len(self.pids)
+        os.kill(self.pid, signal.SIGUSR2)
+
+        def served():
+            found = re.findall(r"upgrade: process (\d+) serves now", self.server.err())
+            return found[count - 1:] or None
+        self.pids.append(int(until(served, "upgrade %d is done" % count, 60)[0]))
+
+    def end(self):
+        for pid in reversed(self.pids):
+            if alive(pid):
+                os.kill(pid, signal.SIGTERM)
+        until(lambda: not any(map(alive, self.pids)), "all of them have ended", 30)
