@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -58,6 +59,12 @@ class Bridge:
             fcntl.ioctl(s, _SIOCBRDELBR, self.name.encode() + b"\0")
 
 
+def libraries(program):
+    """The shared libraries of a program, its loader among them, each by the path it is asked by."""
+    shown = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return re.findall(r"(/\S+) \(0x", shown)
+
+
 class Docker:
     """The Engine API behind one socket."""
 
@@ -100,17 +107,20 @@ class Docker:
         """The name goes, and with its last name the image."""
         self.request("DELETE", "/images/%s?force=true" % name)
 
-    def build(self, name, arguments, program=None):
-        """FROM scratch, the program (the demo backend) with these arguments; no registry is
-        asked."""
-        dockerfile = "FROM scratch\nCOPY demo-backend /demo-backend\nENTRYPOINT %s\n" % json.dumps(
-            ["/demo-backend", *arguments])
+    def build(self, name, arguments, program=None, more=""):
+        """FROM scratch, the program (the demo backend) with what it is linked with and these
+        arguments, and `more` lines of the Dockerfile; no registry is asked."""
+        program = pathlib.Path(program or tree.backend)
+        dockerfile = "FROM scratch\nCOPY root /\nENTRYPOINT %s\n%s\n" % (
+            json.dumps(["/" + program.name, *arguments]), more)
         context = io.BytesIO()
-        with tarfile.open(fileobj=context, mode="w") as tar:
+        with tarfile.open(fileobj=context, mode="w", dereference=True) as tar:
             info = tarfile.TarInfo("Dockerfile")
             info.size = len(dockerfile)
             tar.addfile(info, io.BytesIO(dockerfile.encode()))
-            tar.add(program or tree.backend, "demo-backend")
+            tar.add(program, "root/" + program.name)
+            for library in libraries(program):
+                tar.add(library, "root" + library)
         status, raw = self.request("POST", "/build?rm=true&t=" + urllib.parse.quote(name),
                                    context.getvalue(), "application/x-tar", 300)
         lines = [json.loads(line) for line in raw.splitlines() if line.strip()]
@@ -174,6 +184,8 @@ class Daemon(Docker):
                 subprocess.run(["umount", mount], check=False)
             self.bridge.remove()
             shutil.rmtree(self.folder, ignore_errors=True)
+        # Of the host's network it keeps a handle, which it never lets go.
+        left = [mount for mount in left if not mount.endswith("/netns/default")]
         if self.crashed:  # the killed one could not take its own away
             left = [mount for mount in left if mount != str(self.folder / "data")]
         assert not left, "dockerd left mounts: %s" % left
