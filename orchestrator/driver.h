@@ -65,6 +65,7 @@ struct TaskSpec {
   int64_t cpu_mhz = 100;
   int64_t memory_mb = 300;
   int64_t memory_max_mb = 0;  // 0: no more than memory_mb
+  bool oneshot = false;       // its work is done once it ends with success: not run again
 };
 
 /// What the node keeps on disk to find the run again after a restart of the agent.

@@ -79,7 +79,8 @@ Task<Result<std::optional<ContainerState>>> DockerDriver::find(const TaskKey& ke
   co_return std::nullopt;
 }
 
-void DockerDriver::follow_logs(Run& run, const TaskSpec& spec, bool tty) {
+void DockerDriver::take_up(Run& run, const TaskSpec& spec, bool tty) {
+  run.oneshot = spec.oneshot;
   if (run.logs) return;
   run.log_options = {.folder = spec.log_folder,
                      .task = spec.key.task,
@@ -175,7 +176,8 @@ Task<Result<TaskHandle>> DockerDriver::start(const TaskSpec& spec, TaskEvents on
   auto state = co_await inspect(id);
   if (!state) co_return pass(state);
   Use run(*this, spec.key, state->id);
-  follow_logs(*run, spec, state->tty);
+  if (state->running) run->seen_running = connection_;
+  take_up(*run, spec, state->tty);
   co_return handle_of(spec, *state);
 }
 
@@ -187,7 +189,7 @@ Task<Result<void>> DockerDriver::recover(const TaskHandle& handle, const TaskSpe
                    handle.key.task);
   }
   Use run(*this, handle.key, state->id);
-  follow_logs(*run, spec, state->tty);
+  take_up(*run, spec, state->tty);
   co_return Result<void>();
 }
 
@@ -205,14 +207,35 @@ Task<void> DockerDriver::await_logs(Run& run) {
   }
 }
 
+/// Whether the dockerd that runs now found it ended: it was started by an earlier one, and its end
+/// was at the latest that one's. What dockerd says of itself holds no time of its start; but the
+/// default bridge network is made anew whenever it starts (and not where containers outlive it,
+/// which live-restore does).
+Task<bool> DockerDriver::of_an_earlier_dockerd(const ContainerState& state) {
+  auto info = co_await api_.call({.target = "/info", .doing = "ask for Docker's state"});
+  if (!info || info->get_bool("LiveRestoreEnabled")) co_return false;
+  auto bridge =
+      co_await api_.call({.target = "/networks/bridge", .doing = "ask since when dockerd runs"});
+  if (!bridge) co_return false;  // dockerd --bridge=none: it cannot be told
+  const int64_t begun_ns = parse_time_ns(bridge->get_string("Created")).value_or(0);
+  co_return state.started_at_ns < begun_ns;
+}
+
 /// Whether it ended because dockerd did: dockerd ends its containers by SIGTERM when it is told to
 /// end (after it has closed its socket, and with events that say so), and after a crash those that
 /// it finds, while it comes up.
+///
+/// While no agent watched, a task's own end and the one that dockerd gave it look the same: dockerd
+/// keeps no events of before its start, and notes in the container's state neither its signal nor
+/// its own end. A task that ended by itself before dockerd did is then started once more without
+/// using up an attempt: once a start of dockerd, for from then on it is that one's. Not one whose
+/// work may be done (`oneshot` and a success): that must not be done twice.
 Task<bool> DockerDriver::ended_with_docker(Run& run, const ContainerState& state) {
   if (run.stop_asked || state.oom_killed) co_return false;
+  const bool done = run.oneshot && state.exit_code == 0;
+  if (run.seen_running == 0) co_return !done && co_await of_an_earlier_dockerd(state);
   const auto in_gap = [&] {
-    return run.seen_running != 0 && run.seen_running < connection_ &&
-           state.finished_at_ns >= lost_at_ns_ - kClockSlackNs;
+    return run.seen_running < connection_ && state.finished_at_ns >= lost_at_ns_ - kClockSlackNs;
   };
   // That Docker went away, or what it did meanwhile, may not have been heard of yet.
   const bool signalled = run.kill_at_ns != 0 && run.kill_connection == connection_;
@@ -223,7 +246,7 @@ Task<bool> DockerDriver::ended_with_docker(Run& run, const ContainerState& state
   const bool killed = run.kill_at_ns != 0 && run.kill_connection < connection_ &&
                       state.finished_at_ns >= run.kill_at_ns - kClockSlackNs &&
                       state.finished_at_ns <= run.kill_at_ns + kEndsAfterKillNs;
-  co_return killed || (in_gap() && state.exit_code != 0);
+  co_return killed || (in_gap() && !done);
 }
 
 Task<bool> DockerDriver::start_again(Run& run) {

@@ -87,9 +87,10 @@ class DockerDriver final : public orchestrator::TaskDriver {
   Task<Result<void>> ended(Run& run);
   Task<void> await_logs(Run& run);
   Task<bool> ended_with_docker(Run& run, const ContainerState& state);
+  Task<bool> of_an_earlier_dockerd(const ContainerState& state);
   Task<bool> start_again(Run& run);
 
-  void follow_logs(Run& run, const orchestrator::TaskSpec& spec, bool tty);
+  void take_up(Run& run, const orchestrator::TaskSpec& spec, bool tty);
   orchestrator::TaskHandle handle_of(const orchestrator::TaskSpec& spec,
                                      const ContainerState& state) const;
 

@@ -20,6 +20,7 @@ struct DockerDriver::Run {
   Event changed;         // pulsed: look at the container again
   uint64_t changes = 0;  // how often; what was seen before the last one may be old
   bool stop_asked = false;
+  bool oneshot = false;
   uint64_t seen_running = 0;     // the connection to Docker in which it was last seen running
   uint64_t kill_connection = 0;  // that in which somebody, not we, sent it a signal to end
   int64_t kill_at_ns = 0;        // when; 0: nobody did

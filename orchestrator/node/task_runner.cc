@@ -210,6 +210,11 @@ void TaskRunner::report_exit(const TaskExit& exit) {
   add_event("Terminated", std::move(message), std::move(details));
 }
 
+/// Over once it ends with success.
+bool TaskRunner::oneshot() const {
+  return alloc_->job->is_batch() || (task_->lifecycle && !task_->lifecycle->sidecar);
+}
+
 /// True: start again. Has waited the policy's delay by then.
 Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
   const bool asked = restart_wanted_ && !kill_wanted_.is_set();
@@ -223,11 +228,9 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
     local_.ended.reset();
     hooks_.changed();
   } else {
-    const bool oneshot =
-        alloc_->job->is_batch() || (task_->lifecycle && !task_->lifecycle->sidecar);
     const double jitter = static_cast<double>(context_.env.random.next() >> 11) * 0x1.0p-53;
     const RestartDecision decision = decide_restart(
-        task_->restart.value_or(RestartPolicy{.attempts = 0, .mode = "fail"}), oneshot,
+        task_->restart.value_or(RestartPolicy{.attempts = 0, .mode = "fail"}), oneshot(),
         exit.success() && !failed_restart, now_ns(), jitter, local_.history);
     if (decision.action == AfterExit::kComplete) {
       co_await set_dead(false);

@@ -83,6 +83,7 @@ class TaskRunner {
   enum class Begin : uint8_t { kRunning, kFailed, kKilled };
 
   TaskSpec make_spec() const;
+  bool oneshot() const;
   Task<Begin> begin();
   Task<Begin> recover();
   Task<Begin> start();

@@ -54,6 +54,7 @@ TaskSpec TaskRunner::make_spec() const {
     spec.memory_mb = task_->resources->memory_mb;
     spec.memory_max_mb = task_->resources->memory_max_mb;
   }
+  spec.oneshot = oneshot();
   return spec;
 }
 

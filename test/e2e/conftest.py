@@ -110,6 +110,8 @@ def docker():
     found = docker_helper.running()
     with contextlib.nullcontext(found) if found else docker_helper.own() as daemon:
         daemon.build_images()
+        if not found and daemon.process in process.started:  # asked for by a test under way
+            process.started.remove(daemon.process)
         yield daemon
 
 

@@ -149,9 +149,63 @@ def test_the_agent_is_killed_while_dockerd_is_away(agent, dockerd, consul):
     start_again(dockerd)
     until(lambda: len(running(dockerd, "lines")) == 2, "both run again", 60)
     assert {a["ID"] for a in agent.wait_running("lines", 2, 40)} == set(ids)
+    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
     lines.wait(agent, ids, 1)
     lines.check(agent, ids, 2)
     stop_and_look(agent, dockerd, consul, "lines")
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_dockerd_restarts_while_the_agent_is_away(agent, dockerd, consul, how):
+    """No attempt is used up, whether a task ends with a success at its SIGTERM or is killed."""
+    run_backends(agent)
+    ids = lines.start(agent)
+    allocs = {a["ID"] for a in agent.allocs("httpbackend")}
+    agent.kill()
+    if how == "stop":
+        dockerd.stop()
+    else:
+        dockerd.crash()
+    start_again(dockerd)
+    agent.start()
+    for job, count in (("lines", 2), ("httpbackend", 2)):
+        until(lambda: len(running(dockerd, job)) == count, "containers of %s run" % job, 60)
+    agent.wait_routes(HOST, 2, 60)
+    assert {a["ID"] for a in agent.wait_running("httpbackend", 2)} == allocs
+    assert set(restarts(agent, "httpbackend").values()) == {0}
+    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
+    lines.wait(agent, ids, 1)
+    lines.check(agent, ids, 2)
+    stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
+
+
+def test_work_done_before_dockerd_restarts_is_not_done_twice(agent, dockerd, consul):
+    agent.run("""
+job "work" {
+  datacenters = ["dc1"]
+  type = "batch"
+  group "work" {
+    task "work" {
+      driver = "docker"
+      config {
+        image = "probe:1"
+        args  = ["lines", "1000", "1000"]
+      }
+    }
+  }
+}
+""", "work.nomad", flags=["-detach"])
+    agent.wait_running("work", 1)
+    agent.kill()
+    until(lambda: [c["State"] for c in containers(dockerd, "work")] == ["exited"], "it is done")
+    dockerd.stop()
+    start_again(dockerd)
+    agent.start()
+    alloc, = until(lambda: agent.allocs("work", "complete"), "it is known to be done", 30)
+    assert alloc["TaskStates"]["work"]["Restarts"] == 0
+    text = (agent.folder / "data" / "alloc" / alloc["ID"] / "alloc" / "logs" / "work.stdout.0")
+    assert text.read_text().splitlines() == ["line %08d" % n for n in range(1, 1001)]
+    stop_and_look(agent, dockerd, consul)
 
 
 def test_a_container_ends_while_the_agent_is_away(agent, dockerd, consul):

@@ -1,8 +1,9 @@
 """No request is lost, whatever is done to the job under a constant load: an instance that stops
-leaves every balancer first, its requests finish, and only then it gets its signal.
+leaves every balancer first, its requests finish, and only then it gets its signal. With raw_exec
+and with Docker.
 
-SLUICE_LOAD_REQUESTS is the least number of requests of all cases together (5,000); each case does
-its operation again and again until it has had its share."""
+SLUICE_LOAD_REQUESTS is the least number of requests of all cases of one driver together (5,000);
+each case does its operation again and again until it has had its share."""
 
 import contextlib
 import os
@@ -15,7 +16,7 @@ from helpers.wait import until
 
 HOST = "shop.test"
 REQUESTS = int(os.environ.get("SLUICE_LOAD_REQUESTS", 5000))
-CASES = 7
+CASES = 6  # those with a load that counts
 UPDATE = """update {
       max_parallel      = %d
       health_check      = "checks"
@@ -35,6 +36,7 @@ def load(agent):
         loads.wait(20)
         yield loads
         loads.wait(20)
+    print("%s: %d requests, %d lost" % (agent.driver, loads.answered(), len(loads.failures())))
     assert loads.failures() == []
     assert loads.answered() >= REQUESTS / CASES
 
@@ -63,8 +65,8 @@ class Loads:
                 for body in one.bodies if b"version: " in body}
 
 
-def spec(version, parallel=1, extra="", deadline="20s"):
-    return jobs.http("shop", count=4, host=HOST, args=["-version", version],
+def spec(agent, version, parallel=1, extra="", deadline="20s"):
+    return jobs.http("shop", count=4, host=HOST, args=["-version", version], driver=agent.driver,
                      group=UPDATE % (parallel, deadline, extra))
 
 
@@ -98,15 +100,26 @@ def settled(agent):
     """Four run and answer, and nothing else is left."""
     agent.wait_running("shop", 4, 30)
     agent.wait_routes(HOST, 4, 30)
-    until(lambda: len(agent.task_pids()) == 4, "the others have ended", 30)
+    until(lambda: len(agent.tasks()) == 4, "the others have ended", 30)
 
 
-@pytest.fixture
-def shop(agent):
-    run(agent, spec("v0"))
+@pytest.fixture(params=["raw_exec", "docker"])
+def shop(request, make_agent):
+    if request.param == "docker":
+        docker = request.getfixturevalue("docker")
+        docker.build("backend:1", [])
+        agent = make_agent(flags=["-docker-socket", docker.sock]).start()
+        agent.tasks = lambda: docker.containers(**{"sluice.job_id": "shop"})
+    else:
+        agent = make_agent().start()
+        agent.tasks = agent.task_pids
+    agent.driver = request.param
+    run(agent, spec(agent, "v0"))
     wait_deployment(agent, 0, "successful")
     settled(agent)
-    return agent
+    yield agent
+    assert agent.verb("job", "stop", "-detach", "shop").code == 0
+    until(lambda: not agent.tasks(), "nothing of the job is left", 30)
 
 
 def test_rolling_update(shop):
@@ -114,7 +127,7 @@ def test_rolling_update(shop):
         version = 0
         while version == 0 or not under.enough():
             version += 1
-            run(shop, spec("v%d" % version))
+            run(shop, spec(shop, "v%d" % version))
             wait_deployment(shop, version, "successful")
             settled(shop)
     assert under.versions() >= {b"v0", b"v1"}
@@ -125,7 +138,7 @@ def test_canary_that_is_promoted(shop):
         version = 0
         while version == 0 or not under.enough():
             version += 1
-            run(shop, spec("v%d" % version, parallel=2, extra="canary = 1"))
+            run(shop, spec(shop, "v%d" % version, parallel=2, extra="canary = 1"))
             wait_healthy(shop, version, 1)
             under.wait(10)
             shop.put("/v1/deployment/promote/" + deployment(shop)["ID"], {"All": True})
@@ -140,12 +153,12 @@ def test_canary_that_fails_and_is_reverted(shop):
         version = 0
         while version == 0 or not under.enough():
             revert = "canary = 1\n auto_revert = true"
-            bad = spec("bad", extra=revert, deadline="2s")
+            bad = spec(shop, "bad", extra=revert, deadline="2s")
             run(shop, bad.replace('"/health"', '"/status/500"'))
             wait_deployment(shop, version + 1, "failed")
             wait_deployment(shop, version + 2, "successful")
             settled(shop)
-            run(shop, spec("worse", extra=revert))
+            run(shop, spec(shop, "worse", extra=revert))
             wait_healthy(shop, version + 3, 1)
             under.wait(10)
             shop.put("/v1/deployment/fail/" + deployment(shop)["ID"], {})
@@ -162,7 +175,7 @@ def test_blue_green(shop):
         version = 0
         while version == 0 or not under.enough():
             version += 1
-            run(shop, spec("v%d" % version, parallel=4, extra="canary = 4"))
+            run(shop, spec(shop, "v%d" % version, parallel=4, extra="canary = 4"))
             wait_healthy(shop, version, 4)
             shop.wait_routes(HOST, 8)
             shop.put("/v1/deployment/promote/" + deployment(shop)["ID"], {"All": True})
@@ -209,6 +222,6 @@ def test_the_last_requests_of_a_forced_drain_and_of_a_stop_are_answered(shop):
     with Load(shop.proxy_port, HOST, "/sleep/400", clients=8, rate=1000) as long:
         long.wait_answered(8)
         shop.put("/v1/node/%s/drain" % node, {"DrainSpec": {"Deadline": -1}})
-        until(lambda: not shop.task_pids(), "the tasks end", 20)
+        until(lambda: not shop.tasks(), "the tasks end", 20)
     assert [f for f in long.failures if ": 503" not in f and ": 404" not in f] == []
     assert long.answered >= 16

@@ -12,8 +12,9 @@ AT_ONCE = """update {
 
 def http(name="shop", count=1, host=None, check=True, args=(), env=None, task="", group="",
          service="", restart='attempts = 20\n interval = "1m"\n delay = "100ms"\n mode = "delay"',
-         interval="1s", tags=None, job=""):
-    """A service of `count` demo backends; `host` routes `host/` to it."""
+         interval="1s", tags=None, job="", driver="raw_exec"):
+    """A service of `count` demo backends; `host` routes `host/` to it. In Docker by an image
+    backend:1 of the demo backend without arguments."""
     if tags is None:
         tags = ["urlprefix-%s/" % host] if host else []
     checks = """
@@ -24,7 +25,12 @@ def http(name="shop", count=1, host=None, check=True, args=(), env=None, task=""
           interval = "%s"
           timeout  = "1s"
         }""" % interval if check else ""
-    arguments = ["-http", "${NOMAD_ADDR_http}", "-https", "off", *args]
+    if driver == "docker":
+        what = 'image = "backend:1"\n        port_map {\n          http = 8080\n        }'
+        address = ":8080"
+    else:
+        what, address = 'command = "%s"' % tree.backend, "${NOMAD_ADDR_http}"
+    arguments = ["-http", address, "-https", "off", *args]
     variables = "\n".join('        %s = "%s"' % e for e in (env or {}).items())
     return """
 job "%(name)s" {
@@ -38,9 +44,9 @@ job "%(name)s" {
     }
     %(group)s
     task "%(name)s" {
-      driver = "raw_exec"
+      driver = "%(driver)s"
       config {
-        command = "%(command)s"
+        %(what)s
         args = [%(arguments)s]
       }
       env {
@@ -67,7 +73,7 @@ job "%(name)s" {
 }
 """ % {"name": name, "count": count, "arguments": quoted(arguments), "tags": quoted(tags),
        "variables": variables, "checks": checks, "task": task, "group": group, "service": service,
-       "restart": restart, "job": job, "command": tree.backend}
+       "restart": restart, "job": job, "driver": driver, "what": what}
 
 
 def quoted(words):
