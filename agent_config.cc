@@ -177,15 +177,17 @@ void apply_client(const Json& client, AgentConfig& config) {
   }
 }
 
-/// The value at `keys` below `plugin`, whose `config` blocks are free of form.
-std::string plugin_value(const Json& json, std::initializer_list<std::string_view> keys) {
-  const Json* value = json.find("plugin");
-  for (const std::string_view part : keys) {
-    if (value == nullptr) return {};
-    if (value->is_array() && !value->as_array().empty()) value = &value->as_array().front();
-    value = value->find(part);
+/// The `config` block of a plugin, which is free of form; null where there is none.
+const Json* plugin_config(const Json& json, std::string_view name) {
+  auto only = [](const Json* value) {
+    const bool list = value != nullptr && value->is_array() && !value->as_array().empty();
+    return list ? &value->as_array().front() : value;
+  };
+  const Json* value = only(json.find("plugin"));
+  for (const std::string_view part : {name, std::string_view("config")}) {
+    value = value == nullptr ? nullptr : only(value->find(part));
   }
-  return value == nullptr ? std::string() : scalar_text(*value);
+  return value;
 }
 
 Result<void> apply(const Json& json, AgentConfig& config) {
@@ -220,15 +222,13 @@ Result<void> apply(const Json& json, AgentConfig& config) {
     take(*consul, "verify_ssl", config.consul->verify_ssl);
     take(*consul, "allow_stale", config.consul->allow_stale);
   }
-  const std::string raw_exec = plugin_value(json, {"raw_exec", "config", "enabled"});
-  if (!raw_exec.empty()) config.raw_exec_enabled = is_true(raw_exec);
-  std::string docker = plugin_value(json, {"docker", "config", "endpoint"});
-  if (docker.starts_with("unix://")) docker.erase(0, 7);
-  if (!docker.empty()) config.docker_socket = docker;
-  for (const auto& [key, into] : {std::pair("config", &config.docker_auth_file),
-                                  std::pair("helper", &config.docker_auth_helper)}) {
-    std::string value = plugin_value(json, {"docker", "config", "auth", key});
-    if (!value.empty()) *into = std::move(value);
+  if (const Json* raw_exec = plugin_config(json, "raw_exec")) {
+    const Json* enabled = raw_exec->find("enabled");
+    if (enabled != nullptr) config.raw_exec_enabled = is_true(scalar_text(*enabled));
+  }
+  if (const Json* docker = plugin_config(json, "docker")) {
+    Result<void> read = drivers::read_docker_plugin(*docker, config.docker);
+    if (!read) return read;
   }
   if (const Json* proxy = json.find("proxy")) return apply_proxy(*proxy, config);
   return {};
@@ -322,7 +322,7 @@ Result<void> apply_flag(std::string_view name, const std::string& value, AgentCo
     if (!config.consul) config.consul.emplace();
     config.consul->address = value;
   } else if (name == "docker-socket") {
-    config.docker_socket = value;
+    config.docker.socket = value;
   } else if (name == "server") {
     config.server_enabled = is_true(value);
   } else if (name == "client") {
@@ -376,15 +376,8 @@ Result<void> finish(AgentConfig& config) {
       option != config.options.end()) {
     config.raw_exec_enabled = is_true(option->second);
   }
-  if (const auto option = config.options.find("docker.endpoint"); option != config.options.end()) {
-    config.docker_socket =
-        option->second.starts_with("unix://") ? option->second.substr(7) : option->second;
-  }
-  for (const auto& [key, into] : {std::pair("docker.auth.config", &config.docker_auth_file),
-                                  std::pair("docker.auth.helper", &config.docker_auth_helper)}) {
-    const auto option = config.options.find(key);
-    if (option != config.options.end()) *into = option->second;
-  }
+  Result<void> docker = drivers::read_docker_options(config.options, config.docker);
+  if (!docker) return docker;
   if (!config.server_enabled) {
     return fail(
         Code::kInvalid,

@@ -13,6 +13,7 @@
 #include "core/hcl/source.h"
 #include "core/json.h"
 #include "core/result.h"
+#include "drivers/docker/node_config.h"
 #include "orchestrator/records.h"
 
 namespace sluice {
@@ -58,9 +59,7 @@ struct AgentConfig {
   int64_t reserved_memory_mb = 0;
   int64_t reserved_disk_mb = 0;
   std::string reserved_ports;  // "22,80,8500-8600"
-  std::string docker_socket = "/var/run/docker.sock";
-  std::string docker_auth_file;    // Docker's config.json; "": the user's own, where there is one
-  std::string docker_auth_helper;  // "NAME" of docker-credential-NAME
+  drivers::DockerNodeConfig docker;
   bool raw_exec_enabled = false;
   int64_t drain_timeout_ms = 30'000;
 

@@ -153,18 +153,22 @@ Result<void> ControlPlane::Parts::make_catalog() {
 DriverMap ControlPlane::Parts::make_drivers(const std::string& cluster_id,
                                             const std::string& node_id) {
   DriverMap drivers;
-  const bool named = !on.config.docker_auth_file.empty();
+  const bool named = !on.config.docker.auth_file.empty();
   drivers::CredentialsOptions credentials{
-      .config_file = named ? on.config.docker_auth_file : docker_config_file(),
+      .config_file = named ? on.config.docker.auth_file : docker_config_file(),
       .config_file_named = named,
-      .helper = on.config.docker_auth_helper};
+      .helper = on.config.docker.auth_helper};
+  drivers::ImageGcOptions image_gc{.delay_ms = on.config.docker.image_delay_ms};
+  if (on.config.docker.remove_images)
+    image_gc.file = client_folder(on.folder) + "/docker-images.json";
   drivers.emplace(
       "docker", std::make_unique<drivers::DockerDriver>(
                     on.env, on.log,
-                    drivers::DockerOptions{.socket = {.path = on.config.docker_socket},
+                    drivers::DockerOptions{.socket = {.path = on.config.docker.socket},
                                            .owner = {.cluster_id = cluster_id, .node_id = node_id},
-                                           .policy = {},
+                                           .policy = on.config.docker.policy,
                                            .credentials = std::move(credentials),
+                                           .image_gc = std::move(image_gc),
                                            // With the server on this machine there is no other node
                                            // that could have Docker.
                                            .expected = on.config.server_enabled}));

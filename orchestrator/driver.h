@@ -63,6 +63,7 @@ struct TaskSpec {
   std::vector<TaskPort> ports;
   std::vector<TaskMount> mounts;
   int64_t cpu_mhz = 100;
+  int64_t core_mhz = 0;  // of one of the node's cores; 0: not known
   int64_t memory_mb = 300;
   int64_t memory_max_mb = 0;  // 0: no more than memory_mb
   bool oneshot = false;       // its work is done once it ends with success: not run again

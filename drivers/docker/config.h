@@ -1,9 +1,7 @@
 // The docker driver's config block of a task, read into a struct.
 //
-// Accepts what job files of any age bring: a block arrives as a map or as an array of maps (which
-// are merged), a number may be a string and a scalar may stand where a string is asked for. An
-// unknown key, at the top or inside a block, is refused by name together with the list of the known
-// ones.
+// Accepts what job files of any age bring (block.h). An unknown key, at the top or inside a block,
+// is refused by name together with the list of the known ones.
 //
 // Values. Pure; any thread.
 #pragma once
@@ -100,8 +98,5 @@ struct DockerConfig {
 
 /// kInvalid: `unknown option "imag"; the docker driver knows: args, auth, ...`.
 Result<DockerConfig> decode_docker_config(const Json& config);
-
-/// "30s", "1h5m", "250ms" as milliseconds; nullopt where it is no duration.
-std::optional<int64_t> parse_duration_ms(std::string_view text);
 
 }  // namespace sluice::drivers

@@ -14,7 +14,8 @@ using orchestrator::TaskPort;
 using orchestrator::TaskSpec;
 
 constexpr int64_t kMinCpuShares = 2;
-constexpr int64_t kMinMemoryMb = 6;  // Docker refuses less
+constexpr int64_t kMinCpuQuotaUs = 1000;  // the kernel refuses less
+constexpr int64_t kMinMemoryMb = 6;       // Docker refuses less
 constexpr int64_t kMib = 1 << 20;
 constexpr int64_t kMinDockerLogBytes = 10 * kMib;
 
@@ -126,8 +127,8 @@ Result<std::string> bind_source(const TaskSpec& spec, const DockerPolicy& policy
   if (source.starts_with('/')) {
     if (policy.allow_host_volumes) return source;
     return fail(Code::kDenied,
-                "{} is outside the task's folder: host volumes are off on this node (the agent's "
-                "docker options: volumes = true)",
+                "{} is outside the task's folder: host volumes are off on this node (plugin "
+                "\"docker\" {{ config {{ volumes {{ enabled = true }} }} }})",
                 source);
   }
   auto path = inside_folder(spec.task_folder, source);
@@ -149,8 +150,8 @@ Result<void> add_volumes(const TaskSpec& spec, const DockerConfig& config,
     if (names_volume(source) && !config.volume_driver.empty()) {
       if (!policy.allow_host_volumes) {
         return fail(Code::kDenied,
-                    "volume {}: host volumes are off on this node (the agent's docker options: "
-                    "volumes = true)",
+                    "volume {}: host volumes are off on this node (plugin \"docker\" {{ config {{ "
+                    "volumes {{ enabled = true }} }} }})",
                     source);
       }
       binds.push(volume);
@@ -224,6 +225,15 @@ Result<void> add_limits(const TaskSpec& spec, const DockerConfig& config, Json& 
   host.set("MemorySwap", limit_mb * kMib);
   if (limit_mb > reserved_mb) host.set("MemoryReservation", reserved_mb * kMib);
   host.set("CpuShares", std::max(spec.cpu_mhz, kMinCpuShares));
+  if (config.cpu_hard_limit) {
+    if (spec.core_mhz <= 0) {
+      return fail(Code::kUnsupported,
+                  "cpu_hard_limit: the clock of this node's cores is not known");
+    }
+    const int64_t quota_us = spec.cpu_mhz * config.cpu_cfs_period_us / spec.core_mhz;
+    host.set("CpuPeriod", config.cpu_cfs_period_us);
+    host.set("CpuQuota", std::max(quota_us, kMinCpuQuotaUs));
+  }
   set_text(host, "CpusetCpus", config.cpuset_cpus);
   if (config.pids_limit > 0) host.set("PidsLimit", config.pids_limit);
   if (config.shm_size_bytes > 0) host.set("ShmSize", config.shm_size_bytes);
@@ -237,15 +247,44 @@ Result<void> add_limits(const TaskSpec& spec, const DockerConfig& config, Json& 
   return {};
 }
 
+/// "NET_ADMIN" and "CAP_NET_ADMIN" are one: "net_admin".
+std::string capability(std::string_view name) {
+  std::string lower(name);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  });
+  if (lower.starts_with("cap_")) lower.erase(0, 4);
+  return lower;
+}
+
+bool allowed_capability(const std::string& name, const DockerPolicy& policy) {
+  static constexpr std::string_view kOfDocker[] = {
+      "audit_write",      "chown",   "dac_override", "fowner", "fsetid",  "kill",   "mknod",
+      "net_bind_service", "net_raw", "setfcap",      "setgid", "setpcap", "setuid", "sys_chroot"};
+  const std::string wanted = capability(name);
+  if (std::ranges::find(kOfDocker, wanted) != std::end(kOfDocker)) return true;
+  return std::ranges::any_of(policy.allow_caps, [&](const std::string& allowed) {
+    return capability(allowed) == "all" || capability(allowed) == wanted;
+  });
+}
+
 Result<void> add_isolation(const DockerConfig& config, const DockerPolicy& policy, Json& host) {
   if (config.privileged && !policy.allow_privileged) {
     return fail(Code::kDenied,
-                "privileged containers are off on this node (the agent's docker options: "
-                "allow_privileged = true)");
+                "privileged containers are off on this node (plugin \"docker\" {{ config {{ "
+                "allow_privileged = true }} }})");
   }
   if (!config.devices.empty() && !policy.allow_host_devices) {
     return fail(Code::kDenied,
-                "host devices are off on this node (the agent's docker options: devices = true)");
+                "host devices are off on this node (plugin \"docker\" {{ config {{ allow_devices = "
+                "true }} }})");
+  }
+  for (const std::string& name : config.cap_add) {
+    if (allowed_capability(name, policy)) continue;
+    return fail(Code::kDenied,
+                "cap_add: {} is off on this node (plugin \"docker\" {{ config {{ allow_caps = "
+                "[\"{}\"] }} }})",
+                name, capability(name));
   }
   if (config.privileged) host.set("Privileged", true);
   set_list(host, "CapAdd", config.cap_add);
@@ -336,11 +375,6 @@ Result<Json> create_body(const TaskSpec& spec, const DockerConfig& config,
   }
   add_network(config, body, host);
   add_logging(spec, config, host);
-  if (config.cpu_hard_limit) {
-    // CpuQuota is a share of one core a period; cpu_mhz is turned into it where the node's clock is
-    // known.
-    return fail(Code::kUnsupported, "option \"cpu_hard_limit\" is not supported yet");
-  }
 
   std::vector<std::string> command;
   if (!config.command.empty()) command.push_back(config.command);

@@ -32,7 +32,8 @@ DockerDriver::DockerDriver(Env env, Log& log, DockerOptions options)
       log_(log),
       options_(std::move(options)),
       api_(env_.executor, env_.network, options_.socket),
-      images_(env_.executor, api_, options_.credentials),
+      image_gc_(env_, log_, api_, options_.image_gc),
+      images_(env_.executor, api_, image_gc_, options_.credentials),
       connected_(env_.executor),
       tried_(env_.executor),
       scope_(env_.executor) {
@@ -156,9 +157,13 @@ Task<Result<TaskHandle>> DockerDriver::start(const TaskSpec& spec, TaskEvents on
   auto found = co_await find(spec.key);
   if (!found) co_return pass(found);
   std::string id;
+  std::optional<ImageGc::Need> needed;
   if (*found) {
     id = (*found)->id;
   } else {
+    auto ref = parse_image_ref(config->image);
+    if (!ref) co_return pass(ref);
+    needed.emplace(image_gc_, ref->text());
     auto image = co_await images_.ensure(*config, on_event);
     if (!image) co_return pass(image);
     auto created = co_await create(spec, *config, on_event);

@@ -23,6 +23,7 @@
 #include "drivers/docker/api.h"
 #include "drivers/docker/container.h"
 #include "drivers/docker/create.h"
+#include "drivers/docker/image_gc.h"
 #include "drivers/docker/image_store.h"
 #include "drivers/docker/log_pump.h"
 #include "orchestrator/driver.h"
@@ -34,6 +35,7 @@ struct DockerOptions {
   DockerOwner owner;
   DockerPolicy policy;
   CredentialsOptions credentials;
+  ImageGcOptions image_gc;
   bool expected = false;  // a node whose Docker was never seen has it all the same: tasks wait
   int64_t look_again_ms = 30'000;
   int64_t reconnect_min_ms = 100;
@@ -104,6 +106,7 @@ class DockerDriver final : public orchestrator::TaskDriver {
   Log& log_;
   DockerOptions options_;
   DockerApi api_;
+  ImageGc image_gc_;
   ImageStore images_;
   std::map<orchestrator::TaskKey, std::unique_ptr<Run>> runs_;
   uint64_t connection_ = 0;  // grows at each connection to Docker

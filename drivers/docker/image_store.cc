@@ -57,9 +57,11 @@ struct ImageStore::Pull {
   bool ended = false;
 };
 
-ImageStore::ImageStore(Executor& executor, DockerApi& api, CredentialsOptions credentials)
+ImageStore::ImageStore(Executor& executor, DockerApi& api, ImageGc& gc,
+                       CredentialsOptions credentials)
     : executor_(executor),
       api_(api),
+      gc_(gc),
       credentials_(executor, std::move(credentials)),
       scope_(executor) {}
 
@@ -89,14 +91,15 @@ Task<Result<std::string>> ImageStore::ensure(const DockerConfig& config,
   auto ref = parse_image_ref(config.image);
   if (!ref) co_return pass(ref);
   const std::string name = ref->text();
-  if (!config.force_pull) {
-    auto id = co_await local_id(name);
-    if (id || id.error().code != Code::kNotFound) co_return std::move(id);
-  }
+  co_await gc_.settled(name);
+  auto before = co_await local_id(name);
+  const bool missing = !before && before.error().code == Code::kNotFound;
+  if (before ? !config.force_pull : !missing) co_return std::move(before);
   auto header = co_await auth_header(config, *ref, on_event);
   if (!header) co_return pass(header);
   const std::string key = name + " " + *header;
   std::unique_ptr<Pull>& slot = pulls_[key];
+  if (missing) gc_.pulling(name);
   if (!slot) {
     slot = std::make_unique<Pull>(executor_);
     slot->key = key;
@@ -134,7 +137,9 @@ Task<Result<std::string>> ImageStore::ensure(const DockerConfig& config,
   if (!pull.result) co_return std::unexpected(pull.result.error());
   on_event(fmt::format("Image {} downloaded in {:.1f} s", name,
                        static_cast<double>(executor_.now_ms() - begun_ms) / 1000));
-  co_return co_await local_id(name);
+  auto now = co_await local_id(name);
+  if (now && before && *now != *before) gc_.replaced(name, *before);
+  co_return std::move(now);
 }
 
 Task<Result<void>> ImageStore::read_progress(Pull& pull, HttpExchange& exchange,

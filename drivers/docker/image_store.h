@@ -17,6 +17,7 @@
 #include "drivers/docker/api.h"
 #include "drivers/docker/config.h"
 #include "drivers/docker/credentials.h"
+#include "drivers/docker/image_gc.h"
 #include "drivers/docker/image_ref.h"
 #include "orchestrator/driver.h"
 
@@ -24,10 +25,11 @@ namespace sluice::drivers {
 
 class ImageStore {
  public:
-  ImageStore(Executor& executor, DockerApi& api, CredentialsOptions credentials);
+  ImageStore(Executor& executor, DockerApi& api, ImageGc& gc, CredentialsOptions credentials);
   ~ImageStore();
 
   /// The image's id ("sha256:..."). Pulls it where it is missing or `config.force_pull`.
+  /// The caller holds an ImageGc::Need of it, until its container is there.
   /// kUnavailable: the registry or Docker does not answer now; kNotFound, kDenied: it said no.
   Task<Result<std::string>> ensure(const DockerConfig& config, orchestrator::TaskEvents on_event);
 
@@ -41,6 +43,7 @@ class ImageStore {
 
   Executor& executor_;
   DockerApi& api_;
+  ImageGc& gc_;
   Credentials credentials_;
   std::map<std::string, std::unique_ptr<Pull>> pulls_;  // by image and credentials
   Scope scope_;

@@ -54,6 +54,7 @@ TaskSpec TaskRunner::make_spec() const {
     spec.memory_mb = task_->resources->memory_mb;
     spec.memory_max_mb = task_->resources->memory_max_mb;
   }
+  if (context_.node.cpu_cores > 0) spec.core_mhz = context_.node.cpu_mhz / context_.node.cpu_cores;
   spec.oneshot = oneshot();
   return spec;
 }

@@ -230,3 +230,41 @@ def test_a_helper_that_fails_is_named_and_may_be_soft(docker, registry, agent, t
     run(a, job(image, "auth_soft_fail = true"))
     a.wait_running("pull", 1)
     assert any(e.endswith("; going on without credentials") for e in events(a)), events(a)
+
+
+GC = 'plugin "docker" {\n config {\n gc {\n image_delay = "2s"\n }\n }\n }\n'
+
+
+def there(docker, image):
+    return docker.request("GET", "/images/%s/json" % image)[0] == 200
+
+
+def test_a_pulled_image_goes_once_nothing_needs_it_also_after_a_crash(docker, registry, agent):
+    server = registry()
+    image = server.push(docker, SOURCE, "some/backend:1")
+    a = agent(GC, dev=False)
+    run(a, job(image))
+    a.wait_running("pull", 1)
+    stays(lambda: there(docker, image), "a container needs it", 4)
+    assert a.verb("job", "stop", "pull").code == 0
+    until(lambda: not docker.containers(**{"sluice.job_id": "pull"}), "the container goes")
+    a.kill()
+    assert there(docker, image)
+    a.start()
+    until(lambda: not there(docker, image), "the image goes", 15)
+    assert there(docker, SOURCE)  # the same image under a name that we did not pull
+    # It is pulled anew where it is needed again.
+    run(a, job(image))
+    a.wait_running("pull", 1)
+    assert there(docker, image)
+
+
+def test_an_image_that_others_brought_stays(docker, registry, agent):
+    image = registry().push(docker, SOURCE, "some/backend:1")
+    docker.ok("POST", "/images/create?fromImage=%s&tag=1" % image.rpartition(":")[0])
+    a = agent(GC, dev=False)
+    run(a, job(image, "force_pull = true"))
+    a.wait_running("pull", 1)
+    assert a.verb("job", "stop", "pull").code == 0
+    until(lambda: not docker.containers(**{"sluice.job_id": "pull"}), "the container goes")
+    stays(lambda: there(docker, image), "the image", 5)

@@ -206,6 +206,10 @@ proxy {
             if job["Status"] != "dead":
                 self.call("DELETE", "/v1/job/" + urllib.parse.quote(job["ID"], safe=""))
         until(lambda: not self.task_pids(), "stopping the jobs ends their tasks", 30)
+        # Of Docker's tasks the agent knows; it removes their containers before it says so.
+        until(lambda: not [a["ID"] for a in self.get("/v1/allocations")
+                           if a["ClientStatus"] in ("pending", "running")],
+              "the allocations are over", 30)
 
     def clean_up(self):
         """Stops its jobs while it runs; what is left of its tasks then is the test's failure."""
