@@ -104,6 +104,23 @@ struct TaskStats {
   uint64_t memory_rss_bytes = 0;
 };
 
+/// Where a task is reached by its own ports, without the host's.
+struct TaskNetwork {
+  std::string address;  // "": nowhere
+  bool advertised =
+      false;  // and services that leave the choice (address_mode auto) are found there
+
+  bool operator==(const TaskNetwork&) const = default;
+};
+
+/// What the system itself finds of a running task by probes of its own (Docker's HEALTHCHECK).
+enum class TaskHealth : uint8_t { kUnchecked, kStarting, kHealthy, kUnhealthy };
+
+struct HealthReport {
+  TaskHealth health = TaskHealth::kUnchecked;
+  std::string output;  // of the last probe
+};
+
 /// A line for the task's events: "Downloading image x:1", "Container name taken over".
 using TaskEvents = std::function<void(std::string message)>;
 
@@ -160,14 +177,19 @@ class TaskDriver {
   /// All runs of ours that are there, for mending.
   virtual Task<Result<std::vector<FoundTask>>> list() = 0;
   virtual Task<Result<TaskStats>> stats(const TaskHandle& handle) = 0;
+  /// Whether the system may probe tasks: until health_change has said so, one that runs is
+  /// starting.
+  virtual bool probes_health() const { return false; }
+  /// Ready when the run's health is another than `seen`. One that is kUnchecked stays so.
+  virtual Task<Result<HealthReport>> health_change(const TaskHandle&, TaskHealth) {
+    co_return HealthReport{};
+  }
   /// `spec` as at the start of the run.
   virtual Task<Result<std::unique_ptr<ExecSession>>> exec(const TaskHandle&, const TaskSpec&,
                                                           ExecRequest) {
     co_return fail(Code::kUnsupported, "the driver {} runs no further commands in a task", name());
   }
-  /// The address inside which the task's ports are reachable without the host's (driver network),
-  /// or "".
-  virtual Task<Result<std::string>> address(const TaskHandle& handle) = 0;
+  virtual Task<Result<TaskNetwork>> network(const TaskHandle& handle) = 0;
 };
 
 }  // namespace sluice::orchestrator

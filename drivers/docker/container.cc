@@ -8,6 +8,12 @@ namespace sluice::drivers {
 
 using orchestrator::TaskKey;
 
+namespace {
+
+constexpr size_t kMaxProbeOutput = 500;
+
+}  // namespace
+
 std::string container_name(const TaskKey& key) {
   return key.task + "-" + key.alloc_id;
 }
@@ -43,16 +49,37 @@ std::string label_filters(const DockerOwner& owner, const TaskKey* key) {
 
 namespace {
 
-std::string first_address(const Json& inspect) {
+/// A network of the user's own is one in which others find it: its address there is advertised. The
+/// default one ends at this machine.
+orchestrator::TaskNetwork first_network(const Json& inspect) {
   const Json* settings = inspect.find("NetworkSettings");
   const Json* networks = settings ? settings->find("Networks") : nullptr;
-  if (!networks || !networks->is_object()) return "";
+  if (!networks || !networks->is_object()) return {};
   for (const JsonMember& network : networks->as_object()) {
     std::string_view address = network.value.get_string("IPAddress");
     if (address.empty()) address = network.value.get_string("GlobalIPv6Address");
-    if (!address.empty()) return std::string(address);
+    if (!address.empty()) {
+      return {.address = std::string(address), .advertised = network.key != "bridge"};
+    }
   }
-  return "";
+  return {};
+}
+
+orchestrator::HealthReport parse_health(const Json& health) {
+  using orchestrator::TaskHealth;
+  orchestrator::HealthReport report;
+  const std::string_view status = health.get_string("Status");
+  if (status == "starting") report.health = TaskHealth::kStarting;
+  if (status == "healthy") report.health = TaskHealth::kHealthy;
+  if (status == "unhealthy") report.health = TaskHealth::kUnhealthy;
+  const Json* log = health.find("Log");
+  if (!log || !log->is_array() || log->as_array().empty()) return report;
+  const Json& last = log->as_array().back();
+  std::string_view output = last.get_string("Output");
+  output = output.substr(0, kMaxProbeOutput);
+  while (output.ends_with('\n') || output.ends_with(' ')) output.remove_suffix(1);
+  report.output = output.empty() ? fmt::format("exit code {}", last.get_int("ExitCode")) : output;
+  return report;
 }
 
 }  // namespace
@@ -76,7 +103,7 @@ Result<ContainerState> parse_inspect(const Json& body, const DockerOwner& owner)
   result.error = state->get_string("Error");
   result.started_at_ns = parse_time_ns(state->get_string("StartedAt")).value_or(0);
   result.finished_at_ns = parse_time_ns(state->get_string("FinishedAt")).value_or(0);
-  if (const Json* health = state->find("Health")) result.health = health->get_string("Status");
+  if (const Json* health = state->find("Health")) result.health = parse_health(*health);
   if (const Json* config = body.find("Config")) {
     result.tty = config->get_bool("Tty");
     if (const Json* labels = config->find("Labels")) result.key = key_of_labels(*labels, owner);
@@ -85,7 +112,7 @@ Result<ContainerState> parse_inspect(const Json& body, const DockerOwner& owner)
     result.network_mode = host->get_string("NetworkMode");
     if (const Json* log = host->find("LogConfig")) result.log_driver = log->get_string("Type");
   }
-  result.address = first_address(body);
+  result.network = first_network(body);
   return result;
 }
 

@@ -53,9 +53,9 @@ struct ContainerState {
   int64_t finished_at_ns = 0;  // 0: never
   int64_t pid = 0;
   std::string error;
-  std::string health;  // "", starting, healthy, unhealthy
+  orchestrator::HealthReport health;
   std::string network_mode;
-  std::string address;  // in its first network, "" with none
+  orchestrator::TaskNetwork network;  // its first with an address
   std::string log_driver;
   std::optional<orchestrator::TaskKey> key;  // where it is ours
 

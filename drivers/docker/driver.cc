@@ -388,10 +388,10 @@ Task<Result<void>> DockerDriver::remove(const TaskHandle& handle) {
   co_return Result<void>();
 }
 
-Task<Result<std::string>> DockerDriver::address(const TaskHandle& handle) {
+Task<Result<orchestrator::TaskNetwork>> DockerDriver::network(const TaskHandle& handle) {
   auto state = co_await inspect(container_of(handle));
   if (!state) co_return pass(state);
-  co_return state->address;
+  co_return state->network;
 }
 
 }  // namespace sluice::drivers

@@ -64,10 +64,13 @@ class DockerDriver final : public orchestrator::TaskDriver {
   Task<Result<void>> remove(const orchestrator::TaskHandle& handle) override;
   Task<Result<std::vector<orchestrator::FoundTask>>> list() override;
   Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
+  bool probes_health() const override { return true; }
+  Task<Result<orchestrator::HealthReport>> health_change(const orchestrator::TaskHandle& handle,
+                                                         orchestrator::TaskHealth seen) override;
   Task<Result<std::unique_ptr<orchestrator::ExecSession>>> exec(
       const orchestrator::TaskHandle& handle, const orchestrator::TaskSpec& spec,
       orchestrator::ExecRequest request) override;
-  Task<Result<std::string>> address(const orchestrator::TaskHandle& handle) override;
+  Task<Result<orchestrator::TaskNetwork>> network(const orchestrator::TaskHandle& handle) override;
 
  private:
   /// What the driver knows of one run while the agent lives.

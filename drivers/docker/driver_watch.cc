@@ -85,6 +85,19 @@ Task<Result<TaskStats>> DockerDriver::stats(const TaskHandle& handle) {
   co_return parse_stats(*answer);
 }
 
+Task<Result<orchestrator::HealthReport>> DockerDriver::health_change(
+    const TaskHandle& handle, orchestrator::TaskHealth seen) {
+  const std::string id = container_of(handle);
+  Use run(*this, handle.key, id);
+  while (true) {
+    const uint64_t changes = run->changes;
+    auto state = co_await inspect(id);
+    if (!state && state.error().code != Code::kUnavailable) co_return pass(state);
+    if (state && state->running && state->health.health != seen) co_return state->health;
+    if (run->changes == changes) co_await run->changed.wait();
+  }
+}
+
 void DockerDriver::look_at_all() {
   for (const auto& [key, run] : runs_) run->look();
 }

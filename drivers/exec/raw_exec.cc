@@ -284,7 +284,7 @@ Task<Result<std::unique_ptr<orchestrator::ExecSession>>> RawExecDriver::exec(
   co_return std::make_unique<ProcessSession>(env_.executor, *std::move(started));
 }
 
-Task<Result<std::string>> RawExecDriver::address(const TaskHandle&) {
+Task<Result<orchestrator::TaskNetwork>> RawExecDriver::network(const TaskHandle&) {
   co_return std::string();
 }
 

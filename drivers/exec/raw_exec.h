@@ -43,7 +43,7 @@ class RawExecDriver : public orchestrator::TaskDriver {
   Task<Result<std::unique_ptr<orchestrator::ExecSession>>> exec(
       const orchestrator::TaskHandle& handle, const orchestrator::TaskSpec& spec,
       orchestrator::ExecRequest request) override;
-  Task<Result<std::string>> address(const orchestrator::TaskHandle& handle) override;
+  Task<Result<orchestrator::TaskNetwork>> network(const orchestrator::TaskHandle& handle) override;
 
  protected:
   /// The specification as this driver's tasks see it, and the request's fields for what surrounds

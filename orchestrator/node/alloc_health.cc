@@ -39,6 +39,9 @@ bool AllocRunner::healthy_now(const Strategy& strategy) const {
       continue;
     }
     if (!task->running()) return false;
+    // Whatever is asked for, an instance that its own image calls ill has not come up.
+    const TaskHealth health = task->health();
+    if (health == TaskHealth::kStarting || health == TaskHealth::kUnhealthy) return false;
   }
   if (strategy.health_check != "checks") return true;
   return std::all_of(checks_.begin(), checks_.end(), [&](const NodeCheck& check) {

@@ -35,13 +35,13 @@ void AllocRunner::refresh_registrations() {
     if (stopping_ || !up || task->killed()) continue;
     std::vector<ServiceRegistration> made =
         make_registrations(prefix, *alloc_, &task->config(), task->config().services,
-                           task->environment(), task->driver_address(), checks, problems);
+                           task->environment(), task->network(), checks, problems);
     std::move(made.begin(), made.end(), std::back_inserter(wanted));
   }
   if (!stopping_ && all_running && !tasks_.empty() && !group.services.empty()) {
     std::vector<ServiceRegistration> made =
         make_registrations(prefix, *alloc_, nullptr, group.services, tasks_.front()->environment(),
-                           "", checks, problems);
+                           TaskNetwork(), checks, problems);
     std::move(made.begin(), made.end(), std::back_inserter(wanted));
   }
   checks_ = std::move(checks);

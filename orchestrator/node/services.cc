@@ -31,18 +31,19 @@ const AssignedPort* find_port(const Allocation& alloc, const TaskConfig* task,
 /// as is.
 std::optional<Endpoint> find_endpoint(const Allocation& alloc, const TaskConfig* task,
                                       const std::string& label, std::string_view mode,
-                                      std::string_view driver_address, std::string_view node_ip) {
+                                      const TaskNetwork& network, std::string_view node_ip) {
   if (label.empty()) return Endpoint{.address = std::string(node_ip)};
+  const bool inside =
+      !network.address.empty() && (mode == "driver" || (mode == "auto" && network.advertised));
   uint16_t number = 0;
   const auto [end, error] = std::from_chars(label.data(), label.data() + label.size(), number);
   if (error == std::errc() && end == label.data() + label.size()) {
-    const bool inside = mode == "driver" && !driver_address.empty();
-    return Endpoint{.address = std::string(inside ? driver_address : node_ip), .port = number};
+    return Endpoint{.address = inside ? network.address : std::string(node_ip), .port = number};
   }
   const AssignedPort* port = find_port(alloc, task, label);
   if (port == nullptr) return std::nullopt;
-  if (mode == "driver" && !driver_address.empty()) {
-    return Endpoint{.address = std::string(driver_address),
+  if (inside) {
+    return Endpoint{.address = network.address,
                     .port = task != nullptr ? port_inside(*task, *port) : port->to};
   }
   return Endpoint{.address = port->host_ip, .port = port->value};
@@ -102,20 +103,17 @@ std::string registration_prefix(std::string_view cluster_id, std::string_view no
   return fmt::format("_sluice-{}-{}-", cluster_id.substr(0, 8), node_id.substr(0, 8));
 }
 
-std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
-                                                    const Allocation& alloc, const TaskConfig* task,
-                                                    const std::vector<Service>& services,
-                                                    const TaskEnv& environment,
-                                                    std::string_view driver_address,
-                                                    std::vector<NodeCheck>& checks,
-                                                    std::vector<std::string>& problems) {
+std::vector<ServiceRegistration> make_registrations(
+    std::string_view prefix, const Allocation& alloc, const TaskConfig* task,
+    const std::vector<Service>& services, const TaskEnv& environment, const TaskNetwork& network,
+    std::vector<NodeCheck>& checks, std::vector<std::string>& problems) {
   std::vector<ServiceRegistration> registrations;
   const std::string node_ip = environment.expand("${attr.unique.network.ip-address}");
   const std::string place = task != nullptr ? "task-" + task->name : "group-" + alloc.group;
   for (const Service& service : services) {
     const std::string name = environment.expand(service.name);
-    const auto at = find_endpoint(alloc, task, service.port_label, service.address_mode,
-                                  driver_address, node_ip);
+    const auto at =
+        find_endpoint(alloc, task, service.port_label, service.address_mode, network, node_ip);
     if (!at) {
       problems.push_back(fmt::format("service \"{}\": port label \"{}\" is not one of the {}'s",
                                      name, service.port_label, task != nullptr ? "task" : "group"));
@@ -140,7 +138,7 @@ std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
       const std::string& label = check.port_label.empty() ? service.port_label : check.port_label;
       const std::string_view mode =
           check.address_mode.empty() ? std::string_view(service.address_mode) : check.address_mode;
-      const auto target = find_endpoint(alloc, task, label, mode, driver_address, node_ip);
+      const auto target = find_endpoint(alloc, task, label, mode, network, node_ip);
       if (!target) {
         problems.push_back(fmt::format("service \"{}\" check \"{}\": no port label \"{}\"", name,
                                        check.name, label));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "orchestrator/catalog.h"
+#include "orchestrator/driver.h"
 #include "orchestrator/node/task_env.h"
 #include "orchestrator/records.h"
 
@@ -29,15 +30,12 @@ struct NodeCheck {
   bool operator==(const NodeCheck&) const = default;
 };
 
-/// Of one task, or of the group where `task` is null. `driver_address`: where the task is reached
+/// Of one task, or of the group where `task` is null. `network`: where the task is reached
 /// without the host's ports ("" without a network of its own). A service whose port label the
 /// allocation does not have is left out with a line in `problems`.
-std::vector<ServiceRegistration> make_registrations(std::string_view prefix,
-                                                    const Allocation& alloc, const TaskConfig* task,
-                                                    const std::vector<Service>& services,
-                                                    const TaskEnv& environment,
-                                                    std::string_view driver_address,
-                                                    std::vector<NodeCheck>& checks,
-                                                    std::vector<std::string>& problems);
+std::vector<ServiceRegistration> make_registrations(
+    std::string_view prefix, const Allocation& alloc, const TaskConfig* task,
+    const std::vector<Service>& services, const TaskEnv& environment, const TaskNetwork& network,
+    std::vector<NodeCheck>& checks, std::vector<std::string>& problems);
 
 }  // namespace sluice::orchestrator

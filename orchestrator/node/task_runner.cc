@@ -113,10 +113,11 @@ Task<Result<std::unique_ptr<ExecSession>>> TaskRunner::exec(ExecRequest request)
 }
 
 Task<void> TaskRunner::set_running() {
-  Result<std::string> address = co_await driver_->address(*local_.handle);
-  driver_address_ = address ? std::move(*address) : std::string();
+  Result<TaskNetwork> network = co_await driver_->network(*local_.handle);
+  network_ = network ? std::move(*network) : TaskNetwork();
   local_.state.state = TaskRunState::kRunning;
   exited_ = false;
+  health_ = driver_->probes_health() ? TaskHealth::kStarting : TaskHealth::kUnchecked;
   running_since_ms_ = context_.env.executor.now_ms();
   last_driver_message_.clear();
   setup_.watch(*environment_, !ready_);
@@ -168,6 +169,26 @@ Task<void> TaskRunner::stop_task() {
   }
 }
 
+Task<void> TaskRunner::watch_health(TaskHandle handle) {
+  for (;;) {
+    Result<HealthReport> report = co_await driver_->health_change(handle, health_);
+    if (!report && report.error().code == Code::kNotFound) co_return;
+    if (!report) {
+      co_await sleep_for(context_.env.executor, context_.options.driver_retry_max_ms);
+      continue;
+    }
+    health_ = report->health;
+    switch (health_) {
+      case TaskHealth::kUnchecked: hooks_.changed(); co_return;
+      case TaskHealth::kStarting: hooks_.changed(); break;
+      case TaskHealth::kHealthy: add_event("Healthy", "The image's health check passes"); break;
+      case TaskHealth::kUnhealthy:
+        add_event("Unhealthy", "The image's health check fails: " + report->output);
+        break;
+    }
+  }
+}
+
 Task<TaskExit> TaskRunner::wait_for_end() {
   Executor& executor = context_.env.executor;
   int64_t retry_ms = context_.options.driver_retry_ms;
@@ -184,6 +205,7 @@ Task<TaskExit> TaskRunner::wait_for_end() {
     co_await self.stop_task();
   };
   stopping.spawn(watch(*this));
+  if (driver_->probes_health()) stopping.spawn(watch_health(*local_.handle));
   for (;;) {
     Result<TaskExit> exit = co_await driver_->wait(*local_.handle);
     if (exit) co_return *exit;

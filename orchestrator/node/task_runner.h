@@ -64,11 +64,13 @@ class TaskRunner {
   const LocalTask& local() const { return local_; }
   const TaskState& state() const { return local_.state; }
   const TaskEnv& environment() const { return *environment_; }
-  /// Where the running task is reached without the host's ports, or "".
-  const std::string& driver_address() const { return driver_address_; }
+  /// Where the running task is reached without the host's ports.
+  const TaskNetwork& network() const { return network_; }
   bool dead() const { return local_.state.state == TaskRunState::kDead; }
   /// Up; false from the moment of its end, also while what it left is cleared away.
   bool running() const { return local_.state.state == TaskRunState::kRunning && !exited_; }
+  /// What its system finds of it, while it runs.
+  TaskHealth health() const { return health_; }
   bool killed() const { return kill_wanted_.is_set(); }
   /// Monotonic; of the present run.
   int64_t running_since_ms() const { return running_since_ms_; }
@@ -89,6 +91,7 @@ class TaskRunner {
   Task<Begin> start();
   Task<TaskExit> wait_for_end();
   Task<void> stop_task();
+  Task<void> watch_health(TaskHandle handle);
   Task<void> forget_unfinished_start();
   Task<bool> decide_next(const TaskExit& exit);
   Task<TaskExit> finish_run();
@@ -114,11 +117,12 @@ class TaskRunner {
   Event stop_wanted_;   // kill or restart
   bool ready_ = false;  // prepared by this process
   bool exited_ = false;
+  TaskHealth health_ = TaskHealth::kUnchecked;
   bool restart_wanted_ = false;
   bool restart_is_failure_ = false;
   int64_t running_since_ms_ = 0;
   std::string last_driver_message_;
-  std::string driver_address_;
+  TaskNetwork network_;
 };
 
 }  // namespace sluice::orchestrator

@@ -3,11 +3,13 @@
 #include <string>
 #include <vector>
 
+#include "drivers/docker/block.h"
 #include "drivers/docker/config.h"
 #include "drivers/docker/container.h"
 #include "drivers/docker/create.h"
 #include "drivers/docker/frames.h"
 #include "drivers/docker/image_ref.h"
+#include "drivers/docker/node_config.h"
 #include "test/test.h"
 
 namespace sluice::drivers {
@@ -271,6 +273,82 @@ TEST_CASE("create body: limits and what the node's owner allows") {
   Json outside =
       body_of(web_spec(), R"({"image":"i","privileged":true,"volumes":["/etc:/x"]})", open);
   EXPECT(outside.find("HostConfig")->get_bool("Privileged"));
+
+  EXPECT(refused(R"({"image":"i","cap_add":["CHOWN","CAP_SYS_ADMIN"]})")
+             .starts_with("cap_add: CAP_SYS_ADMIN is off on this node"));
+  EXPECT(create_body(web_spec(), config_of(R"({"image":"i","cap_add":["sys_admin"]})"),
+                     {.allow_caps = {"SYS_ADMIN"}}));
+  EXPECT(create_body(web_spec(), config_of(R"({"image":"i","cap_add":["sys_admin"]})"),
+                     {.allow_caps = {"all"}}));
+
+  spec.cpu_mhz = 500;
+  spec.core_mhz = 2'000;
+  Json hard = body_of(spec, R"({"image":"i","cpu_hard_limit":true,"cpu_cfs_period":50000})");
+  EXPECT_EQ(hard.find("HostConfig")->get_int("CpuQuota"), 12'500);
+  EXPECT_EQ(hard.find("HostConfig")->get_int("CpuPeriod"), 50'000);
+}
+
+TEST_CASE("what a node's owner says of Docker") {
+  DockerNodeConfig node;
+  REQUIRE(read_docker_plugin(json(R"([{"endpoint":"unix:///run/d.sock","allow_privileged":true,
+    "gc":[{"image":false,"image_delay":"1h"}],"volumes":[{"enabled":true}],
+    "auth":{"helper":"pass"},"allow_caps":["net_admin"]}])"),
+                             node));
+  EXPECT_EQ(node.socket, "/run/d.sock");
+  EXPECT_EQ(node.auth_helper, "pass");
+  EXPECT(node.policy.allow_privileged);
+  EXPECT(node.policy.allow_host_volumes);
+  EXPECT_EQ(node.policy.allow_caps, std::vector<std::string>{"net_admin"});
+  EXPECT(!node.remove_images);
+  EXPECT_EQ(node.image_delay_ms, 3'600'000);
+
+  // The older options say the same, and go on top.
+  REQUIRE(read_docker_options({{"driver.raw_exec.enable", "1"},
+                               {"docker.cleanup.image", "true"},
+                               {"docker.cleanup.image.delay", "5m"},
+                               {"docker.privileged.enabled", "false"},
+                               {"docker.caps.whitelist", "sys_time, CHOWN"}},
+                              node));
+  EXPECT(node.remove_images);
+  EXPECT_EQ(node.image_delay_ms, 300'000);
+  EXPECT(!node.policy.allow_privileged);
+  EXPECT_EQ(node.policy.allow_caps, std::vector<std::string>{"sys_time", "CHOWN"});
+
+  const auto refused = [&](std::string_view text) {
+    const Result<void> read = read_docker_plugin(json(text), node);
+    return read ? std::string() : read.error().message;
+  };
+  EXPECT(refused(R"({"gc":{"imag":true}})")
+             .starts_with("unknown option \"imag\" in plugin docker: config.gc; it knows:"));
+  EXPECT(refused(R"({"endpoint":"tcp://1.2.3.4:2375"})").find("must be a Unix socket") !=
+         std::string::npos);
+  EXPECT(refused(R"({"gc":{"container":false}})").find("do not stay") != std::string::npos);
+  EXPECT_EQ(read_docker_options({{"docker.cleanup.imag", "1"}}, node).error().message,
+            "client options: unknown option \"docker.cleanup.imag\"");
+}
+
+TEST_CASE("health and networks of a container") {
+  const auto of = [](std::string_view health, std::string_view networks) {
+    auto state = parse_inspect(json(fmt::format(R"({{"Id":"abc","State":{{"Status":"running",
+      "Running":true,"Health":{}}},"NetworkSettings":{{"Networks":{}}}}})",
+                                                health, networks)),
+                               {});
+    REQUIRE(state.has_value());
+    return *std::move(state);
+  };
+  using orchestrator::TaskHealth;
+  const ContainerState ill = of(R"({"Status":"unhealthy","Log":[{"ExitCode":0,"Output":"fine"},
+    {"ExitCode":1,"Output":"not there\n"}]})",
+                                R"({"host":{"IPAddress":""}})");
+  EXPECT(ill.health.health == TaskHealth::kUnhealthy);
+  EXPECT_EQ(ill.health.output, "not there");
+  EXPECT(ill.network == orchestrator::TaskNetwork{});
+  const ContainerState own =
+      of(R"({"Status":"starting","Log":[]})", R"({"shop":{"IPAddress":"10.9.0.4"}})");
+  EXPECT(own.health.health == TaskHealth::kStarting);
+  EXPECT(own.network == orchestrator::TaskNetwork{.address = "10.9.0.4", .advertised = true});
+  EXPECT(of(R"({"Status":"none"})", "{}").health.health == TaskHealth::kUnchecked);
+  EXPECT(of(R"({"Status":"healthy"})", "{}").health.health == TaskHealth::kHealthy);
 }
 
 TEST_CASE("inspect") {
@@ -291,7 +369,8 @@ TEST_CASE("inspect") {
   EXPECT_EQ(state->name, "web-0b1c");
   EXPECT_EQ(state->started_at_ns, 1553933595'500'000'000);
   EXPECT_EQ(state->finished_at_ns, 1553933596'000'000'001);
-  EXPECT_EQ(state->address, "172.17.0.2");
+  EXPECT(state->network == orchestrator::TaskNetwork{.address = "172.17.0.2"});
+  EXPECT(state->health.health == orchestrator::TaskHealth::kUnchecked);
   REQUIRE(state->key.has_value());
   EXPECT(*state->key == TaskKey{"0b1c", "web", 3});
   EXPECT(!key_of_labels(json(R"({"sluice.cluster_id":"c1","sluice.node_id":"n2",

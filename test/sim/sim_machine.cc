@@ -69,7 +69,7 @@ class SimDriver final : public TaskDriver {
     co_return found;
   }
   sluice::Task<Result<TaskStats>> stats(const TaskHandle&) override { co_return TaskStats{}; }
-  sluice::Task<Result<std::string>> address(const TaskHandle&) override { co_return std::string(); }
+  sluice::Task<Result<TaskNetwork>> network(const TaskHandle&) override { co_return TaskNetwork(); }
 
  private:
   sleep_for delay() { return {executor_, static_cast<int64_t>(random_.below(4))}; }

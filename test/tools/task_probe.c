@@ -8,14 +8,19 @@
 //   stay                  waits; SIGTERM ends it with 0, SIGUSR1 prints a line
 //   deaf                  waits; does not hear SIGTERM
 //   eat MB                touches that much memory, then waits
+//   spin                  works without end, to no purpose
 //   env                   prints the environment
 //   copy                  its input, to its output and its errors, to the end
 //   write FILE TEXT       writes a file, then exit 0
+//   tty                   says how large its terminal is, also when that changes; a line of input
+//                         ends it, with exit code 7
+//   there FILE            exit 0 where there is such a file, else 1 and a line that says so
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -39,6 +44,16 @@ static void on_term(int number) {
 static void on_usr1(int number) {
   (void)number;
   put(1, "signal\n", 7);
+}
+
+static void say_size(int number) {
+  (void)number;
+  struct winsize size;
+  char text[64] = "no tty\n";
+  if (isatty(0) && isatty(1) && ioctl(1, TIOCGWINSZ, &size) == 0) {
+    snprintf(text, sizeof text, "tty %dx%d\n", size.ws_row, size.ws_col);
+  }
+  put(1, text, strlen(text));
 }
 
 static void wait_for_ever(void) {
@@ -81,6 +96,9 @@ int main(int argc, char** argv) {
     }
     wait_for_ever();
   }
+  if (strcmp(what, "spin") == 0) {
+    for (volatile unsigned long turns = 0;; ++turns) continue;
+  }
   if (strcmp(what, "env") == 0) {
     for (char** one = environ; *one; ++one) {
       put(1, *one, strlen(*one));
@@ -101,6 +119,19 @@ int main(int argc, char** argv) {
     if (!file) return 9;
     fputs(argv[3], file);
     return fclose(file) == 0 ? 0 : 9;
+  }
+  if (strcmp(what, "tty") == 0) {
+    struct sigaction action = {.sa_handler = say_size, .sa_flags = SA_RESTART};
+    sigaction(SIGWINCH, &action, NULL);
+    say_size(0);
+    char byte;
+    while (read(0, &byte, 1) == 1 && byte != '\n') continue;
+    return 7;
+  }
+  if (strcmp(what, "there") == 0 && argc > 2) {
+    if (access(argv[2], F_OK) == 0) return 0;
+    put(1, "not there\n", 10);
+    return 1;
   }
   put(1, "staying\n", 8);
   wait_for_ever();

@@ -103,7 +103,7 @@ class FakeDriver final : public TaskDriver {
     co_return found;
   }
   Task<Result<TaskStats>> stats(const TaskHandle&) override { co_return TaskStats{}; }
-  Task<Result<std::string>> address(const TaskHandle&) override { co_return std::string(); }
+  Task<Result<TaskNetwork>> network(const TaskHandle&) override { co_return TaskNetwork(); }
 
  private:
   Task<void> answer(std::string_view what) {

@@ -88,7 +88,7 @@ TEST_CASE("a service registers under its own id with its port, tags and checks")
   std::vector<std::string> problems;
   std::vector<NodeCheck> checks;
   const auto made = make_registrations(prefix, world.alloc, &world.task(), world.task().services,
-                                       world.env(), "", checks, problems);
+                                       world.env(), {}, checks, problems);
   REQUIRE(made.size() == 1);
   EXPECT(problems.empty());
   EXPECT_EQ(
@@ -104,17 +104,24 @@ TEST_CASE("a service registers under its own id with its port, tags and checks")
   EXPECT_EQ(made[0].checks[0].name, "service: \"web-http\" check");
 }
 
-TEST_CASE("address mode driver registers the task's own address and inner port") {
+TEST_CASE("the task's own address and inner port: by address mode driver, or where advertised") {
   World world;
   std::vector<Service> services = world.task().services;
-  services[0].address_mode = "driver";
-  std::vector<std::string> problems;
-  std::vector<NodeCheck> checks;
-  const auto made = make_registrations("p-", world.alloc, &world.task(), services, world.env(),
-                                       "172.17.0.2", checks, problems);
-  REQUIRE(made.size() == 1);
-  EXPECT_EQ(made[0].address, "172.17.0.2");
-  EXPECT_EQ(made[0].port, 8081);
+  const auto at = [&](std::string mode, bool advertised) {
+    services[0].address_mode = std::move(mode);
+    std::vector<std::string> problems;
+    std::vector<NodeCheck> checks;
+    const auto made =
+        make_registrations("p-", world.alloc, &world.task(), services, world.env(),
+                           {.address = "172.17.0.2", .advertised = advertised}, checks, problems);
+    REQUIRE(made.size() == 1);
+    EXPECT_EQ(made[0].checks[0].address, made[0].address);
+    return fmt::format("{}:{}", made[0].address, made[0].port);
+  };
+  EXPECT_EQ(at("driver", false), "172.17.0.2:8081");
+  EXPECT_EQ(at("auto", true), "172.17.0.2:8081");
+  EXPECT_EQ(at("auto", false), "10.0.0.1:23456");
+  EXPECT_EQ(at("host", true), "10.0.0.1:23456");
 }
 
 TEST_CASE("a service on a port label that is not there is left out and said") {
@@ -123,7 +130,7 @@ TEST_CASE("a service on a port label that is not there is left out and said") {
   services[0].port_label = "admin";
   std::vector<std::string> problems;
   std::vector<NodeCheck> checks;
-  const auto made = make_registrations("p-", world.alloc, &world.task(), services, world.env(), "",
+  const auto made = make_registrations("p-", world.alloc, &world.task(), services, world.env(), {},
                                        checks, problems);
   EXPECT(made.empty());
   REQUIRE(problems.size() == 1);
