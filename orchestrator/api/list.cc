@@ -17,7 +17,7 @@ Result<ListQuery> read_list_query(const Call& call) {
     }
   }
   if (const std::string text = call.query("filter"); !text.empty()) {
-    Result<Filter> filter = Filter::parse(text);
+    Result<JsonFilter> filter = JsonFilter::parse(text);
     if (!filter) return pass(filter);
     query.filter = std::move(*filter);
   }

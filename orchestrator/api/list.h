@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
+#include "core/json_filter.h"
 #include "core/scope.h"
 #include "orchestrator/api/call.h"
-#include "orchestrator/api/filter.h"
 #include "orchestrator/table.h"
 
 namespace sluice::orchestrator::api {
@@ -25,7 +25,7 @@ struct ListQuery {
   size_t per_page = 0;     // 0: all
   bool reverse = false;
   bool by_id = true;  // the order that `reverse` turns; else the order is the caller's
-  std::optional<Filter> filter;
+  std::optional<JsonFilter> filter;
 };
 
 /// From `prefix`, `per_page`, `next_token`, `reverse` and `filter`.

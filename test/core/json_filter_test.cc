@@ -1,12 +1,12 @@
-#include "orchestrator/api/filter.h"
+#include "core/json_filter.h"
 
 #include "test/test.h"
 
-namespace sluice::orchestrator::api {
+namespace sluice {
 namespace {
 
 bool matches(std::string_view filter, std::string_view json) {
-  const Result<Filter> parsed = Filter::parse(filter);
+  const Result<JsonFilter> parsed = JsonFilter::parse(filter);
   CAPTURE(filter);
   REQUIRE(parsed);
   return parsed->matches(*parse_json(json));
@@ -64,18 +64,49 @@ TEST_CASE("filters: faults are named with their place") {
         {"(Type == x", "filter: at 10: expected \")\", not the end"},
         {"Type is full", "filter: at 8: expected \"empty\", not \"full\""}}) {
     CAPTURE(text);
-    const Result<Filter> parsed = Filter::parse(text);
+    const Result<JsonFilter> parsed = JsonFilter::parse(text);
     REQUIRE(!parsed);
     EXPECT_EQ(parsed.error().message, message);
   }
 }
 
 TEST_CASE("filters are bounded in size and depth") {
-  EXPECT_EQ(Filter::parse(std::string(kMaxFilterBytes + 1, 'a')).error().code, Code::kLimit);
-  EXPECT_EQ(Filter::parse(std::string(200, '(') + "A == b").error().code, Code::kLimit);
+  EXPECT_EQ(JsonFilter::parse(std::string(kMaxFilterBytes + 1, 'a')).error().code, Code::kLimit);
+  EXPECT_EQ(JsonFilter::parse(std::string(200, '(') + "A == b").error().code, Code::kLimit);
   std::string nots;
   for (int i = 0; i < 200; ++i) nots += "not ";
-  EXPECT_EQ(Filter::parse(nots + "A == b").error().code, Code::kLimit);
+  EXPECT_EQ(JsonFilter::parse(nots + "A == b").error().code, Code::kLimit);
 }
 
-}  // namespace sluice::orchestrator::api
+TEST_CASE("filters: a selector through a list holds where any item does, != as well") {
+  const char* entry = R"({"Checks":[{"Status":"passing"},{"Status":"critical"}],"None":[]})";
+  EXPECT(matches("Checks.Status == passing", entry));
+  EXPECT(matches("Checks.Status == critical", entry));
+  EXPECT(matches("Checks.Status != passing", entry));
+  EXPECT(!matches("not Checks.Status == passing", entry));
+  EXPECT(!matches("Checks.Status == warning", entry));
+  EXPECT(!matches("None.Status != passing", entry));
+}
+
+TEST_CASE("filters: a selector or value that no such value has is refused by name") {
+  const Json sample = *parse_json(
+      R"({"Name":"","Port":0,"Up":false,"Meta":{},"Checks":[{"Status":""}],"Tags":[""]})");
+  constexpr std::string_view kOpen[] = {"Meta"};
+  const auto said = [&](std::string_view text) {
+    Result<void> checked = JsonFilter::parse(text)->check_against(sample, kOpen);
+    return checked ? std::string() : checked.error().message;
+  };
+  for (const char* good : {"Name == x", "Port == 80 and Up == true", "Meta.any == y", "x in Tags",
+                           "not Checks.Status == passing", "Meta is empty"}) {
+    CAPTURE(good);
+    EXPECT_EQ(said(good), "");
+  }
+  EXPECT_EQ(said("Nope == x"), "Selector \"Nope\" is not valid");
+  EXPECT_EQ(said("Name == x or Checks.Nope == y"), "Selector \"Checks.Nope\" is not valid");
+  EXPECT_EQ(said("not Name.x == y"), "Selector \"Name.x\" is not valid");
+  EXPECT_EQ(said("Port == x"), "Failed to coerce value \"x\" for selector \"Port\"");
+  EXPECT_EQ(said("Up == x"), "Failed to coerce value \"x\" for selector \"Up\"");
+  EXPECT_EQ(JsonFilter::parse("Name matches \"(\"").error().code, Code::kInvalid);
+}
+
+}  // namespace sluice

@@ -1,25 +1,28 @@
-#include "orchestrator/api/filter.h"
+#include "core/json_filter.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
-#include "orchestrator/constraint.h"
+#include "core/regex.h"
 
-namespace sluice::orchestrator::api {
+namespace sluice {
 
-struct Filter::Node {
+struct JsonFilter::Node {
   enum class Kind : uint8_t { kAnd, kOr, kNot, kEqual, kContains, kMatches, kEmpty };
   Kind kind;
   std::shared_ptr<const Node> left, right;
   std::vector<std::string> selector;
   std::string value;
+  bool negative = false;  // != and its like: within a list it is said of each item
 };
 
 namespace {
 
-using Node = Filter::Node;
+using Node = JsonFilter::Node;
 using Kind = Node::Kind;
 using NodePtr = std::shared_ptr<const Node>;
 
@@ -93,7 +96,7 @@ class Parser {
                 now().kind == Token::Kind::kEnd ? "the end" : "\"" + now().text + "\"");
   }
   static NodePtr make(Kind kind, NodePtr left, NodePtr right = nullptr) {
-    return std::make_shared<Node>(Node{kind, std::move(left), std::move(right), {}, {}});
+    return std::make_shared<Node>(Node{kind, std::move(left), std::move(right), {}, {}, false});
   }
 
   Result<NodePtr> any_of(int depth) {
@@ -139,28 +142,26 @@ class Parser {
 
   Result<NodePtr> comparison() {
     Node node{};
-    bool negative = false;
     if (value_comes_first()) {
       node.kind = Kind::kContains;
       node.value = now().text;
       ++at_;
-      negative = take_word("not");
+      node.negative = take_word("not");
       take_word("in");
       Result<void> read = selector(node.selector);
       if (!read) return pass(read);
     } else {
       Result<void> read = selector(node.selector);
       if (!read) return pass(read);
-      read = operation(node, negative);
+      read = operation(node);
       if (!read) return pass(read);
     }
-    NodePtr made = std::make_shared<Node>(std::move(node));
-    return negative ? make(Kind::kNot, std::move(made)) : made;
+    return std::make_shared<Node>(std::move(node));
   }
 
-  Result<void> operation(Node& node, bool& negative) {
+  Result<void> operation(Node& node) {
     if (take_word("is")) {
-      negative = take_word("not");
+      node.negative = take_word("not");
       if (!take_word("empty")) return wrong("\"empty\"");
       node.kind = Kind::kEmpty;
       return {};
@@ -169,9 +170,9 @@ class Parser {
       node.kind = Kind::kEqual;
     } else if (take_symbol("!=")) {
       node.kind = Kind::kEqual;
-      negative = true;
+      node.negative = true;
     } else {
-      negative = take_word("not");
+      node.negative = take_word("not");
       if (take_word("contains")) {
         node.kind = Kind::kContains;
       } else if (take_word("matches")) {
@@ -185,6 +186,10 @@ class Parser {
     }
     node.value = now().text;
     ++at_;
+    if (node.kind == Kind::kMatches) {
+      Result<bool> tried = regex_matches(node.value, "");
+      if (!tried) return pass(tried, "filter");
+    }
     return {};
   }
 
@@ -224,17 +229,44 @@ class Parser {
   size_t at_ = 0;
 };
 
-const Json* find(const Json& value, const std::vector<std::string>& selector) {
-  const Json* at = &value;
-  for (const std::string& key : selector) {
-    at = at->find(key);
-    if (!at) return nullptr;
-  }
-  return at;
-}
-
 std::string text_of(const Json& value) {
   return value.is_string() ? value.as_string() : to_json(value);
+}
+
+bool is_empty(const Json& value) {
+  if (value.is_null()) return true;
+  return value.is_string() ? value.as_string().empty()
+                           : (value.is_array() || value.is_object()) && value.size() == 0;
+}
+
+/// What the operator says of the value that the selector has led to.
+bool leaf_holds(const Node& node, const Json& value) {
+  switch (node.kind) {
+    case Kind::kEqual: return text_of(value) == node.value;
+    case Kind::kContains:
+      if (value.is_object()) return value.find(node.value) != nullptr;
+      if (!value.is_array()) return text_of(value).find(node.value) != std::string::npos;
+      return std::ranges::any_of(value.as_array(),
+                                 [&](const Json& item) { return text_of(item) == node.value; });
+    case Kind::kMatches: return regex_matches(node.value, text_of(value)).value_or(false);
+    case Kind::kEmpty: return is_empty(value);
+    case Kind::kAnd:
+    case Kind::kOr:
+    case Kind::kNot: break;
+  }
+  std::unreachable();
+}
+
+bool selected_holds(const Node& node, const Json& value, size_t depth) {
+  if (depth == node.selector.size()) return leaf_holds(node, value) != node.negative;
+  if (value.is_array()) {
+    return std::ranges::any_of(value.as_array(),
+                               [&](const Json& item) { return selected_holds(node, item, depth); });
+  }
+  const Json* member = value.find(node.selector[depth]);
+  // What is not there equals nothing, and is empty.
+  if (member == nullptr) return (node.kind == Kind::kEmpty) != node.negative;
+  return selected_holds(node, *member, depth + 1);
 }
 
 bool holds(const Node& node, const Json& value) {
@@ -242,37 +274,59 @@ bool holds(const Node& node, const Json& value) {
     case Kind::kAnd: return holds(*node.left, value) && holds(*node.right, value);
     case Kind::kOr: return holds(*node.left, value) || holds(*node.right, value);
     case Kind::kNot: return !holds(*node.left, value);
-    case Kind::kEqual: {
-      const Json* found = find(value, node.selector);
-      return found && text_of(*found) == node.value;
-    }
-    case Kind::kContains: {
-      const Json* found = find(value, node.selector);
-      if (!found) return false;
-      if (found->is_object()) return found->find(node.value) != nullptr;
-      if (!found->is_array()) return text_of(*found).find(node.value) != std::string::npos;
-      for (const Json& item : found->as_array()) {
-        if (text_of(item) == node.value) return true;
-      }
-      return false;
-    }
-    case Kind::kMatches: {
-      const Json* found = find(value, node.selector);
-      return found && operator_holds("regexp", text_of(*found), node.value);
-    }
-    case Kind::kEmpty: {
-      const Json* found = find(value, node.selector);
-      if (!found || found->is_null()) return true;
-      return found->is_string() ? found->as_string().empty()
-                                : (found->is_array() || found->is_object()) && found->size() == 0;
-    }
+    case Kind::kEqual:
+    case Kind::kContains:
+    case Kind::kMatches:
+    case Kind::kEmpty: return selected_holds(node, value, 0);
   }
-  return false;
+  std::unreachable();
+}
+
+bool fits(const Json& sample, const std::string& text) {
+  if (sample.is_bool()) return text == "true" || text == "false";
+  return !sample.is_number() ||
+         (!text.empty() && text.find_first_not_of("0123456789-.") == std::string::npos);
+}
+
+Result<void> check_selector(const Node& node, const Json& sample,
+                            std::span<const std::string_view> open) {
+  const Json* at = &sample;
+  for (const std::string& key : node.selector) {
+    if (at->is_array() && at->size() > 0) at = &at->as_array().front();
+    at = at->find(key);
+    if (at == nullptr) {
+      return fail(Code::kInvalid, "Selector \"{}\" is not valid",
+                  fmt::format("{}", fmt::join(node.selector, ".")));
+    }
+    if (std::ranges::find(open, key) != open.end()) return {};
+  }
+  if (node.kind == Kind::kEqual && !fits(*at, node.value)) {
+    return fail(Code::kInvalid, "Failed to coerce value \"{}\" for selector \"{}\"", node.value,
+                fmt::format("{}", fmt::join(node.selector, ".")));
+  }
+  return {};
+}
+
+Result<void> check_node(const Node& node, const Json& sample,
+                        std::span<const std::string_view> open) {
+  switch (node.kind) {
+    case Kind::kAnd:
+    case Kind::kOr: {
+      Result<void> left = check_node(*node.left, sample, open);
+      return left ? check_node(*node.right, sample, open) : left;
+    }
+    case Kind::kNot: return check_node(*node.left, sample, open);
+    case Kind::kEqual:
+    case Kind::kContains:
+    case Kind::kMatches:
+    case Kind::kEmpty: return check_selector(node, sample, open);
+  }
+  std::unreachable();
 }
 
 }  // namespace
 
-Result<Filter> Filter::parse(std::string_view text) {
+Result<JsonFilter> JsonFilter::parse(std::string_view text) {
   if (text.size() > kMaxFilterBytes) {
     return fail(Code::kLimit, "filter: longer than {} bytes", kMaxFilterBytes);
   }
@@ -280,13 +334,18 @@ Result<Filter> Filter::parse(std::string_view text) {
   if (!tokens) return pass(tokens);
   Result<NodePtr> root = Parser(std::move(*tokens)).parse();
   if (!root) return pass(root);
-  Filter filter;
+  JsonFilter filter;
   filter.root_ = std::move(*root);
   return filter;
 }
 
-bool Filter::matches(const Json& value) const {
+bool JsonFilter::matches(const Json& value) const {
   return holds(*root_, value);
 }
 
-}  // namespace sluice::orchestrator::api
+Result<void> JsonFilter::check_against(const Json& sample,
+                                       std::span<const std::string_view> open) const {
+  return check_node(*root_, sample, open);
+}
+
+}  // namespace sluice
