@@ -85,6 +85,10 @@ constexpr ArgumentSchema kConsulArguments[] = {{"address", "address"},
                                                {"allow_stale", "allow_stale", kBool}};
 constexpr BodySchema kConsul = {kConsulArguments, {}};
 
+constexpr ArgumentSchema kCatalogArguments[] = {{"http_addr", "http_addr"},
+                                                {"dns_addr", "dns_addr"}};
+constexpr BodySchema kCatalog = {kCatalogArguments, {}};
+
 constexpr BlockSchema kPluginBlocks[] = {{"config", "config", kFreeForm}};
 constexpr BodySchema kPlugin = {{}, kPluginBlocks};
 
@@ -101,6 +105,7 @@ constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
                                       {"client", "client", kOnce, &kClient},
                                       {"proxy", "proxy", kFreeForm},
                                       {"consul", "consul", kOnce, &kConsul},
+                                      {"catalog", "catalog", kOnce, &kCatalog},
                                       {"plugin", "plugin", kByLabel, &kPlugin, "Name"},
                                       {"acl", "acl", kOnce, &kAcl}};
 constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
@@ -123,6 +128,10 @@ void merge_strings(const Json* object, std::map<std::string, std::string>& into)
 }
 
 void take(const Json& from, std::string_view key, std::string& into) {
+  if (from.find(key) != nullptr) into = from.get_string(key);
+}
+
+void take(const Json& from, std::string_view key, std::optional<std::string>& into) {
   if (from.find(key) != nullptr) into = from.get_string(key);
 }
 
@@ -222,6 +231,10 @@ Result<void> apply(const Json& json, AgentConfig& config) {
     take(*consul, "verify_ssl", config.consul->verify_ssl);
     take(*consul, "allow_stale", config.consul->allow_stale);
   }
+  if (const Json* catalog = json.find("catalog")) {
+    take(*catalog, "http_addr", config.catalog_http_addr);
+    take(*catalog, "dns_addr", config.catalog_dns_addr);
+  }
   if (const Json* raw_exec = plugin_config(json, "raw_exec")) {
     const Json* enabled = raw_exec->find("enabled");
     if (enabled != nullptr) config.raw_exec_enabled = is_true(scalar_text(*enabled));
@@ -285,6 +298,10 @@ constexpr Flag kFlags[] = {
     {"region", "NAME", "region (global)"},
     {"log-level", "LEVEL", "TRACE, DEBUG, INFO, WARN or ERROR"},
     {"consul-address", "HOST:PORT", "take Consul as the catalog"},
+    {"catalog-http-addr", "ADDR",
+     "where the embedded catalog answers Consul's calls "
+     "(127.0.0.1:8500; off: nowhere)"},
+    {"catalog-dns-addr", "ADDR", "the same for its DNS (127.0.0.1:8600)"},
     {"docker-socket", "PATH", "Docker's socket (/var/run/docker.sock)"},
     {"server", "", "run the server"},
     {"client", "", "run the node"},
@@ -321,6 +338,10 @@ Result<void> apply_flag(std::string_view name, const std::string& value, AgentCo
   } else if (name == "consul-address") {
     if (!config.consul) config.consul.emplace();
     config.consul->address = value;
+  } else if (name == "catalog-http-addr") {
+    config.catalog_http_addr = value;
+  } else if (name == "catalog-dns-addr") {
+    config.catalog_dns_addr = value;
   } else if (name == "docker-socket") {
     config.docker.socket = value;
   } else if (name == "server") {
@@ -388,6 +409,11 @@ Result<void> finish(AgentConfig& config) {
     config.warnings.push_back(
         fmt::format("bootstrap_expect = {}: this version runs one server, on this machine",
                     config.bootstrap_expect));
+  }
+  if (config.consul && (config.catalog_http_addr || config.catalog_dns_addr)) {
+    return fail(Code::kInvalid,
+                "catalog: http_addr and dns_addr are the embedded catalog's; with Consul as the "
+                "catalog, Consul itself answers");
   }
   Result<void> proxy = check_agent_properties(config.proxy_properties, config.warnings);
   if (!proxy) return pass(proxy, "proxy");

@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/hcl/source.h"
@@ -30,6 +31,10 @@ struct ConsulConfig {
   std::string key_file;
   bool allow_stale = false;
 };
+
+/// Where Consul's users look for it; taken unless configured otherwise.
+inline constexpr std::string_view kCatalogHttpAddr = "127.0.0.1:8500";
+inline constexpr std::string_view kCatalogDnsAddr = "127.0.0.1:8600";
 
 struct AgentConfig {
   bool dev = false;
@@ -68,6 +73,10 @@ struct AgentConfig {
   std::map<std::string, std::string> proxy_properties;
 
   std::optional<ConsulConfig> consul;  // absent: the embedded catalog
+
+  // Where the embedded catalog is read; "off": nowhere; absent: the constants above.
+  std::optional<std::string> catalog_http_addr;
+  std::optional<std::string> catalog_dns_addr;
 
   std::vector<std::string> warnings;
 };

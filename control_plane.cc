@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "agent_catalog.h"
 #include "consul_overrides.h"
 #include "core/http_server.h"
 #include "core/scope.h"
@@ -51,6 +52,8 @@ struct ControlPlane::Parts {
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
   std::unique_ptr<Catalog> catalog;
+  drivers::EmbeddedCatalog* embedded = nullptr;  // the same, without Consul
+  std::unique_ptr<CatalogDoors> catalog_doors;   // with it
   std::unique_ptr<RouteSource> routes;
   std::unique_ptr<drivers::ConsulApi> consul;  // these three with Consul and a balancer
   std::unique_ptr<drivers::ConsulKv> consul_kv;
@@ -137,10 +140,12 @@ Result<void> ControlPlane::Parts::make_catalog() {
     }
     catalog = std::make_unique<drivers::ConsulCatalog>(on.env, on.log, std::move(options));
   } else {
-    catalog = std::make_unique<drivers::EmbeddedCatalog>(
+    auto own = std::make_unique<drivers::EmbeddedCatalog>(
         on.env, on.log,
         drivers::EmbeddedOptions{
             .datacenter = on.config.datacenter, .node_name = on.config.name, .tls = tls});
+    embedded = own.get();
+    catalog = std::move(own);
   }
   if (on.balancer == nullptr) return {};
   routes = std::make_unique<RouteSource>(on.loop, on.balancer->routes(), on.balancer->tag_prefix());
@@ -195,6 +200,9 @@ std::vector<ReservedPort> ControlPlane::Parts::own_ports() const {
     for (const Address& at : on.balancer->addresses()) {
       ports.push_back({.address = at.ip, .port = at.port, .reason = "balancer"});
     }
+  }
+  for (const Address& at : catalog_doors ? catalog_doors->addresses() : std::vector<Address>()) {
+    ports.push_back({.address = at.ip, .port = at.port, .reason = "catalog"});
   }
   const std::vector<uint16_t> named =
       *parse_port_list(on.config.reserved_ports);  // checked at start
@@ -265,6 +273,9 @@ Task<Result<void>> ControlPlane::Parts::start() {
   if (node) scope->spawn(node->run());
   accepting->spawn(api_server->run());
   on.log.info("jobs API on http://{}:{}", on.config.bind_addr, on.config.http_port);
+  if (catalog_doors) {
+    catalog_doors->serve(embedded->table(), read_node(on.config, *server, node.get()), *scope);
+  }
   co_return Result<void>();
 }
 
@@ -294,7 +305,7 @@ Result<void> ControlPlane::listen() {
       on.network.listen(Address{.ip = on.config.bind_addr, .port = on.config.http_port});
   if (!listener) return pass(listener, "jobs API");
   parts_->api_listener = std::move(*listener);
-  return {};
+  return CatalogDoors::open(on.env, on.log, on.config, parts_->catalog_doors);
 }
 
 Task<Result<void>> ControlPlane::start() {

@@ -72,6 +72,7 @@ class Agent:
         config = os.path.join(self.directory, "agent.hcl")
         with open(config, "w") as f:
             f.write('bind_addr = "127.0.0.1"\ndata_dir = "%s/data"\nports { http = %d }\n'
+                    'catalog {\n  http_addr = "off"\n  dns_addr = "off"\n}\n'
                     'proxy {\n  addr = "127.0.0.1:%d"\n  ui_addr = "127.0.0.1:%d"\n}\n' %
                     (self.directory, self.api_port, self.proxy_port, self.ui_port))
         self.log = os.path.join(self.directory, "log")

@@ -18,7 +18,11 @@ constexpr int64_t kFirstRetryMs = 5;
 }  // namespace
 
 EmbeddedCatalog::EmbeddedCatalog(Env env, Log& log, EmbeddedOptions options)
-    : env_(env), log_(log), options_(std::move(options)), publish_wanted_(env.executor) {}
+    : env_(env),
+      log_(log),
+      options_(std::move(options)),
+      table_(env.executor),
+      publish_wanted_(env.executor) {}
 
 void EmbeddedCatalog::set_registrations(std::string owner_prefix,
                                         std::vector<ServiceRegistration> desired) {
@@ -29,8 +33,10 @@ void EmbeddedCatalog::set_registrations(std::string owner_prefix,
       ++it;
       continue;
     }
-    changed(it->second->registration.name);
+    changed(it->second->record.registration.name);
+    const std::string id = it->first;
     it = entries_.erase(it);
+    table_.erase(id);
   }
   for (ServiceRegistration& registration : desired) {
     const auto known = entries_.find(registration.id);
@@ -38,28 +44,27 @@ void EmbeddedCatalog::set_registrations(std::string owner_prefix,
       add(std::move(registration));
       continue;
     }
-    Entry& entry = *known->second;
-    if (entry.registration == registration) continue;
-    if (entry.registration.checks == registration.checks) {
+    CatalogRecord& record = known->second->record;
+    const ServiceRegistration& held = record.registration;
+    if (held == registration) continue;
+    changed(held.name);
+    if (held.checks == registration.checks && held.name == registration.name) {
       // Tags or meta alone: what the checks found stays true.
-      changed(entry.registration.name);
-      entry.registration = std::move(registration);
-      changed(entry.registration.name);
+      table_.replace(record, std::move(registration));
       continue;
     }
-    changed(entry.registration.name);
     // Until the new check has answered, the old one's word holds: the instance serves on.
-    const std::vector<CheckState> before = std::move(entry.states);
+    const std::vector<CheckState> before = record.states;
     entries_.erase(known);
     add(std::move(registration), before);
   }
 }
 
 void EmbeddedCatalog::add(ServiceRegistration registration, const std::vector<CheckState>& before) {
-  auto entry = std::make_unique<Entry>(env_.executor);
-  entry->registration = std::move(registration);
-  for (const auto& check : entry->registration.checks) {
-    CheckState state{.service_id = entry->registration.id,
+  std::vector<CheckState> states;
+  std::vector<CheckHistory> histories;
+  for (const auto& check : registration.checks) {
+    CheckState state{.service_id = registration.id,
                      .check_id = check.id,
                      .name = check.name,
                      .status = CheckHistory(check).status(),
@@ -67,15 +72,18 @@ void EmbeddedCatalog::add(ServiceRegistration registration, const std::vector<Ch
     for (const CheckState& old : before) {
       if (old.check_id == check.id) state.status = old.status;
     }
-    entry->histories.emplace_back(check, state.status);
-    entry->states.push_back(std::move(state));
+    histories.emplace_back(check, state.status);
+    states.push_back(std::move(state));
   }
+  CatalogRecord& record = table_.put(std::move(registration), std::move(states));
+  auto entry = std::make_unique<Entry>(env_.executor, record);
+  entry->histories = std::move(histories);
   Entry& kept = *entry;
-  entries_[kept.registration.id] = std::move(entry);
-  for (size_t i = 0; i < kept.registration.checks.size(); ++i) {
-    if (kept.registration.checks[i].type != "ttl") kept.checking.spawn(check_loop(kept, i));
+  entries_[record.registration.id] = std::move(entry);
+  for (size_t i = 0; i < record.registration.checks.size(); ++i) {
+    if (record.registration.checks[i].type != "ttl") kept.checking.spawn(check_loop(kept, i));
   }
-  changed(kept.registration.name);
+  changed(record.registration.name);
 }
 
 std::vector<std::string_view> EmbeddedCatalog::check_kinds() const {
@@ -84,26 +92,27 @@ std::vector<std::string_view> EmbeddedCatalog::check_kinds() const {
 }
 
 void EmbeddedCatalog::take(Entry& entry, size_t number, CheckResult result, bool first) {
-  CheckState& state = entry.states[number];
+  CheckState& state = entry.record.states[number];
   CheckHistory& history = entry.histories[number];
   const bool differs = history.add(result.status);
   state.output = std::move(result.output);
+  if (differs) table_.set_status(entry.record, number, history.status());
   if (differs || first) {
-    state.status = history.status();
     for (auto& tell : check_watchers_) tell(state);
   }
   if (!differs) return;
   log_.debug("check {} of {}: {}", state.name, state.service_id, state.output);
-  changed(entry.registration.name);
+  changed(entry.record.registration.name);
 }
 
 void EmbeddedCatalog::report(CheckState result) {
   const auto found = entries_.find(result.service_id);
   if (found == entries_.end()) return;
   Entry& entry = *found->second;
-  for (size_t i = 0; i < entry.states.size(); ++i) {
-    if (entry.states[i].check_id != result.check_id) continue;
-    const bool first = entry.states[i].output.empty();
+  const std::vector<CheckState>& states = entry.record.states;
+  for (size_t i = 0; i < states.size(); ++i) {
+    if (states[i].check_id != result.check_id) continue;
+    const bool first = states[i].output.empty();
     take(entry, i, {.status = result.status, .output = std::move(result.output)}, first);
   }
 }
@@ -129,7 +138,7 @@ Task<Result<orchestrator::Catalog::KeyList>> EmbeddedCatalog::list_keys(std::str
 
 Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
   // A copy: the registration may be replaced by one with the same checks and other tags.
-  const orchestrator::ServiceCheck check = entry.registration.checks[number];
+  const orchestrator::ServiceCheck check = entry.record.registration.checks[number];
   const CheckHistory& history = entry.histories[number];
   const int64_t interval_ms = std::max<int64_t>(check.interval_ms, 1);
   const auto spread = static_cast<uint64_t>(interval_ms) / 4 + 1;
@@ -152,11 +161,11 @@ Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
 
 ServiceSnapshot EmbeddedCatalog::snapshot(const std::string& service) const {
   ServiceSnapshot snapshot{.service = service, .instances = {}};
-  for (const auto& [id, entry] : entries_) {
-    const ServiceRegistration& registration = entry->registration;
+  for (const auto& [id, record] : table_.records()) {
+    const ServiceRegistration& registration = record.registration;
     if (registration.name != service) continue;
     const bool healthy =
-        std::any_of(entry->states.begin(), entry->states.end(),
+        std::any_of(record.states.begin(), record.states.end(),
                     [](const CheckState& state) { return state.status == CheckStatus::kPassing; });
     snapshot.instances.push_back({.id = id,
                                   .service = service,
@@ -166,7 +175,7 @@ ServiceSnapshot EmbeddedCatalog::snapshot(const std::string& service) const {
                                   .datacenter = options_.datacenter,
                                   .tags = registration.tags,
                                   .meta = registration.meta,
-                                  .checks = entry->states,
+                                  .checks = record.states,
                                   .healthy = healthy});
   }
   return snapshot;
@@ -179,7 +188,7 @@ void EmbeddedCatalog::changed(const std::string& service) {
 
 void EmbeddedCatalog::watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) {
   watchers_.push_back(std::move(on_change));
-  for (const auto& [id, entry] : entries_) changed(entry->registration.name);
+  for (const auto& [id, record] : table_.records()) changed(record.registration.name);
 }
 
 void EmbeddedCatalog::on_check(std::move_only_function<void(const CheckState&)> on_change) {

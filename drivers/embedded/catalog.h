@@ -19,6 +19,7 @@
 #include "core/scope.h"
 #include "core/tls/context.h"
 #include "drivers/embedded/check.h"
+#include "drivers/embedded/table.h"
 #include "orchestrator/catalog.h"
 
 namespace sluice::drivers {
@@ -48,13 +49,15 @@ class EmbeddedCatalog final : public orchestrator::Catalog {
                                   int64_t wait_ms) override;
   Task<void> run() override;
 
+  /// For its readers: the HTTP calls and the DNS.
+  const CatalogTable& table() const { return table_; }
+
  private:
-  /// A registration and the tasks that check it; they go with it.
+  /// The tasks that check a registration; they go with it.
   struct Entry {
-    explicit Entry(Executor& executor) : checking(executor) {}
-    orchestrator::ServiceRegistration registration;
-    std::vector<orchestrator::CheckState> states;
-    std::vector<CheckHistory> histories;  // of the same checks
+    Entry(Executor& executor, CatalogRecord& in_table) : record(in_table), checking(executor) {}
+    CatalogRecord& record;
+    std::vector<CheckHistory> histories;  // of its checks
     Scope checking;
   };
 
@@ -69,6 +72,7 @@ class EmbeddedCatalog final : public orchestrator::Catalog {
   Env env_;
   Log& log_;
   EmbeddedOptions options_;
+  CatalogTable table_;
   std::map<std::string, std::unique_ptr<Entry>> entries_;  // by registration id
   std::set<std::string> changed_services_;
   Event publish_wanted_;

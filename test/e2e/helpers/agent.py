@@ -56,7 +56,7 @@ def task_pids(folder):
 class Agent:
     """One agent. The same object starts again on the same ports and folder, -dev or not."""
 
-    def __init__(self, folder, dev=True, config="", flags=(), env=None):
+    def __init__(self, folder, dev=True, config="", flags=(), env=None, catalog=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.dev, self.flags = dev, list(flags)
@@ -64,10 +64,15 @@ class Agent:
         self.api = "http://127.0.0.1:%d" % self.api_port
         self.traffic = "http://127.0.0.1:%d" % self.proxy_port
         self.ui = "http://127.0.0.1:%d" % self.ui_port
+        self.catalog_port, self.dns_port = free_port(), free_port()
+        self.catalog = "http://127.0.0.1:%d" % self.catalog_port
         self.env = env
         self.process = None
         self.config = self.folder / "agent.hcl"
-        self.config.write_text(self._base_config() + config)
+        with_consul = "consul {" in config or any("consul-address" in str(f) for f in self.flags)
+        if catalog is None:
+            catalog = "" if with_consul else self._catalog_config()
+        self.config.write_text(self._base_config() + catalog + config)
 
     def _base_config(self):
         return """
@@ -94,6 +99,14 @@ proxy {
   log_access_target = "stdout"
 }
 """ % (self.folder / "data", self.api_port, *task_ports(), self.proxy_port, self.ui_port)
+
+    def _catalog_config(self):
+        return """
+catalog {
+  http_addr = "127.0.0.1:%d"
+  dns_addr  = "127.0.0.1:%d"
+}
+""" % (self.catalog_port, self.dns_port)
 
     def launch(self):
         args = [tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]

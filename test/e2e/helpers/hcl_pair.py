@@ -1,38 +1,11 @@
 """The same question to our HCL and to the reference implementation, and expressions to ask."""
 
-import fcntl
 import json
-import os
 import random
 import re
-import shutil
 import subprocess
 
-from . import tree
-from .consul import GO
-
-REFERENCE = tree.root / "test" / "tools" / "hcl_reference"
-
-
-def reference_binary():
-    """Built once a machine and version of its sources, by Debian's Go, into the cache."""
-    newest = max(f.stat().st_mtime for f in REFERENCE.iterdir())
-    built = tree.cache / "hcl-reference"
-    tree.cache.mkdir(parents=True, exist_ok=True)
-    with open(tree.cache / "hcl-reference.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists() or built.stat().st_mtime < newest:
-            go = GO if os.path.exists(GO) else shutil.which("go")
-            env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly",
-                   "CGO_ENABLED": "0"}
-            out = subprocess.run([go, "build", "-p", "2", "-trimpath", "-buildvcs=false", "-o",
-                                  str(built), "."], cwd=REFERENCE, env=env,
-                                 capture_output=True, text=True)
-            if out.returncode != 0:
-                raise RuntimeError("hcl_reference did not build:\n" + out.stderr[-4000:])
-            os.utime(built)
-    return str(built)
-
+from . import go_tool, tree
 
 def ask(binary, requests):
     text = "".join(json.dumps(r) + "\n" for r in requests)
@@ -48,7 +21,7 @@ def ask(binary, requests):
 def both(requests):
     """(request, ours, theirs) of each."""
     ours = ask(str(tree.build / "test" / "hcl-eval"), requests)
-    theirs = ask(reference_binary(), requests)
+    theirs = ask(go_tool.build("hcl_reference"), requests)
     return list(zip(requests, ours, theirs))
 
 

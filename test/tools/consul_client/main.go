@@ -1,0 +1,107 @@
+// Reads a catalog through Consul's own client library: the same questions, with the same answers,
+// to a real Consul and to sluice's embedded catalog. Prints a line a check; ends with 1 at the first
+// that fails.
+//
+//	consul_client -addr http://127.0.0.1:8500 -jobs http://127.0.0.1:4646
+//
+// Behind -jobs is the agent that has registered, in that catalog, the services of the job that
+// test/e2e/consul_client_test.py runs: "shop" (two instances, tags a and Blue, passing), "sick"
+// (critical), "dull" (warning) and "bare" (no check).
+package main
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+var (
+	client *api.Client
+	jobs   string
+)
+
+// check ends the program where an answer is not what it must be.
+func check(name string, ok bool, got ...interface{}) {
+	if ok {
+		fmt.Println("ok  ", name)
+		return
+	}
+	fmt.Println("FAIL", name, fmt.Sprintf("%+v", got))
+	os.Exit(1)
+}
+
+func must(name string, err error) {
+	check(name, err == nil, err)
+}
+
+// refused wants an error that holds the text.
+func refused(name string, err error, text string) {
+	check(name, err != nil && strings.Contains(err.Error(), text), err)
+}
+
+// until asks again until it is so.
+func until(name string, ready func() bool) {
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if ready() {
+			check(name, true)
+			return
+		}
+	}
+	check(name, false, "not within 30 s")
+}
+
+func meta(name string, qm *api.QueryMeta) {
+	check(name+": index, leader and contact",
+		qm.LastIndex > 0 && qm.KnownLeader && qm.LastContact == 0, qm)
+}
+
+func sorted(items []string) string {
+	out := append([]string(nil), items...)
+	sort.Strings(out)
+	return strings.Join(out, " ")
+}
+
+// scale changes the count of the job's group "shop".
+func scale(count int) {
+	body := fmt.Sprintf(`{"Target":{"Group":"shop"},"Count":%d,"Message":"test"}`, count)
+	answer, err := http.Post(jobs+"/v1/job/shop/scale", "application/json",
+		bytes.NewReader([]byte(body)))
+	must(fmt.Sprintf("scale to %d", count), err)
+	answer.Body.Close()
+	check("scale answers 200", answer.StatusCode == 200, answer.Status)
+}
+
+func entries(name string, tags []string, passing bool, q *api.QueryOptions) ([]*api.ServiceEntry, *api.QueryMeta) {
+	found, qm, err := client.Health().ServiceMultipleTags(name, tags, passing, q)
+	must(fmt.Sprintf("Health.Service %s %v passing=%v", name, tags, passing), err)
+	return found, qm
+}
+
+func main() {
+	addr := flag.String("addr", "http://127.0.0.1:8500", "the catalog")
+	flag.StringVar(&jobs, "jobs", "http://127.0.0.1:4646", "the agent's jobs API")
+	flag.Parse()
+	config := api.DefaultConfig()
+	config.Address = *addr
+	var err error
+	client, err = api.NewClient(config)
+	must("NewClient", err)
+	for _, part := range []struct {
+		name string
+		run  func()
+	}{
+		{"ready", ready}, {"catalog", catalogCalls}, {"health", healthCalls},
+		{"agent", agentCalls}, {"refusals", refusals}, {"blocking", blocking},
+	} {
+		fmt.Println("---- ", part.name)
+		part.run()
+	}
+	fmt.Println("all questions answered as Consul's client expects")
+}
