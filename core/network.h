@@ -1,9 +1,9 @@
-// Network: byte streams for the control loop (Docker, Consul, checks, the API). The data plane does
-// not use it; it has its sockets to itself (core/reactor.h).
+// Network: byte streams for the control loop (Docker, Consul, checks, the API), and datagrams
+// (DNS). The data plane does not use it; it has its sockets to itself (core/reactor.h).
 //
-// Thread: the executor's. Destroying a Stream or a Listener closes it. One read and one write at a
-// time each; cancelling a task inside write() leaves the stream closed, for part of the bytes may
-// be out.
+// Thread: the executor's. Destroying a Stream, a Listener or Datagrams closes it. One read and one
+// write at a time each; cancelling a task inside write() leaves the stream closed, for part of the
+// bytes may be out.
 #pragma once
 
 #include <cstdint>
@@ -55,12 +55,30 @@ class Listener {
   virtual bool is_waiting() const { return false; }
 };
 
+struct Datagram {
+  std::string bytes;
+  Address from;
+};
+
+/// A bound UDP socket. What arrives while nobody waits stays in the kernel's bounded buffer.
+class Datagrams {
+ public:
+  virtual ~Datagrams() = default;
+  /// The next one of at most `most` bytes; longer ones are passed over.
+  virtual Task<Result<Datagram>> receive(size_t most) = 0;
+  /// At once or not at all: without room to send, it is lost, as any datagram may be.
+  virtual Result<void> send(std::string_view bytes, const Address& to) = 0;
+  /// With the port that was given where port 0 was asked for.
+  virtual Address local() const = 0;
+};
+
 class Network {
  public:
   virtual ~Network() = default;
   virtual Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) = 0;
   /// A Unix socket's file is made with mode 0600; a stale one, that nobody listens on, is replaced.
   virtual Result<std::unique_ptr<Listener>> listen(const Address& at) = 0;
+  virtual Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at) = 0;
 };
 
 }  // namespace sluice

@@ -19,6 +19,9 @@ class ResolvingNetwork final : public Network {
   /// a look-up are those of resolve().
   Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) override;
   Result<std::unique_ptr<Listener>> listen(const Address& at) override { return inner_.listen(at); }
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at) override {
+    return inner_.open_datagrams(at);
+  }
 
  private:
   Executor& executor_;

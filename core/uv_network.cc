@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/scope.h"
+#include "core/uv_wait.h"
 
 namespace sluice {
 
@@ -63,52 +63,6 @@ struct CloseHandle {
   }
 };
 using HandlePtr = std::unique_ptr<Handle, CloseHandle>;
-
-void resume(std::coroutine_handle<>& slot) {
-  if (auto task = std::exchange(slot, nullptr)) task.resume();
-}
-
-/// Suspends until a callback resumes `slot`; takes itself out of it when the task is cancelled.
-struct Suspend {
-  std::coroutine_handle<>& slot;
-  std::move_only_function<void()> on_cancel;
-  bool resumed = false;
-
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> task) {
-    CHECK(!slot);
-    slot = task;
-  }
-  void await_resume() noexcept { resumed = true; }
-  ~Suspend() {
-    if (resumed) return;
-    slot = nullptr;
-    on_cancel();
-  }
-};
-
-Result<sockaddr_storage> to_sockaddr(const Address& address) {
-  sockaddr_storage storage{};
-  const int error =
-      address.ip.find(':') == std::string::npos
-          ? uv_ip4_addr(address.ip.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&storage))
-          : uv_ip6_addr(address.ip.c_str(), address.port,
-                        reinterpret_cast<sockaddr_in6*>(&storage));
-  if (error != 0) return fail(Code::kInvalid, "address '{}': not an IP address", address.ip);
-  return storage;
-}
-
-Address from_sockaddr(const sockaddr_storage& storage) {
-  char text[INET6_ADDRSTRLEN] = "";
-  if (storage.ss_family == AF_INET6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
-    uv_ip6_name(&v6, text, sizeof text);
-    return Address{.ip = text, .port = ntohs(v6.sin6_port)};
-  }
-  const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
-  uv_ip4_name(&v4, text, sizeof text);
-  return Address{.ip = text, .port = ntohs(v4.sin_port)};
-}
 
 class UvStream final : public Stream {
  public:
@@ -344,6 +298,10 @@ Result<std::unique_ptr<Stream>> adopt_stream(UvLoop& loop, int descriptor, std::
     return fail_errno(-error, "open " + address.path);
   }
   return std::make_unique<UvStream>(std::move(handle), address, true);
+}
+
+Result<std::unique_ptr<Datagrams>> UvNetwork::open_datagrams(const Address& at) {
+  return open_uv_datagrams(loop_, at);
 }
 
 Result<std::unique_ptr<Listener>> UvNetwork::listen(const Address& at) {

@@ -19,6 +19,7 @@ class UvNetwork final : public Network {
   explicit UvNetwork(UvLoop& loop) : loop_(loop) {}
   Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) override;
   Result<std::unique_ptr<Listener>> listen(const Address& at) override;
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at) override;
 
   /// The next listener at that TCP address takes this socket, which listens already, in place of
   /// one of its own (core/handover.h).
@@ -32,6 +33,9 @@ class UvNetwork final : public Network {
   std::shared_ptr<std::map<int, Address>> listening_ =  // by descriptor; listeners take
       std::make_shared<std::map<int, Address>>();       // themselves out of it
 };
+
+/// UvNetwork's datagrams (core/uv_datagrams.cc).
+Result<std::unique_ptr<Datagrams>> open_uv_datagrams(UvLoop& loop, const Address& at);
 
 /// A pipe or terminal as a Stream; the descriptor becomes the stream's.
 Result<std::unique_ptr<Stream>> adopt_stream(UvLoop& loop, int descriptor, std::string name);

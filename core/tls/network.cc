@@ -116,4 +116,8 @@ Result<std::unique_ptr<Listener>> TlsNetwork::listen(const Address& at) {
   return fail(Code::kUnsupported, "listen {}: this network only connects", to_string(at));
 }
 
+Result<std::unique_ptr<Datagrams>> TlsNetwork::open_datagrams(const Address& at) {
+  return fail(Code::kUnsupported, "datagrams on {}: this network only connects", to_string(at));
+}
+
 }  // namespace sluice::tls

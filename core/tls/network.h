@@ -30,6 +30,7 @@ class TlsNetwork final : public Network {
   Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) override;
   /// kUnsupported.
   Result<std::unique_ptr<Listener>> listen(const Address& at) override;
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address& at) override;
 
  private:
   Task<Result<std::unique_ptr<Stream>>> open(Address to, int64_t timeout_ms);

@@ -137,4 +137,43 @@ TEST_CASE("addresses are read and printed") {
   EXPECT(!parse_address("127.0.0.1"));
 }
 
+TEST_CASE("datagrams: there and back, an empty one too, and longer ones are passed over") {
+  UvLoop loop;
+  UvNetwork network(loop);
+  for (const char* ip : {"127.0.0.1", "::1"}) {
+    CAPTURE(ip);
+    std::unique_ptr<Datagrams> server = *network.open_datagrams(Address{.ip = ip});
+    std::unique_ptr<Datagrams> client = *network.open_datagrams(Address{.ip = ip});
+    EXPECT(server->local().port != 0);
+    EXPECT(network.open_datagrams(server->local()).error().message.find("in use") !=
+           std::string::npos);
+    std::vector<std::string> got;
+    const auto echo = [](Datagrams& at) -> Task<void> {
+      for (;;) {
+        const Result<Datagram> one = co_await at.receive(10);
+        REQUIRE(one);
+        EXPECT(at.send(one->bytes + "!", one->from).has_value());
+      }
+    };
+    const auto ask = [](UvLoop& on, Datagrams& from, Address to,
+                        std::vector<std::string>& all) -> Task<void> {
+      for (const std::string& text : {std::string("a"), std::string(11, 'x'), std::string()}) {
+        EXPECT(from.send(text, to).has_value());
+        if (text.size() > 10) continue;
+        const Result<Datagram> back = co_await from.receive(100);
+        REQUIRE(back);
+        EXPECT_EQ(back->from.port, to.port);
+        all.push_back(back->bytes);
+      }
+      on.stop();
+    };
+    Scope scope(loop);
+    scope.spawn(echo(*server));
+    scope.spawn(ask(loop, *client, server->local(), got));
+    loop.run();
+    EXPECT_EQ(got, std::vector<std::string>{"a!", "!"});
+  }
+  EXPECT_EQ(network.open_datagrams(Address{.ip = "here"}).error().code, Code::kInvalid);
+}
+
 }  // namespace sluice

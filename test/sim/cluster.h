@@ -22,6 +22,9 @@ class NoNetwork final : public Network {
   Result<std::unique_ptr<Listener>> listen(const Address&) override {
     return fail(Code::kUnsupported, "no network in this simulation");
   }
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address&) override {
+    return fail(Code::kUnsupported, "no network in this simulation");
+  }
 };
 
 orchestrator::Node make_node(int number);

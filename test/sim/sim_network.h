@@ -22,6 +22,9 @@ class SimNetwork final : public Network {
 
   Task<Result<std::unique_ptr<Stream>>> connect(Address to, int64_t timeout_ms) override;
   Result<std::unique_ptr<Listener>> listen(const Address& at) override;
+  Result<std::unique_ptr<Datagrams>> open_datagrams(const Address&) override {
+    return fail(Code::kUnsupported, "no datagrams in this simulation");
+  }
 
  private:
   class SimStream;
