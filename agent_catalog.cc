@@ -38,7 +38,8 @@ Result<void> CatalogDoors::open(Env env, Log& log, const AgentConfig& config,
                                 std::unique_ptr<CatalogDoors>& doors) {
   if (config.consul) return {};
   doors.reset(new CatalogDoors(env, log));
-  return doors->open_http(config.catalog_http_addr);
+  Result<void> done = doors->open_http(config.catalog_http_addr);
+  return done ? doors->open_dns(config.catalog_dns_addr) : done;
 }
 
 Result<void> CatalogDoors::open_http(const std::optional<std::string>& configured) {
@@ -46,16 +47,34 @@ Result<void> CatalogDoors::open_http(const std::optional<std::string>& configure
   if (!at) return pass(at, "catalog http_addr");
   if (!*at) return {};
   Result<std::unique_ptr<Listener>> listener = env_.network.listen(**at);
-  if (listener) {
-    http_listener_ = std::move(*listener);
-    addresses_.push_back(http_listener_->local());
-    return {};
-  }
-  if (configured) return pass(listener, "catalog http_addr");
+  if (!listener) return miss(configured.has_value(), "HTTP", "http", listener.error());
+  http_listener_ = std::move(*listener);
+  addresses_.push_back(http_listener_->local());
+  return {};
+}
+
+Result<void> CatalogDoors::open_dns(const std::optional<std::string>& configured) {
+  Result<std::optional<Address>> at = place(configured, kCatalogDnsAddr);
+  if (!at) return pass(at, "catalog dns_addr");
+  if (!*at) return {};
+  Result<std::unique_ptr<Listener>> listener = env_.network.listen(**at);
+  if (!listener) return miss(configured.has_value(), "DNS", "dns", listener.error());
+  const Address local = (*listener)->local();
+  Result<std::unique_ptr<Datagrams>> datagrams = env_.network.open_datagrams(local);
+  if (!datagrams) return miss(configured.has_value(), "DNS", "dns", datagrams.error());
+  dns_listener_ = std::move(*listener);
+  dns_datagrams_ = std::move(*datagrams);
+  addresses_.push_back(local);
+  return {};
+}
+
+Result<void> CatalogDoors::miss(bool configured, std::string_view what, std::string_view name,
+                                const Error& why) {
+  if (configured) return fail(why.code, "catalog {}_addr: {}", name, why.message);
   log_.warn(
-      "{}: no HTTP for the catalog (catalog {{ http_addr }} or -catalog-http-addr gives it another "
+      "{}: no {} for the catalog (catalog {{ {}_addr }} or -catalog-{}-addr gives it another "
       "place, \"off\" none)",
-      listener.error().message);
+      why.message, what, name, name);
   return {};
 }
 
@@ -70,6 +89,13 @@ void CatalogDoors::serve(const drivers::CatalogTable& table, drivers::ReadNode n
         HttpServerOptions{.body_limit_bytes = kBodyBytes});
     scope.spawn(http_->run());
     log_.info("catalog's HTTP (Consul's calls) on http://{}", to_string(http_->local()));
+  }
+  if (dns_datagrams_) {
+    dns_ = std::make_unique<drivers::DnsServer>(env_, std::move(dns_datagrams_),
+                                                std::move(dns_listener_), table, node);
+    scope.spawn(dns_->run_udp());
+    scope.spawn(dns_->run_tcp());
+    log_.info("catalog's DNS (zone consul) on {}", to_string(dns_->local()));
   }
 }
 

@@ -14,6 +14,7 @@
 #include "core/http_server.h"
 #include "core/log.h"
 #include "core/scope.h"
+#include "drivers/embedded/dns_server.h"
 #include "drivers/embedded/read_api.h"
 #include "drivers/embedded/table.h"
 #include "orchestrator/node/node_agent.h"
@@ -41,6 +42,9 @@ class CatalogDoors {
   static Task<void> answer_http(drivers::ReadApi& api, const HttpServerRequest& request,
                                 HttpResponseWriter& writer);
   Result<void> open_http(const std::optional<std::string>& configured);
+  Result<void> open_dns(const std::optional<std::string>& configured);
+  Result<void> miss(bool configured, std::string_view what, std::string_view name,
+                    const Error& why);
 
   Env env_;
   Log& log_;
@@ -48,6 +52,9 @@ class CatalogDoors {
   std::unique_ptr<Listener> http_listener_;  // until serve()
   std::unique_ptr<drivers::ReadApi> api_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<Datagrams> dns_datagrams_;  // these two until serve()
+  std::unique_ptr<Listener> dns_listener_;
+  std::unique_ptr<drivers::DnsServer> dns_;
 };
 
 }  // namespace sluice

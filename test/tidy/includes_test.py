@@ -48,6 +48,7 @@ DOORS = [  # header, files that may include it
     (r"llhttp\.h$", r"core/http1|test/core/http1"),
     (r"openssl/", r"core/tls|core/digest|proxy/client_hello|test/core/tls|"
                   r"test/proxy/client_hello|bench/micro\.cc|" + OPENSSL),
+    (r"arpa/nameser|resolv\.h$", r"drivers/embedded/dns_message"),
     (r"crypt\.h$", r"core/digest|core/password"),
     (r"re2/", r"core/(hcl/functions_)?regex"),
     (r"yaml\.h$", r"core/hcl/functions_yaml"),

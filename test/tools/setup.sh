@@ -6,7 +6,7 @@ program_packages="clang-19 lld-19 llvm-19 libstdc++-12-dev meson ninja-build pkg
   android-libboringssl-dev libssl-dev"
 test_packages="doctest-dev python3-pytest python3-pytest-xdist python3-websockets docker.io
   docker-registry golang-go git ca-certificates curl
-  libclang-rt-19-dev clang-tidy-19 clang-format-19 haproxy openssl"
+  libclang-rt-19-dev clang-tidy-19 clang-format-19 haproxy openssl bind9-dnsutils"
 
 started_at=$SECONDS
 step() { printf '==> [%3ds] %s\n' $((SECONDS - started_at)) "$*"; }
