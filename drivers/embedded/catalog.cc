@@ -161,7 +161,8 @@ Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
 
 ServiceSnapshot EmbeddedCatalog::snapshot(const std::string& service) const {
   ServiceSnapshot snapshot{.service = service, .instances = {}};
-  for (const auto& [id, record] : table_.records()) {
+  for (const auto& [id, entry] : entries_) {
+    const CatalogRecord& record = entry->record;
     const ServiceRegistration& registration = record.registration;
     if (registration.name != service) continue;
     const bool healthy =
@@ -188,7 +189,7 @@ void EmbeddedCatalog::changed(const std::string& service) {
 
 void EmbeddedCatalog::watch(std::move_only_function<void(std::vector<ServiceSnapshot>)> on_change) {
   watchers_.push_back(std::move(on_change));
-  for (const auto& [id, record] : table_.records()) changed(record.registration.name);
+  for (const auto& [id, entry] : entries_) changed(entry->record.registration.name);
 }
 
 void EmbeddedCatalog::on_check(std::move_only_function<void(const CheckState&)> on_change) {

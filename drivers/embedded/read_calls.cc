@@ -10,8 +10,7 @@ namespace sluice::drivers {
 
 namespace {
 
-constexpr uint16_t kServerPort = 8300;  // what Consul's clients expect to be told; nothing listens
-constexpr uint16_t kSerfPort = 8301;
+constexpr uint16_t kSerfPort = 8301;  // what Consul's clients expect to be told; nothing listens
 constexpr size_t kHashBytes = 8;
 
 // Below these any key may stand.
@@ -165,9 +164,11 @@ Result<Json> health_node(const ReadContext& of) {
   return same_name(of.name, of.node.name) ? all_checks(of, "any") : Json::array();
 }
 
+/// The agent's own view is without the server's service.
 Result<Json> agent_services(const ReadContext& of) {
   Json all = Json::object();
   for (const auto& [id, record] : of.table.records()) {
+    if (id == kServerService) continue;
     Json item = agent_service_json(of.node, record);
     if (kept(of, item)) all.set(id, std::move(item));
   }
@@ -187,7 +188,7 @@ Result<Json> agent_checks(const ReadContext& of) {
 
 Result<Json> agent_service(const ReadContext& of) {
   const auto found = of.table.records().find(of.name);
-  if (found == of.table.records().end()) {
+  if (found == of.table.records().end() || of.name == kServerService) {
     return fail(Code::kNotFound, "unknown service ID: {}", of.name);
   }
   Json service = agent_service_json(of.node, found->second);

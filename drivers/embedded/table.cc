@@ -29,7 +29,13 @@ CatalogTable::CatalogTable(Executor& executor)
       services_index_(begin_index_),
       checks_index_(begin_index_),
       extinction_index_(begin_index_),
-      news_(executor) {}
+      news_(executor) {
+  const std::string own(kServerService);
+  by_service_[own] = begin_index_;
+  records_[own] = {.registration = {.id = own, .name = own, .port = kServerPort},
+                   .create_index = begin_index_,
+                   .modify_index = begin_index_};
+}
 
 uint64_t CatalogTable::service_index(std::string_view name) const {
   const auto found = by_service_.find(lower_case(name));

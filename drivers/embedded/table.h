@@ -19,6 +19,11 @@
 
 namespace sluice::drivers {
 
+/// The service that a Consul's servers are in its own catalog, by which readers see that they have
+/// all of it. Clients expect its port; nothing listens there.
+inline constexpr std::string_view kServerService = "consul";
+inline constexpr uint16_t kServerPort = 8300;
+
 struct CatalogRecord {
   orchestrator::ServiceRegistration registration;
   std::vector<orchestrator::CheckState> states;  // of its checks, in their order
@@ -36,7 +41,8 @@ class CatalogTable {
   CatalogTable(const CatalogTable&) = delete;
 
   // What readers see.
-  const std::map<std::string, CatalogRecord>& records() const { return records_; }  // by id
+  /// By id; with kServerService, which is registered from the begin on.
+  const std::map<std::string, CatalogRecord>& records() const { return records_; }
   /// The service's, whatever the case of its name; of one that is not there: when one last went.
   uint64_t service_index(std::string_view name) const;
   uint64_t services_index() const { return services_index_; }  // any registration

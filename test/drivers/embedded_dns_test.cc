@@ -268,6 +268,9 @@ TEST_CASE("dns answers: IPv6, a host's name, the node's own address") {
             "bare.service.consul 1 1 83 Node-A.node.dc1.consul\n");
   EXPECT_EQ(text(world.ask("bare.service.consul", DnsType::kA).answers),
             "bare.service.consul 10.0.0.1\n");
+  // What people ask first, to see whether it works.
+  EXPECT_EQ(text(world.ask("consul.service.consul", DnsType::kA).answers),
+            "consul.service.consul 10.0.0.1\n");
 }
 
 TEST_CASE("dns answers: nodes, addresses, the zone itself") {

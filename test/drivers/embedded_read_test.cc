@@ -93,8 +93,7 @@ TEST_CASE("table: an id that takes another service's name leaves the old one") {
   World world;
   world.table.put(make("1", "web"), states(CheckStatus::kPassing));
   world.table.put(make("1", "api"), states(CheckStatus::kPassing));
-  EXPECT_EQ(world.table.records().size(), 1u);
-  EXPECT_EQ(to_json(*world.ask("/v1/catalog/services")), R"({"api":[]})");
+  EXPECT_EQ(to_json(*world.ask("/v1/catalog/services")), R"({"api":[],"consul":[]})");
   EXPECT_EQ(world.table.service_index("web"), world.table.begin_index() + 2);
 }
 
@@ -105,7 +104,8 @@ TEST_CASE("read calls: tags in the order in which they came, instances by name, 
   ServiceRegistration bare = make("3", "bare");
   bare.checks.clear();
   world.table.put(bare, {});
-  EXPECT_EQ(to_json(*world.ask("/v1/catalog/services")), R"({"bare":[],"web":["b","A","c"]})");
+  EXPECT_EQ(to_json(*world.ask("/v1/catalog/services")),
+            R"({"bare":[],"consul":[],"web":["b","A","c"]})");
   for (const auto& [path, query, count] :
        {std::tuple{"/v1/catalog/service/web", "", 2u},
         {"/v1/catalog/service/WEB", "tag=a", 1u},
@@ -123,6 +123,7 @@ TEST_CASE("read calls: tags in the order in which they came, instances by name, 
         {"/v1/health/state/nonsense", "", 0u},
         {"/v1/health/node/NODE-A", "", 3u},
         {"/v1/health/checks/web", "", 2u},
+        {"/v1/health/service/consul", "passing", 1u},
         {"/v1/agent/services", "", 3u},
         {"/v1/agent/checks", "filter=Status+%21%3D+passing", 1u}}) {
     CAPTURE(path);
@@ -172,6 +173,7 @@ TEST_CASE("read calls: what is wrong is refused by name, in Consul's words") {
   EXPECT_EQ(world.refused("/v1/catalog/services", "filter=a%3D%3Db"),
             "/v1/catalog/services takes no filter");
   EXPECT_EQ(world.refused("/v1/agent/service/nope", ""), "unknown service ID: nope");
+  EXPECT_EQ(world.refused("/v1/agent/service/consul", ""), "unknown service ID: consul");
   EXPECT_EQ(world.ask(path, "dc=dc1&near=_agent&cached")->size(), 0u);
   std::string name;
   EXPECT(find_read_call("/v1/session/list", name) == nullptr);

@@ -98,6 +98,8 @@ A    dull.service.consul
 SRV  dull.service.consul
 A    bare.service.consul
 A    nope.service.consul
+A    consul.service.consul
+SRV  consul.service.dc1.consul
 A    shop.service.dc9.consul
 A    shop.service.a.b.consul
 A    node-a.node.consul

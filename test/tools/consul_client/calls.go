@@ -30,7 +30,7 @@ func catalogCalls() {
 	must("Catalog.Services", err)
 	meta("Catalog.Services", qm)
 	check("shop with its tags", sorted(services["shop"]) == "Blue a", services)
-	for _, name := range []string{"sick", "dull", "bare"} {
+	for _, name := range []string{"sick", "dull", "bare", "consul"} {
 		tags, there := services[name]
 		check(name+" with no tag", there && tags != nil && len(tags) == 0, services)
 	}
@@ -118,7 +118,7 @@ func healthCalls() {
 	}{
 		{"shop", nil, true, 2}, {"shop", []string{"a", "BLUE"}, true, 2}, {"shop", []string{"a", "no"}, false, 0},
 		{"sick", nil, false, 1}, {"sick", nil, true, 0}, {"dull", nil, false, 1}, {"dull", nil, true, 0},
-		{"bare", nil, true, 1}, {"nope", nil, false, 0},
+		{"bare", nil, true, 1}, {"consul", nil, true, 1}, {"nope", nil, false, 0},
 	} {
 		found, _ := entries(want.service, want.tags, want.passing, nil)
 		check(fmt.Sprintf("%d of them", want.count), found != nil && len(found) == want.count, found)
