@@ -17,6 +17,7 @@ Result<std::optional<Address>> place(const std::optional<std::string>& configure
   if (text == "off") return std::nullopt;
   Result<Address> at = parse_address(text);
   if (!at) return pass(at);
+  if (at->is_unix()) return fail(Code::kInvalid, "{}: want an IP address and a port", text);
   return *std::move(at);
 }
 

@@ -75,6 +75,19 @@ def test_many_wait_and_their_close_ends_them(agent, curl):
     until(lambda: len(os.listdir(fds)) < 100, "none is left")
 
 
+def test_the_agent_ends_while_somebody_waits(agent, curl):
+    index = int(curl(agent.catalog + "/v1/kv/x").headers["x-consul-index"])
+    with socket.create_connection(("127.0.0.1", agent.catalog_port)) as waiter, \
+            socket.create_connection(("127.0.0.1", agent.dns_port)) as dns:
+        waiter.sendall(b"GET /v1/kv/x?index=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % index)
+        dns.sendall(b"\0")
+        # The next answer comes after the agent has seen these two.
+        assert curl(agent.catalog + "/v1/catalog/nodes").status == 200
+        agent.call("DELETE", "/v1/job/shop")
+        assert agent.stop() == 0
+        assert waiter.recv(100) == b"" and dns.recv(100) == b""
+
+
 def test_off(make_agent):
     agent = make_agent(catalog='catalog {\n  http_addr = "off"\n  dns_addr = "off"\n}\n').start()
     with pytest.raises(ConnectionRefusedError):
@@ -110,7 +123,8 @@ def test_the_usual_port_where_nobody_has_it(make_agent, curl):
 
 @pytest.mark.parametrize("address, why", [
     ("127.0.0.1", "catalog http_addr"), ("nowhere:80", "catalog http_addr"),
-    ("127.0.0.1:99999", "catalog http_addr")])
+    ("127.0.0.1:99999", "catalog http_addr"),
+    ("unix:///tmp/x.sock", "want an IP address and a port")])
 def test_an_address_that_is_none(make_agent, address, why):
     agent = make_agent(flags=["-catalog-http-addr=" + address]).launch()
     assert agent.process.wait(10) == 1
