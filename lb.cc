@@ -195,8 +195,7 @@ int run_lb(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "sluice lb: %s\n", origin.error().message.c_str());
     return 1;
   }
-  Result<LbConfig> config =
-      load_lb_config(arguments, origin->environment, disk, fetch_config);
+  Result<LbConfig> config = load_lb_config(arguments, origin->environment, disk, fetch_config);
   if (!config) {
     std::fprintf(stderr, "sluice lb: %s\n", config.error().message.c_str());
     return 1;
