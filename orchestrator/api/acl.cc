@@ -7,6 +7,7 @@
 
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/routes.h"
+#include "orchestrator/api/wire.h"
 #include "orchestrator/fields_json.h"
 
 namespace sluice::orchestrator::api {
@@ -219,6 +220,8 @@ Task<void> put_token(Call& call) {
   if (!is_on(call)) co_return co_await off(call);
   Result<Json> body = call.body();
   if (!body) co_return co_await call.refuse(body.error());
+  const Result<int64_t> ttl_ns = read_duration(*body, "ExpirationTTL");
+  if (!ttl_ns) co_return co_await call.refuse(ttl_ns.error());
   const std::string accessor = call.param_count() > 0 ? call.param(0) : "";
   const std::string type(body->get_string("Type"));
   std::vector<std::string> policies;
@@ -254,8 +257,7 @@ Task<void> put_token(Call& call) {
         token.type = type;
         token.policies = policies;
         token.global = body->get_bool("Global");
-        const int64_t ttl_ns = body->get_int("ExpirationTTL");
-        if (ttl_ns > 0) token.expiration_time.ns = call.executor().wall_ns() + ttl_ns;
+        if (*ttl_ns > 0) token.expiration_time.ns = call.executor().wall_ns() + *ttl_ns;
         token.modify_index = index;
         records.tokens[token.accessor_id] = token;
         return {};

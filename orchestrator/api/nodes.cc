@@ -4,6 +4,7 @@
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/list.h"
 #include "orchestrator/api/routes.h"
+#include "orchestrator/api/wire.h"
 
 namespace sluice::orchestrator::api {
 namespace {
@@ -92,7 +93,12 @@ Task<void> drain(Call& call) {
   bool mark_eligible = body->get_bool("MarkEligible");
   if (const Json* spec = body->find("DrainSpec"); spec && spec->is_object()) {
     strategy.emplace();
-    strategy->deadline_ns = spec->get_int("Deadline");
+    const Result<int64_t> deadline_ns = read_duration(*spec, "Deadline");
+    if (!deadline_ns) {
+      co_await call.refuse(deadline_ns.error());
+      co_return;
+    }
+    strategy->deadline_ns = *deadline_ns;
     strategy->ignore_system_jobs = spec->get_bool("IgnoreSystemJobs");
   } else if (const std::string enable = call.query("enable"); !enable.empty()) {
     // The form of Nomad before 0.8: a switch.

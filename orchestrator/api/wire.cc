@@ -40,6 +40,16 @@ std::string refuse_origin(const HttpServerRequest& request, const std::vector<st
   return fmt::format("pages of {} may not use this API", *origin);
 }
 
+Result<int64_t> read_duration(const Json& body, std::string_view name) {
+  const Json* value = body.find(name);
+  if (value == nullptr || value->is_null() || *value == Json("")) return 0;
+  if (value->is_int()) return value->as_int();
+  Result<int64_t> read = value->is_string() ? parse_go_duration(value->as_string())
+                                            : fail(Code::kInvalid, "it is no duration");
+  if (!read) return pass(read, "{}", name);
+  return read;
+}
+
 int status_of(Code code) {
   switch (code) {
     case Code::kInvalid: return 400;

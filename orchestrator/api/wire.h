@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/http_server.h"
+#include "core/json.h"
 #include "core/result.h"
 
 namespace sluice::orchestrator::api {
@@ -22,6 +23,10 @@ std::string refuse_origin(const HttpServerRequest& request, const std::vector<st
 
 /// "2000ms", "5m": at most kDefaultWaitMs, which an empty text means too. nullopt: no duration.
 std::optional<int64_t> parse_wait_ms(std::string_view text);
+
+/// A duration in a body, in nanoseconds: a whole number of them, or Go's text ("24h"), as the
+/// client library sends it by its version. 0 where the member is missing, null or "".
+Result<int64_t> read_duration(const Json& body, std::string_view name);
 
 /// The HTTP status of an error of the server component.
 int status_of(Code code);

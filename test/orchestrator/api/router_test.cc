@@ -68,6 +68,17 @@ TEST_CASE("a foreign page cannot drive the API: Host and Origin are checked") {
   EXPECT(!refusal("127.0.0.1:4646", "null").empty());
 }
 
+TEST_CASE("a duration in a body is nanoseconds or Go's text, and nothing else in silence") {
+  const auto read = [](const char* text) { return read_duration(*parse_json(text), "TTL"); };
+  EXPECT_EQ(*read(R"({"TTL":1500000000})"), 1'500'000'000);
+  EXPECT_EQ(*read(R"({"TTL":"1.5s"})"), 1'500'000'000);
+  EXPECT_EQ(*read(R"({"TTL":null})"), 0);
+  EXPECT_EQ(*read("{}"), 0);
+  EXPECT_EQ(*read(R"({"TTL":""})"), 0);
+  EXPECT(!read(R"({"TTL":"soon"})"));
+  EXPECT(!read(R"({"TTL":true})"));
+}
+
 TEST_CASE("waits are at most five minutes, which nothing means too") {
   EXPECT_EQ(parse_wait_ms(""), 300'000);
   EXPECT_EQ(parse_wait_ms("2000ms"), 2'000);
