@@ -1,5 +1,6 @@
 #include "core/http1.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -18,6 +19,11 @@ namespace {
 
 ReadResult bad(uint16_t status, const char* reason) {
   return {ReadState::kBad, status, reason};
+}
+
+bool is_extension_method(std::string_view text) {
+  return std::ranges::all_of(text,
+                             [](char c) { return (c >= 'A' && c <= 'Z') || c == '-' || c == '_'; });
 }
 
 Method method_of(std::string_view text) {
@@ -187,10 +193,12 @@ const llhttp_settings_t& llhttp_settings() {
   return settings;
 }
 
-// The second opinion: llhttp must reach the end of the same head at the same byte.
-bool llhttp_agrees(llhttp_type type, std::string_view head) {
+// The second opinion: llhttp must reach the end of the same head at the same byte. `stand_in` goes
+// before the head in place of what it does not know.
+bool llhttp_agrees(llhttp_type type, std::string_view stand_in, std::string_view head) {
   llhttp_t parser;
   llhttp_init(&parser, type, &llhttp_settings());
+  if (llhttp_execute(&parser, stand_in.data(), stand_in.size()) != HPE_OK) return false;
   if (llhttp_execute(&parser, head.data(), head.size()) != HPE_PAUSED) return false;
   return llhttp_get_error_pos(&parser) == head.data() + head.size();
 }
@@ -375,6 +383,10 @@ ReadResult HeadReader::read_request(std::string_view bytes, const Limits& limits
   head.target = line.substr(first + 1, last - first - 1);
   if (!all(kToken, head.method_text)) return bad(400, "method malformed");
   head.method = method_of(head.method_text);
+  // A server that takes "head" for HEAD would send no body where we wait for one.
+  if (head.method == Method::kOther && !is_extension_method(head.method_text)) {
+    return bad(400, "method malformed");
+  }
   result = read_version(line.substr(last + 1), head);
   if (result.state == ReadState::kBad) return result;
   if (head.target.size() > limits.target_bytes) return bad(414, "target too long");
@@ -385,7 +397,10 @@ ReadResult HeadReader::read_request(std::string_view bytes, const Limits& limits
   if (result.state == ReadState::kBad) return result;
   result = settle_request(seen, head);
   if (result.state == ReadState::kBad) return result;
-  if (!llhttp_agrees(HTTP_REQUEST, bytes.substr(lines.begin, lines.size - lines.begin))) {
+  // RFC 9110 9.1: methods are an open list, of which llhttp knows a few.
+  const bool other = head.method == Method::kOther;
+  const size_t begin = lines.begin + (other ? head.method_text.size() : 0);
+  if (!llhttp_agrees(HTTP_REQUEST, other ? "GET" : "", bytes.substr(begin, lines.size - begin))) {
     return bad(400, "request head refused");
   }
   return {ReadState::kDone};
@@ -418,7 +433,7 @@ ReadResult HeadReader::read_response(std::string_view bytes, const Limits& limit
   if (result.state == ReadState::kBad) return bad(502, result.reason);
   result = settle_response(seen, request_method, head);
   if (result.state == ReadState::kBad) return result;
-  if (!llhttp_agrees(HTTP_RESPONSE, bytes.substr(0, lines.size)))
+  if (!llhttp_agrees(HTTP_RESPONSE, "", bytes.substr(0, lines.size)))
     return bad(502, "response head refused");
   return {ReadState::kDone};
 }

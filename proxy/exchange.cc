@@ -56,7 +56,7 @@ void on_upstream_gone(Exchange& x, Actions& actions, uint16_t status) {
     case ResponseState::kNone: retry_or_answer(x, actions, status); return;
     case ResponseState::kStreaming:
       x.response = ResponseState::kAborted;
-      add(actions, Action::kAbortClient);
+      add(actions, Action::kCutResponse);
       add(actions, Action::kFinish);
       return;
     case ResponseState::kDone:

@@ -68,6 +68,7 @@ enum class Action : uint8_t {
   kPumpResponse,
   kEndResponse,
   kAnswer,           // our own final answer; Actions::status
+  kCutResponse,      // the client gets what came, and an end that shows that part is missing
   kAbortClient,      // close so that it shows
   kReleaseUpstream,  // its stream is over; the connection may serve another
   kCloseUpstream,

@@ -153,6 +153,7 @@ void Forward::run(const Actions& actions) {
         detail_ = {};
         no_route_ = false;
         break;
+      case Action::kCutResponse: client_.cut(); break;
       case Action::kAbortClient: client_.abort(); break;
       case Action::kReleaseUpstream: leave_upstream(true); break;
       case Action::kCloseUpstream: leave_upstream(false); break;

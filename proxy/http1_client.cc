@@ -214,6 +214,7 @@ void Http1Client::send_head(const http1::Head& head, std::string_view cookie, ui
   if (!write_response_head(writer, head, framing)) return abort();
   out_.commit(writer.size());
   chunked_out_ = framing.chunked;
+  until_close_ = until_close;
 }
 
 uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
@@ -274,8 +275,13 @@ void Http1Client::refuse(uint16_t status, const http1::Head* head) {
   flush();
 }
 
-// The head or part of the body is out: only closing says that the rest is missing. A reset says it
-// even where the body ends at the close.
+// A body with a framing shows that part of it is missing when the stream ends; a reset would take
+// back what was passed on and not read yet. One that ends at the close needs the reset.
+void Http1Client::cut() {
+  if (until_close_) return abort();
+  keep_alive_ = false;
+}
+
 void Http1Client::abort() {
   if (state_ == State::kClosed) return;
   keep_alive_ = false;

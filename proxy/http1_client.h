@@ -54,6 +54,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   void send_head(const http1::Head& head, std::string_view cookie, uint64_t cookie_id) override;
   uint64_t answer(const Answer& answer) override;
   bool move_to(Tunnel& tunnel) override;
+  void cut() override;
   void abort() override;
   void finish() override;
   Source pull() override;
@@ -128,6 +129,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool served_ = false;        // a request came on this connection
   bool last_ = false;          // the client said that no request follows this one
   bool upload_ended_ = false;  // of the last request
+  bool until_close_ = false;   // the response ends with the connection
   bool moved_ = false;
   bool accepts_gzip_ = false;
   bool gzip_ends_ = false;     // all of the response was put in

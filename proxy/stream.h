@@ -81,7 +81,9 @@ class ClientStream : public BodyStream {
   /// Gives the connection and the bytes on their way to the tunnel; the stream is over then. False
   /// if it cannot be.
   virtual bool move_to(Tunnel& tunnel) = 0;
-  /// Makes the client see that the response is cut off.
+  /// The response is cut off, and the client must see it. cut() keeps what was passed on, and wants
+  /// finish() behind it; abort() is the end.
+  virtual void cut() = 0;
   virtual void abort() = 0;
   /// The exchange is over; what is built still goes out.
   virtual void finish() = 0;

@@ -87,6 +87,10 @@ TEST_CASE("a request head in any pieces") {
   EXPECT_EQ(request("GET http://Y.com:81/p HTTP/1.1\r\nHost: x\r\n\r\n"),
             "GET|Y.com:81|/p|0|0|0|43|keep|Host=x");
   EXPECT_EQ(request("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"), "OPTIONS|x|*|0|0|0|31|keep|Host=x");
+  EXPECT_EQ(request("BAN /x HTTP/1.1\r\nHost: x\r\n\r\n"), "BAN|x|/x|0|0|0|28|keep|Host=x");
+  EXPECT_EQ(request("X-MY_OWN * HTTP/1.1\r\nHost: x\r\n\r\n").substr(0, 3), "400");
+  EXPECT_EQ(request("\r\nX-MY_OWN / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"),
+            "X-MY_OWN|x|/|0|1|1|53|keep|Host=x|Content-Length=1");
   EXPECT_EQ(request("GET / HTTP/1.0\r\n\r\n"), "GET||/|0|0|0|18|close");
   EXPECT_EQ(request("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
             "GET||/|0|0|0|42|keep|Connection=keep-alive");
@@ -152,6 +156,10 @@ TEST_CASE("heads that smuggle, or are no heads, are refused") {
       "GET / HTTP/1.10\r\nHost: x\r\n\r\n",
       "GET /\r\n\r\n",
       "G@T / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "get / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "HEAd / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "GET2 / HTTP/1.1\r\nHost: x\r\n\r\n",
+      "BAN\t/ HTTP/1.1\r\nHost: x\r\n\r\n",
       "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
       " GET / HTTP/1.1\r\nHost: x\r\n\r\n",
       "\x16\x03\x01",

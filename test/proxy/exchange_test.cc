@@ -9,9 +9,9 @@ namespace sluice::proxy {
 namespace {
 
 std::string names(const Actions& actions) {
-  static const char* const kNames[] = {"connect", "head>", "pump>",  "end>",   "interim",
-                                       "head<",   "pump<", "end<",   "answer", "abort",
-                                       "release", "close", "tunnel", "finish"};
+  static const char* const kNames[] = {"connect", "head>",   "pump>", "end>",   "interim",
+                                       "head<",   "pump<",   "end<",  "answer", "cut",
+                                       "abort",   "release", "close", "tunnel", "finish"};
   std::string out;
   for (uint8_t i = 0; i < actions.count; ++i) {
     if (i > 0) out += ' ';
@@ -77,8 +77,7 @@ TEST_CASE("retries: what is safe, how often, and what is said at last") {
     step(x, {.kind = EventKind::kRequestHead, .end = true});
     step(x, {.kind = EventKind::kUpstreamReady});
     EXPECT_EQ(names(step(x, {.kind = EventKind::kResponseHead})), "head< pump<");
-    EXPECT_EQ(names(step(x, {.kind = EventKind::kUpstreamGone, .code = 502})),
-              "close abort finish");
+    EXPECT_EQ(names(step(x, {.kind = EventKind::kUpstreamGone, .code = 502})), "close cut finish");
   }
   SUBCASE("a time limit is no reason to wait again") {
     Exchange x;
