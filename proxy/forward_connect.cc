@@ -46,6 +46,7 @@ RouteDecision Forward::route(const http1::Head& head) {
 bool Forward::connect() {
   const http1::Head& head = *head_;
   RouteDecision decision = route(head);
+  if (!decision.service.empty()) service_ = worker_.services().slot(decision);
   switch (pass_auth(head, decision)) {
     case Gate::kOpen: break;
     case Gate::kLater: return true;
@@ -128,7 +129,6 @@ void Forward::on_password_checked() {
 void Forward::open_stream(const http1::Head& head, const RouteDecision& decision) {
   if (tried_count_ < tried_.size()) tried_[tried_count_++] = decision.endpoint;
   endpoint_ = decision.endpoint;
-  service_ = worker_.services().slot(decision.service);
   if (!decision.cookie.empty()) {
     aside().pin = worker_.pin();
     aside().cookie = decision.cookie;

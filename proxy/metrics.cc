@@ -53,45 +53,66 @@ std::string seconds(uint64_t ms) {
   return fmt::format("{}", static_cast<double>(ms) / 1000);
 }
 
-void put_services(Page& page, const ProxyStats& stats, const std::vector<int64_t>& bounds_ms) {
-  page.family("responses_total", "counter", "Answers by service and class of status.");
-  for (const auto& [service, counts] : stats.services) {
-    for (size_t i = 0; i < counts.answers.size(); ++i) {
-      if (counts.answers[i] == 0) continue;
+/// Labels, and what was counted under them.
+using Rows = std::vector<std::pair<std::string, const ServiceCounts*>>;
+
+void put_answers(Page& page, const std::string& of, const Rows& rows,
+                 const std::vector<int64_t>& bounds_ms) {
+  page.family((of + "responses_total").c_str(), "counter", "Answers by class of status.");
+  for (const auto& [label, counts] : rows) {
+    for (size_t i = 0; i < counts->answers.size(); ++i) {
+      if (counts->answers[i] == 0) continue;
       const std::string code = i == 0 ? "other" : fmt::format("{}xx", i);
-      page.value(fmt::format("service=\"{}\",code=\"{}\"", escaped(service), code),
-                 counts.answers[i]);
+      page.value(fmt::format("{},code=\"{}\"", label, code), counts->answers[i]);
     }
   }
-  page.family("response_seconds", "histogram", "From a request's head to the end of its answer.");
-  for (const auto& [service, counts] : stats.services) {
+  page.family((of + "response_seconds").c_str(), "histogram",
+              "From a request's head to the end of its answer.");
+  for (const auto& [label, counts] : rows) {
     uint64_t total = 0;
-    for (const uint64_t each : counts.answers) total += each;
+    for (const uint64_t each : counts->answers) total += each;
     if (total == 0) continue;
-    const std::string label = fmt::format("service=\"{}\"", escaped(service));
     uint64_t below = 0;
     for (size_t i = 0; i < bounds_ms.size(); ++i) {
-      below += counts.times[i];
+      below += counts->times[i];
       page.line("_bucket",
                 fmt::format("{},le=\"{}\"", label, seconds(static_cast<uint64_t>(bounds_ms[i]))),
                 fmt::format("{}", below));
     }
     page.line("_bucket", label + ",le=\"+Inf\"", fmt::format("{}", total));
-    page.line("_sum", label, seconds(counts.time_ms));
+    page.line("_sum", label, seconds(counts->time_ms));
     page.line("_count", label, fmt::format("{}", total));
   }
+}
+
+void put_services(Page& page, const ProxyStats& stats, const std::vector<int64_t>& bounds_ms) {
+  std::map<std::string, ServiceCounts> services;
+  Rows routes;
+  for (const auto& [name, counts] : stats.routes_of) {
+    services[name.service].add(counts);
+    if (name.route.empty()) continue;
+    routes.emplace_back(
+        fmt::format("service=\"{}\",route=\"{}\"", escaped(name.service), escaped(name.route)),
+        &counts);
+  }
+  Rows rows;
+  for (const auto& [service, counts] : services) {
+    rows.emplace_back(fmt::format("service=\"{}\"", escaped(service)), &counts);
+  }
+  put_answers(page, "", rows, bounds_ms);
+  put_answers(page, "route_", routes, bounds_ms);
   page.family("tunnels_total", "counter", "Tunnels that have ended, by service.");
-  for (const auto& [service, counts] : stats.services) {
+  for (const auto& [service, counts] : services) {
     if (counts.tunnels == 0) continue;
     page.value(fmt::format("service=\"{}\"", escaped(service)), counts.tunnels);
   }
   page.family("tunnels_failed_total", "counter", "Tunnels that never got an upstream.");
-  for (const auto& [service, counts] : stats.services) {
+  for (const auto& [service, counts] : services) {
     if (counts.tunnels_failed == 0) continue;
     page.value(fmt::format("service=\"{}\"", escaped(service)), counts.tunnels_failed);
   }
   page.family("tunnel_bytes_total", "counter", "Bytes of tunnels that have ended.");
-  for (const auto& [service, counts] : stats.services) {
+  for (const auto& [service, counts] : services) {
     if (counts.tunnels == 0) continue;
     const std::string label = fmt::format("service=\"{}\",way=", escaped(service));
     page.value(label + "\"up\"", counts.bytes_up);
@@ -107,7 +128,7 @@ void ProxyStats::add(const Worker& worker) {
   tunnels += worker.tunnel_count();
   idle_upstreams += worker.pool().idle();
   const ServiceStats& of = worker.services();
-  for (size_t i = 0; i < of.names().size(); ++i) services[of.names()[i]].add(of.counts()[i]);
+  for (size_t i = 0; i < of.names().size(); ++i) routes_of[of.names()[i]].add(of.counts()[i]);
 }
 
 std::string metrics_text(const ProxyStats& stats, const std::vector<int64_t>& bounds_ms,

@@ -19,8 +19,8 @@ struct ProxyStats {
   uint64_t clients = 0;  // open now
   uint64_t tunnels = 0;
   uint64_t idle_upstreams = 0;
-  std::map<std::string, ServiceCounts> services;  // "": answers without a service
-  uint64_t hosts = 0;                             // of the newest table
+  std::map<ServiceStats::Name, ServiceCounts> routes_of;  // service "": answers without one
+  uint64_t hosts = 0;                                     // of the newest table
   uint64_t routes = 0;
   uint64_t table_version = 0;
   uint64_t access_lines_dropped = 0;

@@ -49,8 +49,10 @@ struct RouteDecision {
   std::string_view path;               // path and query to send
   std::string_view host;               // "": the client's own
   std::string_view stripped_prefix;
-  std::string_view location;  // of a redirect
-  std::string_view service;
+  std::string_view location;    // of a redirect
+  std::string_view service;     // also of a route that refuses
+  std::string_view route_host;  // the key of the route, as the listing's src: host and path
+  std::string_view route_path;
   std::string_view auth;                // the scheme to pass first; nothing else is decided then
   bool wait = false;                    // an endpoint would do but for its limit (limits)
   const RouteLimits* limits = nullptr;  // the request is counted there; its holder takes a Ref

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/check.h"
+#include "proxy/router.h"
 
 namespace sluice::proxy {
 
@@ -17,21 +18,46 @@ void ServiceCounts::add(const ServiceCounts& other) {
 }
 
 ServiceStats::ServiceStats(std::vector<int64_t> bounds_ms)
-    : bounds_ms_(std::move(bounds_ms)), names_{"", "(other)"}, counts_(names_.size()) {
+    : bounds_ms_(std::move(bounds_ms)),
+      names_{{}, {std::string(kOtherName), {}}},
+      counts_(names_.size()) {
   CHECK(bounds_ms_.size() <= ServiceCounts::kBuckets);
 }
 
-ServiceStats::Slot ServiceStats::slot(std::string_view service) {
-  if (service.empty()) return Slot::kNone;
-  if (names_[static_cast<size_t>(last_)] == service) return last_;
-  const auto found = slots_.find(service);
-  if (found != slots_.end()) return last_ = found->second;
-  if (slots_.size() == kServices) return Slot::kOther;
+bool ServiceStats::Key::is(const Name& name) const {
+  return name.service == service && name.route.size() == host.size() + path.size() &&
+         name.route.starts_with(host) && name.route.ends_with(path);
+}
+
+/// The same for a route however it is cut into host and path.
+size_t ServiceStats::Hash::operator()(const Key& key) const {
+  uint64_t hash = std::hash<std::string_view>()(key.service);
+  for (const std::string_view part : {key.host, key.path}) {
+    for (const char c : part)
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
+  }
+  return hash;
+}
+
+ServiceStats::Slot ServiceStats::slot(const RouteDecision& decision) {
+  if (decision.service.empty()) return Slot::kNone;
+  const Key key{decision.service, decision.route_host, decision.route_path};
+  if (key.is(names_[static_cast<size_t>(last_)])) return last_;
+  return last_ = find_or_add(key);
+}
+
+ServiceStats::Slot ServiceStats::find_or_add(const Key& key) {
+  const auto found = slots_.find(key);
+  if (found != slots_.end()) return found->second;
+  const bool other = key.host == kOtherName;
+  if (slots_.size() >= kRoutes + (other ? kServices : 0)) {
+    return other ? Slot::kOther : find_or_add({key.service, kOtherName, {}});
+  }
   const auto slot = static_cast<Slot>(names_.size());
-  names_.emplace_back(service);
+  names_.push_back({std::string(key.service), std::string(key.host) + std::string(key.path)});
   counts_.emplace_back();
-  slots_.emplace(service, slot);
-  return last_ = slot;
+  slots_.emplace(names_.back(), slot);
+  return slot;
 }
 
 void ServiceStats::count_answer(Slot slot, uint16_t status, int64_t time_ms) {

@@ -1,8 +1,9 @@
-// ServiceStats: what one reactor counts for each service: answers by class of status, the time they
-// took, tunnels and their bytes. Readers add the reactors up (Proxy::read_stats).
+// ServiceStats: what one reactor counts for each route of each service: answers by class of status,
+// the time they took, tunnels and their bytes. Readers add the reactors up (Proxy::read_stats).
 //
-// Owner: Worker. Thread: the reactor's. Limits: kServices names; what comes beyond them is counted
-// together under "(other)", so that no churn of names grows memory or the metrics page.
+// Owner: Worker. Thread: the reactor's. Limits: kRoutes pairs of both; what comes beyond them is
+// counted under its service and the route "(other)", and beyond kServices of those under "(other)"
+// alone, so that no churn of names grows memory or the metrics page.
 #pragma once
 
 #include <array>
@@ -13,6 +14,8 @@
 #include <vector>
 
 namespace sluice::proxy {
+
+struct RouteDecision;
 
 struct ServiceCounts {
   static constexpr size_t kBuckets = 32;
@@ -31,30 +34,52 @@ struct ServiceCounts {
 class ServiceStats {
  public:
   static constexpr size_t kServices = 1024;
+  static constexpr size_t kRoutes = 4096;
+  static constexpr std::string_view kOtherName = "(other)";
   enum class Slot : uint16_t { kNone = 0, kOther = 1 };
 
   /// The upper bounds of the time buckets, rising; at most ServiceCounts::kBuckets.
   explicit ServiceStats(std::vector<int64_t> bounds_ms);
 
-  /// "" is kNone: no service, because none was routed to.
-  Slot slot(std::string_view service);
+  /// kNone: no service, because none was routed to.
+  Slot slot(const RouteDecision& decision);
   void count_answer(Slot slot, uint16_t status, int64_t time_ms);
   void count_tunnel(Slot slot, uint64_t bytes_up, uint64_t bytes_down);
   void count_failed_tunnel(Slot slot) { ++counts_[static_cast<size_t>(slot)].tunnels_failed; }
 
+  struct Name {
+    std::string service;
+    std::string route;  // host and path; "": a tunnel, which has none
+    auto operator<=>(const Name&) const = default;
+  };
   /// By slot.
-  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<Name>& names() const { return names_; }
   const std::vector<ServiceCounts>& counts() const { return counts_; }
 
  private:
+  /// A route's key in its parts, so that looking it up allocates nothing.
+  struct Key {
+    std::string_view service;
+    std::string_view host;
+    std::string_view path;
+    bool is(const Name& name) const;
+  };
   struct Hash {
     using is_transparent = void;
-    size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+    size_t operator()(const Key& key) const;
+    size_t operator()(const Name& name) const { return (*this)(Key{name.service, name.route, {}}); }
   };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const Key& key, const Name& name) const { return key.is(name); }
+    bool operator()(const Name& name, const Key& key) const { return key.is(name); }
+    bool operator()(const Name& a, const Name& b) const { return a == b; }
+  };
+  Slot find_or_add(const Key& key);
 
   std::vector<int64_t> bounds_ms_;
-  std::unordered_map<std::string, Slot, Hash, std::equal_to<>> slots_;
-  std::vector<std::string> names_;
+  std::unordered_map<Name, Slot, Hash, Equal> slots_;
+  std::vector<Name> names_;
   std::vector<ServiceCounts> counts_;
   Slot last_ = Slot::kNone;  // what was asked for last is mostly asked for next
 };

@@ -152,14 +152,21 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
   RouteCursor cursor(reader_.table(), host, path);
   while (const Route* route = cursor.next()) {
     if (route->extra() != nullptr) read_identity(query, *route->extra(), input);
+    const auto found = [&](RouteDecision decision, const Target* target) {
+      // Of a route that sends nobody anywhere, the first target's service stands for all.
+      if (decision.service.empty()) decision.service = route->all_targets().front()->service();
+      decision.route_host = cursor.host()->pattern();
+      decision.route_path = route->path();
+      return Found{decision, route, target};
+    };
     const Pick picked = pick(*route, input);
     switch (picked.outcome) {
-      case PickOutcome::kNoneHealthy: return {{.refuse = 503}, route, nullptr};
+      case PickOutcome::kNoneHealthy: return found({.refuse = 503}, nullptr);
       case PickOutcome::kBusy:
         // Whoever waits was let in before: the limits of the route hold for it too.
-        return {decide(query, *route, picked, path, query_part, changed), route, nullptr};
+        return found(decide(query, *route, picked, path, query_part, changed), nullptr);
       case PickOutcome::kAllFailed:
-        return {{.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)}, route, nullptr};
+        return found({.refuse = static_cast<uint16_t>(query.tried.empty() ? 503 : 502)}, nullptr);
       case PickOutcome::kPicked: break;
     }
     const Target& target = *picked.target;
@@ -170,10 +177,10 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
       const std::string_view location =
           expand_redirect(query, target, path, query_part, out, send_room_.data());
       if (!out.ok() || leads_to_itself(query, location, whole)) continue;
-      if (!admitted(target.options(), query)) return {{.refuse = 403}, route, &target};
-      return {{.refuse = target.options().redirect_code, .location = location}, route, &target};
+      if (!admitted(target.options(), query)) return found({.refuse = 403}, &target);
+      return found({.refuse = target.options().redirect_code, .location = location}, &target);
     }
-    return {decide(query, *route, picked, path, query_part, changed), route, &target};
+    return found(decide(query, *route, picked, path, query_part, changed), &target);
   }
   return {{.refuse = options_.no_route_status, .no_route = true}, nullptr, nullptr};
 }

@@ -97,7 +97,7 @@ bool Tunnel::connect_next(const RouteDecision* first) {
       return false;
     }
     endpoint_ = decision.endpoint;
-    service_ = worker_.services().slot(decision.service);
+    service_ = worker_.services().slot(decision);
     if (record_ != nullptr) {
       worker_.note_route(record_, nullptr, decision);
       worker_.access().keep_without_pin(record_);
