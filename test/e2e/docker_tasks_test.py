@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pty
+import random
 import re
 import signal
 import struct
@@ -239,7 +240,7 @@ def inside(docker, network):
 
 @pytest.fixture
 def network(docker):
-    name = "slt-own"
+    name = "slt%06x" % random.randrange(1 << 24)
     docker.ok("POST", "/networks/create", body={"Name": name, "Driver": "bridge"})
     yield name
     docker.ok("DELETE", "/networks/" + name)
