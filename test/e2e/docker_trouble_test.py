@@ -8,7 +8,6 @@ import pytest
 from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import lines, process, tree
-from helpers.proc import descriptors
 from helpers.wait import until
 
 HOST = "mysite.com:9999"
@@ -232,25 +231,3 @@ def test_a_job_stopped_while_dockerd_is_away_leaves_nothing(agent, dockerd, cons
     until(lambda: dockerd.get("/containers/json?all=true") == [], "containers go", 60)
     until(lambda: [a["ClientStatus"] for a in agent.get("/v1/job/lines/allocations")]
           == ["complete", "complete"], "the allocations end", 20)
-
-
-def test_containers_that_come_and_go_leave_nothing(agent, dockerd, consul):
-    def one_round():
-        lines.start(agent, count=6)
-        stop_and_look(agent, dockerd, consul, "lines")
-        until(lambda: {a["ClientStatus"] for a in agent.get("/v1/job/lines/allocations")}
-              <= {"complete"}, "the allocations are complete")
-        agent.put("/v1/system/gc")
-        until(lambda: not list((agent.folder / "data" / "alloc").iterdir()), "the folders go")
-    one_round()
-    volumes = dockerd.get("/volumes")["Volumes"]
-    before = descriptors(agent.process.pid)
-    for _ in range(2):
-        one_round()
-
-    def no_more():
-        have = descriptors(agent.process.pid)
-        assert have <= before, have - before
-        return True
-    until(no_more, "no more is open than after the first round", 40)
-    assert dockerd.get("/volumes")["Volumes"] == volumes
