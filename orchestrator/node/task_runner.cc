@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "core/duration.h"
@@ -181,12 +182,19 @@ Task<void> TaskRunner::watch_health(TaskHandle handle) {
     switch (health_) {
       case TaskHealth::kUnchecked: hooks_.changed(); co_return;
       case TaskHealth::kStarting: hooks_.changed(); break;
-      case TaskHealth::kHealthy: add_event("Healthy", "The image's health check passes"); break;
-      case TaskHealth::kUnhealthy:
-        add_event("Unhealthy", "The image's health check fails: " + report->output);
-        break;
+      case TaskHealth::kHealthy: say_health("Healthy", "passes"); break;
+      case TaskHealth::kUnhealthy: say_health("Unhealthy", "fails: " + report->output); break;
     }
   }
+}
+
+/// An event, unless an earlier agent has said the same of this run.
+void TaskRunner::say_health(const std::string& type, const std::string& how) {
+  for (const TaskEvent& event : std::views::reverse(local_.state.events)) {
+    if (event.type == type) return hooks_.changed();
+    if (event.type == "Healthy" || event.type == "Unhealthy" || event.type == "Started") break;
+  }
+  add_event(type, "The image's health check " + how);
 }
 
 Task<TaskExit> TaskRunner::wait_for_end() {

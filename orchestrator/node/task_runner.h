@@ -92,6 +92,7 @@ class TaskRunner {
   Task<TaskExit> wait_for_end();
   Task<void> stop_task();
   Task<void> watch_health(TaskHandle handle);
+  void say_health(const std::string& type, const std::string& how);
   Task<void> forget_unfinished_start();
   Task<bool> decide_next(const TaskExit& exit);
   Task<TaskExit> finish_run();

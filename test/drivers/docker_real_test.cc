@@ -236,7 +236,7 @@ TEST_CASE("docker real: a command in a running container") {
   TaskHandle handle = agent.good(agent.driver().start(spec, agent.events()));
   const auto run = [&](std::vector<std::string> command, std::string_view input, bool terminal,
                        std::string& output, std::string& errors) {
-    command.insert(command.begin(), "/demo-backend");  // as what the image names it
+    command.insert(command.begin(), "/task_probe");  // as what the image names it
     auto session = agent.good(
         agent.driver().exec(handle, spec, {.command = std::move(command), .terminal = terminal}));
     if (!input.empty()) agent.good(session->write(input));

@@ -97,15 +97,23 @@ def deployment(agent):
     return (agent.get("/v1/job/one/deployment") or {}).get("Status")
 
 
-def test_the_images_health_check_decides_a_deployment(agent):
+def test_the_images_health_check_decides_a_deployment(docker, images, make_agent):
+    agent = make_agent(dev=False, flags=["-docker-socket", docker.sock]).start()
     alloc = run(agent, job('image = "checked:1"', UPDATE % ("30s", "1m")))
     until(lambda: any(kind == "Unhealthy" for kind, _ in events(agent, alloc)), "it is ill")
     assert ("Unhealthy", "The image's health check fails: not there") in events(agent, alloc)
     assert deployment(agent) == "running"
     (agent.folder / "data" / "alloc" / alloc / "one" / "local" / "ready").write_text("")
     until(lambda: deployment(agent) == "successful", "it is well, and so is the deployment")
-    assert [kind for kind, _ in events(agent, alloc) if "ealthy" in kind] == ["Unhealthy",
-                                                                              "Healthy"]
+    said = ["Unhealthy", "Healthy"]
+    assert [kind for kind, _ in events(agent, alloc) if "ealthy" in kind] == said
+    # The next agent goes on where this one was, and says nothing again.
+    agent.kill()
+    agent.start()
+    agent.wait_running("one", 1)
+    (agent.folder / "data" / "alloc" / alloc / "one" / "local" / "ready").unlink()
+    until(lambda: [kind for kind, _ in events(agent, alloc) if "ealthy" in kind]
+          == [*said, "Unhealthy"], "it is ill again")
 
 
 def test_an_instance_that_stays_ill_fails_its_deployment(agent):
