@@ -113,8 +113,9 @@ def test_sluice_in_the_place_of_fabio_balances_from_consul(site, curl):
     agent = site(proxy=False)
     run_backends(agent)
     run(agent, "fabio-1")
-    until(lambda: ask(curl, "http://mysite.com:9999/").body == HTTP, "fabio-1 answers", 60)
-    assert ask(curl, "http://mysite-https.com:9999/").body == HTTPS % 0
+    until(lambda: [ask(curl, "http://%s.com:9999/" % name).body
+                   for name in ("mysite", "mysite-https")] == [HTTP, HTTPS % 0],
+          "fabio-1 answers", 60, every=0.2)
     assert ask(curl, "http://mysite.com:9998/routes").status == 200
     first, = containers(site.docker, "fabio")
 
