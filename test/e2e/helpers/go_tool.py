@@ -36,9 +36,9 @@ def build(name, variant="", go=None):
             env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly",
                    "CGO_ENABLED": "0"}
             partial = target.with_suffix(".partial")
-            out = subprocess.run([go, "build", *flags, "-p", "2", "-trimpath", "-buildvcs=false", "-o",
-                                  str(partial), "."], cwd=source, env=env, capture_output=True,
-                                 text=True)
+            command = [go, "build", *flags, "-p", "2", "-trimpath", "-buildvcs=false", "-o",
+                       str(partial), "."]
+            out = subprocess.run(command, cwd=source, env=env, capture_output=True, text=True)
             assert out.returncode == 0, "%s did not build:\n%s" % (name, out.stderr[-4000:])
             partial.rename(target)
     return str(target)
