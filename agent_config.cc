@@ -67,7 +67,8 @@ constexpr ArgumentSchema kClientArguments[] = {
     {"advertise_ip", "advertise_ip"},
     {"min_dynamic_port", "min_dynamic_port", kWhole, 1024, 65535},
     {"max_dynamic_port", "max_dynamic_port", kWhole, 1024, 65535},
-    {"drain_timeout", "drain_timeout", kDuration, 0}};
+    {"drain_timeout", "drain_timeout", kDuration, 0},
+    {"gc_max_allocs", "gc_max_allocs", kWhole, 0}};
 constexpr BlockSchema kClientBlocks[] = {
     {"reserved", "reserved", kOnce, &kReserved},
     {"host_volume", "host_volume", kByLabel, &kHostVolume, "Name"}};
@@ -167,6 +168,7 @@ void apply_client(const Json& client, AgentConfig& config) {
   take(client, "advertise_ip", config.advertise_ip);
   take(client, "min_dynamic_port", config.min_dynamic_port);
   take(client, "max_dynamic_port", config.max_dynamic_port);
+  take(client, "gc_max_allocs", config.gc_max_allocs);
   if (client.find("drain_timeout") != nullptr) {
     config.drain_timeout_ms = client.get_int("drain_timeout") / 1'000'000;
   }

@@ -67,6 +67,7 @@ struct AgentConfig {
   drivers::DockerNodeConfig docker;
   bool raw_exec_enabled = false;
   int64_t drain_timeout_ms = 30'000;
+  int64_t gc_max_allocs = 50;
 
   bool proxy_enabled = true;
   /// The balancer's settings under fabio's names: "proxy.addr", "log.access.target", ...

@@ -82,7 +82,7 @@ Task<Result<void>> ControlPlane::Parts::start_server() {
     // one.
     Result<LocalCluster> left = LocalState(on.env, client_folder(on.folder)).load_cluster();
     if (!left) co_return pass(left);
-    store = std::make_unique<MemoryStore>(ClusterMeta{left->cluster_id, left->term});
+    store = std::make_unique<MemoryStore>(ClusterMeta{left->cluster_id, left->term}, left->index);
   } else {
     store = std::make_unique<drivers::SqliteStore>(on.loop, server_folder(on.folder));
   }
@@ -217,17 +217,23 @@ Task<Result<void>> ControlPlane::Parts::start_node() {
   LocalState local(on.env, client_folder(on.folder));
   Result<std::string> node_id = local.load_node_id();
   if (!node_id) co_return pass(node_id);
+  Result<LocalCluster> own = local.load_cluster();
+  if (!own) co_return pass(own);
+  // What runs here carries the mark of the cluster that the node is of, whatever the store says.
+  const std::string cluster_id =
+      own->cluster_id.empty() ? server->snapshot().meta().cluster_id : own->cluster_id;
   NodeContext context{.env = on.env,
                       .log = on.log,
                       .catalog = *catalog,
                       .drainer = routes.get(),
                       .options = {.data_folder = on.folder.path(),
                                   .region = on.config.region,
-                                  .drain_timeout_ms = on.config.drain_timeout_ms},
+                                  .drain_timeout_ms = on.config.drain_timeout_ms,
+                                  .gc_max_allocs = on.config.gc_max_allocs},
                       .tls = tls,
                       .cluster_id = {},
                       .node = {},
-                      .drivers = make_drivers(server->snapshot().meta().cluster_id, *node_id)};
+                      .drivers = make_drivers(cluster_id, *node_id)};
   Node& node_facts = context.node;
   node_facts.name = on.config.name;
   node_facts.datacenter = on.config.datacenter;

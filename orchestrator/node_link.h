@@ -32,6 +32,22 @@
 
 namespace sluice::orchestrator {
 
+/// What a node knew of its cluster when it started: what it was told last, and how many of its
+/// allocations are not over. All zero: it has never met one.
+struct NodeMemory {
+  std::string cluster_id;
+  uint64_t term = 0;
+  uint64_t index = 0;
+  size_t allocs = 0;
+};
+
+/// What a node's own disk has for a server whose store does not know the node's cluster (any more).
+struct Recovery {
+  std::string node_id;
+  NodeMemory memory;
+  std::vector<AllocPtr> allocs;  // as last ordered, with what became of them
+};
+
 struct NodeRegistration {
   std::string cluster_id;
   int64_t heartbeat_ttl_ms = 0;  // say heartbeat() more often than this
@@ -79,8 +95,10 @@ class NodeLink {
  public:
   virtual ~NodeLink() = default;
 
-  /// At start, after a change of the node's own facts, and when a heartbeat says so.
-  virtual Task<Result<NodeRegistration>> register_node(Node node) = 0;
+  /// At start, after a change of the node's own facts, and when a heartbeat says so. kConflict: the
+  /// node remembers another cluster, or more than this store has ever said. It gets no work and
+  /// changes nothing until `operator recover`; the text says so.
+  virtual Task<Result<NodeRegistration>> register_node(Node node, NodeMemory memory) = 0;
   virtual Task<Result<Heartbeat>> heartbeat(std::string node_id) = 0;
   /// Answers at once where something changed after `after_index` or that is 0, else when something
   /// does or `wait_ms` (at most kMaxFetchWaitMs) have passed.

@@ -31,6 +31,7 @@ Task<Result<void>> Server::Impl::start() {
   if (!loaded) co_return pass(loaded, "load state from store {}", store.name());
   published_ = *loaded;
   state_.reset(published_);
+  begun_after_ = {published_.meta().term, published_.index()};
   background_.spawn(committer());
   started_ = true;
   auto opened = co_await open_term();
@@ -97,6 +98,7 @@ Result<std::shared_ptr<Server::Impl::Waiter>> Server::Impl::submit(Commit commit
   if (!trouble_.empty() && now_ms() < retry_write_at_ms_) {
     return fail(Code::kUnavailable, "the store takes no writes: {}", trouble_);
   }
+  if (rising_) return fail(Code::kUnavailable, "a recovery is under way; try again");
   if (pending_.size() >= options.max_pending_commits) {
     return fail(Code::kLimit, "{} commits wait for the store already", pending_.size());
   }
@@ -365,6 +367,9 @@ Task<Result<std::string>> Server::save_snapshot() {
 }
 Task<Result<void>> Server::restore_snapshot(std::string text) {
   return impl_->restore_snapshot(std::move(text));
+}
+Task<Result<RecoverReply>> Server::recover(Recovery from) {
+  return impl_->recover(std::move(from));
 }
 Task<Result<void>> Server::collect_garbage() {
   return impl_->collect_garbage();

@@ -90,6 +90,13 @@ struct EvalReply {
   int64_t reverted_job_version = -1;  // deployment fail
 };
 
+struct RecoverReply {
+  std::string cluster_id;
+  size_t jobs = 0;
+  size_t allocs = 0;
+  uint64_t index = 0;
+};
+
 class Server {
  public:
   Server(Env env, Log& log, Store& store, ServerOptions options);
@@ -153,6 +160,11 @@ class Server {
   /// What the operator said (jobs, nodes' eligibility, access), as text for restore_snapshot.
   Task<Result<std::string>> save_snapshot();
   Task<Result<void>> restore_snapshot(std::string text);
+
+  /// `operator recover`: what the node has becomes this store's, which from then on is of the
+  /// node's cluster and goes on above every term and index that the node has seen. kConflict:
+  /// there is nothing to recover, or a job of the node is another one here; nothing was changed.
+  Task<Result<RecoverReply>> recover(Recovery from);
 
   /// `system gc`: collects everything that is over, however new.
   Task<Result<void>> collect_garbage();

@@ -6,6 +6,7 @@
 //   server_drain.cc       drains
 //   server_schedule.cc    workers: evaluation -> plan -> commit
 //   server_admin.cc       access records, saving and restoring
+//   server_recover.cc     a node's own record taken into a store that does not have it
 //   server_deployments.cc health, promotion, failure, auto-revert
 //
 // Everything here runs on the control loop. `state_` is ahead of `published_` by the commits that
@@ -89,7 +90,7 @@ struct Server::Impl final : NodeLink {
                                            std::string payload_base64);
 
   // --- server_nodes.cc
-  Task<Result<NodeRegistration>> register_node(Node node) override;
+  Task<Result<NodeRegistration>> register_node(Node node, NodeMemory memory) override;
   Task<Result<Heartbeat>> heartbeat(std::string node_id) override;
   Task<Result<DesiredAllocs>> fetch_allocs(std::string node_id, uint64_t after_index,
                                            int64_t wait_ms) override;
@@ -136,6 +137,16 @@ struct Server::Impl final : NodeLink {
   Task<Result<void>> restore_snapshot(std::string text);
   void restore_job(const Job& saved, Commit& commit);
 
+  // --- server_recover.cc
+  /// Whether all that the node remembers was said from this store.
+  bool knows(const NodeMemory& memory) const;
+  Task<Result<NodeRegistration>> refuse_node(Node node, NodeMemory memory);
+  Task<Result<RecoverReply>> recover(Recovery from);
+  Result<void> recover_into(const Recovery& from, RecoverReply& reply, Commit& commit);
+  /// The next commit's index is above this one.
+  Task<Result<void>> rise_above(uint64_t index);
+  Task<void> rise(uint64_t index, std::shared_ptr<Waiter> waiter);
+
   // --- server_gc.cc
   void gather_garbage(bool force, Commit& commit);
   Task<Result<void>> collect_garbage();
@@ -176,6 +187,9 @@ struct Server::Impl final : NodeLink {
   bool outcome_unknown_ = false;  // an append of unknown outcome: no further write until a restart
   int64_t retry_write_at_ms_ = 0;
   bool checkpointing_ = false;
+  bool rising_ = false;  // no commits meanwhile
+  /// What the store had when this server began with it: (term, index).
+  std::pair<uint64_t, uint64_t> begun_after_;
 
   Broker broker_;
   Event work_ready_;

@@ -57,8 +57,9 @@ void Server::Impl::evaluate_node_jobs(const Node& node, std::string_view trigger
   for (auto& [key, eval] : evals) commit.evals.push_back(std::move(eval));
 }
 
-Task<Result<NodeRegistration>> Server::Impl::register_node(Node node) {
+Task<Result<NodeRegistration>> Server::Impl::register_node(Node node, NodeMemory memory) {
   if (node.id.empty()) co_return fail(Code::kInvalid, "a node needs an id");
+  if (!knows(memory)) co_return co_await refuse_node(std::move(node), std::move(memory));
   const NodePtr before = state_.snapshot().node(node.id);
   auto next = std::make_shared<Node>(std::move(node));
   next->computed_class = computed_class(*next);

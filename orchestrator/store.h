@@ -34,7 +34,8 @@ class Store {
   /// Whether enough log has grown to be worth a checkpoint.
   [[nodiscard]] virtual bool wants_checkpoint() const = 0;
   /// Writes the snapshot, then forgets the commits up to its index. Appends may go on meanwhile.
-  /// One that fails leaves what was there.
+  /// One that fails leaves what was there. With a snapshot of a higher index than any append so far
+  /// (none may be under way then), the commits go on from that index.
   virtual Task<Result<void>> checkpoint(Snapshot snapshot) = 0;
 };
 
@@ -42,13 +43,15 @@ class Store {
 class MemoryStore final : public Store {
  public:
   MemoryStore() = default;
-  /// Starts empty, as the same cluster after this term: what a node has of earlier is over.
-  explicit MemoryStore(ClusterMeta after) : after_(std::move(after)) {}
+  /// Starts empty, as the same cluster after this term and index: what a node has of earlier is
+  /// over.
+  MemoryStore(ClusterMeta after, uint64_t index) : after_(std::move(after)), index_(index) {}
 
   [[nodiscard]] std::string_view name() const override { return "memory"; }
   Task<Result<Snapshot>> load() override {
     auto tables = std::make_shared<Tables>();
     tables->meta = after_;
+    tables->index = index_;
     co_return Snapshot(std::move(tables));
   }
   Task<Result<void>> append(std::vector<std::shared_ptr<const Commit>>) override {
@@ -59,6 +62,7 @@ class MemoryStore final : public Store {
 
  private:
   ClusterMeta after_;
+  uint64_t index_ = 0;
 };
 
 // The form of what a store keeps: JSON, whose members are the field tables of the records, with

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 
@@ -325,6 +326,7 @@ Result<void> LogFile::finish_checkpoint(uint64_t index, uint64_t parts) {
     return done;
   }
   checkpoint_index_ = index;
+  last_index_ = std::max(last_index_, index);
   Result<std::string> left = database_->ask(
       fmt::format("SELECT total(length(text)) FROM log WHERE idx > {}", index).c_str());
   if (!left) return pass(left);

@@ -22,6 +22,7 @@ constexpr Rule kRules[] = {
     {"/v1/client/allocation/:id/exec", std::nullopt},  // the token may come behind the upgrade
     {"/v1/acl/", AclArea::kManagement},
     {"/v1/system/", AclArea::kManagement},
+    {"/v1/operator/recover", AclArea::kManagement},
     {"/v1/operator/", AclArea::kOperator},
     {"/v1/agent/", AclArea::kAgent},
     {"/v1/metrics", AclArea::kAgent},

@@ -1,10 +1,11 @@
-// The calls that save and restore what the operator said.
+// The calls that save and restore what the operator said, and that recover it from the node.
 #include <fmt/format.h>
 
 #include "core/base64.h"
 #include "core/digest.h"
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/routes.h"
+#include "orchestrator/node/node_agent.h"
 
 namespace sluice::orchestrator::api {
 namespace {
@@ -31,8 +32,35 @@ Task<void> restore(Call& call) {
   co_await call.reply_empty();
 }
 
+Task<void> recover(Call& call) {
+  NodeAgent* node = call.parts().node;
+  if (node == nullptr) {
+    co_await call.refuse(400, "this agent runs no client, whose allocations could be recovered");
+    co_return;
+  }
+  Result<Recovery> from = node->recovery();
+  if (!from) {
+    co_await call.refuse(from.error());
+    co_return;
+  }
+  Result<RecoverReply> done = co_await call.server().recover(*std::move(from));
+  if (!done) {
+    co_await call.refuse(done.error());
+    co_return;
+  }
+  node->recovered();
+  call.set_index(done->index);
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("ClusterID", done->cluster_id);
+    out.member("Jobs", done->jobs).member("Allocations", done->allocs);
+    out.end_object();
+  });
+}
+
 constexpr Route kRoutes[] = {{"GET", "/v1/operator/snapshot", save},
-                             {"PUT", "/v1/operator/snapshot", restore}};
+                             {"PUT", "/v1/operator/snapshot", restore},
+                             {"PUT", "/v1/operator/recover", recover}};
 
 }  // namespace
 

@@ -175,7 +175,12 @@ std::string format_node_list(const Json& nodes, const std::vector<int64_t>& runn
     rows.push_back(std::move(row));
     ++i;
   }
-  return columns(rows);
+  std::string text = columns(rows);
+  for (const Json& node : items(nodes)) {
+    const std::string why = text_of(node, "StatusDescription");
+    if (!why.empty()) text += fmt::format("\n\n{}: {}", text_of(node, "Name"), why);
+  }
+  return text;
 }
 
 std::string format_node_status(const NodeStatusData& data, const NodeStatusOptions& options,
@@ -189,6 +194,9 @@ std::string format_node_status(const NodeStatusData& data, const NodeStatusOptio
              {"Drain", drain_text(node, clock)},
              {"Eligibility", text_of(node, "SchedulingEligibility")},
              {"Status", text_of(node, "Status")}};
+  if (const std::string why = text_of(node, "StatusDescription"); !why.empty()) {
+    head.emplace_back("Description", why);
+  }
   const std::string allocs =
       section("Allocations") + format_alloc_list(data.allocations, options.verbose, clock);
   if (options.brief) {

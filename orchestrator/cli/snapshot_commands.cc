@@ -1,4 +1,4 @@
-// `operator snapshot save` and `operator snapshot restore`.
+// `operator snapshot save` and `operator snapshot restore`, and `operator recover`.
 #include <fmt/format.h>
 
 #include "orchestrator/cli/command.h"
@@ -39,6 +39,15 @@ Task<int> restore(Session& session) {
   co_return 0;
 }
 
+Task<int> recover(Session& session) {
+  Result<ApiReply> reply = co_await session.put("/v1/operator/recover", Json::object());
+  if (!reply) co_return session.error("recovering", reply.error());
+  session.print(fmt::format("Recovered {} jobs with {} allocations; the store is of cluster {} now",
+                            reply->body.get_int("Jobs"), reply->body.get_int("Allocations"),
+                            reply->body.get_string("ClusterID")));
+  co_return 0;
+}
+
 constexpr Command kCommands[] = {
     {.name = "operator snapshot save",
      .usage = "[<file>]",
@@ -55,6 +64,13 @@ constexpr Command kCommands[] = {
      .run = restore,
      .min_words = 1,
      .max_words = 1},
+    {.name = "operator recover",
+     .summary = "Take what runs on this agent's node into a store that does not know it",
+     .help = "For when the server's state was lost or replaced. Until then nothing is started or\n"
+             "stopped on the node. What has nothing on the node (jobs that never ran here, access\n"
+             "tokens) is not known to it: `operator snapshot restore` brings that back.",
+     .flags = {},
+     .run = recover},
 };
 
 }  // namespace

@@ -33,6 +33,7 @@ AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc,
       scope_(context.env.executor) {
   local_.alloc_id = alloc_->id;
   begin_deployment();
+  keep_order();
   make_tasks();
 }
 
@@ -215,7 +216,9 @@ Task<bool> AllocRunner::claim_ports() {
     return task->local().handle || task->local().starting || task->dead();
   });
   if (started) co_return true;  // taken over: the ports are its own tasks'
+  waits_for_ports_ = true;
   while (ports_held_(*alloc_) && !stop_wanted_.is_set()) co_await changed_.wait();
+  waits_for_ports_ = false;
   if (stop_wanted_.is_set()) co_return true;
   for (const AssignedPort& port : alloc_->ports) {
     const Address at{.ip = port.host_ip, .port = port.value};
@@ -269,19 +272,29 @@ void AllocRunner::begin_deployment() {
   local_.healthy_at_ns = 0;
 }
 
+bool AllocRunner::keep_order() {
+  if (!local_.order.empty() && local_.order_index == alloc_->alloc_modify_index) return false;
+  local_.order = encode_order(*alloc_);
+  local_.order_index = alloc_->alloc_modify_index;
+  return true;
+}
+
 void AllocRunner::update(AllocPtr alloc) {
   const bool other_deployment = alloc->deployment_id != alloc_->deployment_id;
   alloc_ = std::move(alloc);
   begin_deployment();
+  const bool other_order = keep_order();
   const TaskGroup& group = alloc_->task_group();
   for (const auto& task : tasks_) {
     if (const TaskConfig* config = group.task(task->name())) task->set_alloc(alloc_, *config);
   }
   refresh_registrations();
   if (alloc_->server_terminal()) stop();
-  if (other_deployment) {
+  if (other_order || other_deployment) {
     ++save_wanted_;
     save_event_.pulse();
+  }
+  if (other_deployment) {
     changed_hook_(alloc_->id);  // what was said of its health no longer holds
     scope_.spawn(watch_health());
   }

@@ -50,7 +50,9 @@ class AllocRunner {
   };
   [[nodiscard]] std::vector<CheckView> checks() const;
   /// Another allocation of this node has ended: what waited for its ports looks again.
-  void look_again() { changed_.pulse(); }
+  void look_again() {
+    if (waits_for_ports_) changed_.pulse();
+  }
   /// Restarts these tasks, those that run: each leaves the catalog and the balancers first, its
   /// requests finish, then it goes down and up again. `is_failure`: its policy judges it.
   void restart(std::vector<std::string> tasks, std::string reason, bool is_failure = false);
@@ -99,6 +101,8 @@ class AllocRunner {
   bool any_failed() const;
   void set_healthy(bool healthy, const std::string& why);
   void begin_deployment();
+  /// Keeps what was ordered, for the next save. True: it was another order.
+  bool keep_order();
 
   NodeContext& context_;
   LocalState& disk_;
@@ -126,6 +130,7 @@ class AllocRunner {
   std::map<std::string, Script> scripts_;  // by the same key
   std::string setup_error_;
   bool stopping_ = false;
+  bool waits_for_ports_ = false;
   bool finished_ = false;
   uint64_t save_wanted_ = 0;
   uint64_t saved_ = 0;

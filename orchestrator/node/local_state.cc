@@ -1,5 +1,6 @@
 #include "orchestrator/node/local_state.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/json.h"
@@ -85,11 +86,27 @@ Json encode(const LocalTask& task) {
 
 }  // namespace
 
+bool LocalAlloc::over() const {
+  return !tasks.empty() && std::all_of(tasks.begin(), tasks.end(), [](const auto& item) {
+    return item.second.state.state == TaskRunState::kDead;
+  });
+}
+
+int64_t LocalAlloc::finished_at_ns() const {
+  int64_t latest = 0;
+  for (const auto& [name, task] : tasks) latest = std::max(latest, task.state.finished_at.ns);
+  return latest;
+}
+
 std::string encode_local_alloc(const LocalAlloc& alloc) {
   Json tasks = Json::object();
   for (const auto& [name, task] : alloc.tasks) tasks.set(name, encode(task));
   Json json = Json::object(
       {{"version", kFormatVersion}, {"alloc_id", alloc.alloc_id}, {"tasks", std::move(tasks)}});
+  if (!alloc.order.empty()) {
+    json.set("order", alloc.order);
+    json.set("order_index", alloc.order_index);
+  }
   if (alloc.healthy) {
     json.set("deployment_id", alloc.deployment_id);
     json.set("healthy", *alloc.healthy);
@@ -109,7 +126,9 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
                    .tasks = {},
                    .deployment_id = std::string(json->get_string("deployment_id")),
                    .healthy = {},
-                   .healthy_at_ns = json->get_int("healthy_at_ns")};
+                   .healthy_at_ns = json->get_int("healthy_at_ns"),
+                   .order = std::string(json->get_string("order")),
+                   .order_index = static_cast<uint64_t>(json->get_int("order_index"))};
   if (const Json* healthy = json->find("healthy"))
     alloc.healthy = healthy->is_bool() && healthy->as_bool();
   const Json* tasks = json->find("tasks");

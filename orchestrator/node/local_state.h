@@ -21,6 +21,15 @@ struct LocalAlloc {
   std::string deployment_id;    // that `healthy` is of
   std::optional<bool> healthy;  // deployment health that was reported; sticky
   int64_t healthy_at_ns = 0;
+  /// The allocation and its job as the server last ordered it (encode_order), and its
+  /// alloc_modify_index then: what `operator recover` goes by. "": written by an older sluice.
+  std::string order;
+  uint64_t order_index = 0;
+
+  /// Every task of it is dead for good.
+  [[nodiscard]] bool over() const;
+  /// Of the last of its tasks (Unix).
+  [[nodiscard]] int64_t finished_at_ns() const;
 };
 
 /// What of the cluster a node must not forget.
@@ -29,6 +38,10 @@ struct LocalCluster {
   uint64_t term = 0;  // of the last complete list acted on
   uint64_t index = 0;
 };
+
+std::string encode_order(const Allocation& alloc);
+/// The allocation as ordered, with what became of its tasks.
+Result<AllocPtr> decode_order(const LocalAlloc& local);
 
 std::string encode_local_alloc(const LocalAlloc& alloc);
 Result<LocalAlloc> decode_local_alloc(std::string_view text);
@@ -47,12 +60,11 @@ class LocalState {
   Result<std::map<std::string, LocalAlloc>> load_allocs();
   Task<Result<void>> save(const LocalAlloc& alloc);
   Result<void> forget(const std::string& alloc_id);
-
- private:
   std::string alloc_path(const std::string& alloc_id) const {
     return folder_ + "/allocs/" + alloc_id + ".json";
   }
 
+ private:
   Env& env_;
   std::string folder_;
 };

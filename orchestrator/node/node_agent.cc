@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "orchestrator/node/pulse.h"
 #include "orchestrator/node/services.h"
 #include "orchestrator/state.h"
 
@@ -23,10 +24,12 @@ NodeAgent::NodeAgent(NodeContext context, NodeLink& link)
       link_(link),
       disk_(context_.env, context_.options.data_folder + "/client"),
       registered_(context_.env.executor),
+      recovered_(context_.env.executor),
       report_wanted_(context_.env.executor),
       publish_wanted_(context_.env.executor),
       register_wanted_(context_.env.executor),
       listed_(context_.env.executor),
+      removal_wanted_(context_.env.executor),
       runner_scope_(context_.env.executor),
       loops_(context_.env.executor) {}
 
@@ -46,6 +49,11 @@ Task<Result<void>> NodeAgent::start() {
   Result<std::map<std::string, LocalAlloc>> allocs = disk_.load_allocs();
   if (!allocs) co_return pass(allocs);
   restored_ = std::move(*allocs);
+  memory_ = {.cluster_id = cluster_.cluster_id,
+             .term = cluster_.term,
+             .index = cluster_.index,
+             .allocs = static_cast<size_t>(std::ranges::count_if(
+                 restored_, [](const auto& item) { return !item.second.over(); }))};
   Result<void> host =
       context_.options.host_facts(context_.options.data_folder, context_.node.ip, context_.node);
   if (!host) co_return host;
@@ -76,6 +84,7 @@ Task<void> NodeAgent::run() {
   loops_.spawn(fetch_loop());
   loops_.spawn(fingerprint_loop());
   loops_.spawn(mend_loop());
+  loops_.spawn(removal_loop());
   co_await loops_.join();
 }
 
@@ -140,14 +149,18 @@ bool NodeAgent::accept_cluster(const std::string& cluster_id) {
 Task<void> NodeAgent::register_until_done() {
   int64_t retry_ms = kFirstRetryMs;
   for (;;) {
-    Result<NodeRegistration> registration = co_await link_.register_node(context_.node);
+    Result<NodeRegistration> registration = co_await link_.register_node(context_.node, memory_);
     if (registration && accept_cluster(registration->cluster_id)) {
       heartbeat_ttl_ms_ = registration->heartbeat_ttl_ms;
       registered_.set();
       co_return;
     }
-    if (!registration) context_.log.warn("register: {}", registration.error().message);
-    co_await sleep_for(context_.env.executor, retry_ms);
+    if (!registration && registration.error().code != Code::kConflict) {
+      context_.log.warn("register: {}", registration.error().message);
+    } else if (!registration && !std::exchange(refusal_said_, true)) {
+      context_.log.error("{}", registration.error().message);
+    }
+    co_await pulse_within(context_.env.executor, retry_ms, recovered_);
     retry_ms = std::min(retry_ms * 2, kLastRetryMs);
   }
 }
@@ -214,9 +227,11 @@ void NodeAgent::apply(const DesiredAllocs& desired) {
     listed_.set();
   }
   sweep();
+  collect();
 }
 
 void NodeAgent::apply_alloc(const AllocPtr& alloc) {
+  if (settle(*alloc)) return;
   const auto found = runners_.find(alloc->id);
   if (found != runners_.end()) {
     AllocRunner& runner = *found->second;
@@ -273,49 +288,13 @@ bool NodeAgent::ports_held(const Allocation& alloc) {
   return false;
 }
 
-void NodeAgent::stop_absent(const std::set<std::string>& listed) {
-  for (const auto& [id, runner] : runners_) {
-    if (listed.contains(id)) continue;
-    absent_.insert(id);
-    runner->stop();
-  }
-  // What was restored and is not listed has no job to run it by: the mending stops what is left of
-  // it.
-  for (auto it = restored_.begin(); it != restored_.end();) {
-    if (listed.contains(it->first)) {
-      ++it;
-      continue;
-    }
-    Result<void> gone = disk_.forget(it->first);
-    if (!gone) context_.log.error("{}", gone.error().message);
-    it = restored_.erase(it);
-  }
-}
-
-/// Forgets what has ended and is no longer listed: its runner, its state and its folder.
-void NodeAgent::sweep() {
-  for (auto it = absent_.begin(); it != absent_.end();) {
-    AllocRunner* runner = find(*it);
-    if (runner != nullptr && !runner->finished()) {
-      ++it;
-      continue;
-    }
-    runners_.erase(*it);
-    const std::string folder = context_.options.data_folder + "/alloc/" + *it;
-    for (Result<void> gone : {disk_.forget(*it), context_.env.disk.remove_tree(folder)}) {
-      if (!gone) context_.log.error("{}", gone.error().message);
-    }
-    it = absent_.erase(it);
-  }
-}
-
 void NodeAgent::changed(const std::string& alloc_id) {
   to_report_.insert(alloc_id);
   report_wanted_.set();
   publish_wanted_.set();
   const AllocRunner* runner = find(alloc_id);
   if (runner == nullptr || !runner->finished()) return;
-  for (const auto& [id, other] : runners_) other->look_again();
+  for (const auto& [id, other] : runners_) other->look_again();  // who waits for its ports
 }
 
 /// What changed within a turn goes to the catalog at once.

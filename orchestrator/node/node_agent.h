@@ -36,6 +36,10 @@ class NodeAgent {
 
   const Node& node() const { return context_.node; }
   NodeContext& context() { return context_; }
+  /// What this node knows that the server's store does not.
+  Result<Recovery> recovery() const;
+  /// The server has taken it in: register again, now.
+  void recovered() { recovered_.pulse(); }
   /// The runner of an allocation on this node, or nullptr.
   AllocRunner* find(const std::string& alloc_id);
 
@@ -54,7 +58,12 @@ class NodeAgent {
   void apply_alloc(const AllocPtr& alloc);
   bool ports_held(const Allocation& alloc);
   void stop_absent(const std::set<std::string>& listed);
+  /// Lets go of an allocation whose end this node and the server both have on disk.
+  bool settle(const Allocation& alloc);
   void sweep();
+  void collect();
+  void remove_later(const std::string& alloc_id);
+  Task<void> removal_loop();
   void changed(const std::string& alloc_id);
   void publish_registrations();
   Task<bool> mend(TaskDriver& driver);
@@ -65,7 +74,12 @@ class NodeAgent {
   NodeLink& link_;
   LocalState disk_;
   LocalCluster cluster_;
+  NodeMemory memory_;                           // as of the start
   std::map<std::string, LocalAlloc> restored_;  // read at start, not yet claimed by an allocation
+  /// Ended, and listed as such: nothing but a record and a folder, until there are too many of
+  /// them. When each ended (Unix, ns), by allocation.
+  std::map<std::string, int64_t> over_;
+  std::set<std::string> leaving_;  // whose record and folder are being removed
   std::map<std::string, std::unique_ptr<AllocRunner>> runners_;
   std::set<std::string>
       absent_;  // runners that a complete list did not hold: forgotten once finished
@@ -74,12 +88,15 @@ class NodeAgent {
   int64_t heartbeat_ttl_ms_ = 10'000;
   uint64_t fetch_index_ = 0;
   bool foreign_cluster_said_ = false;
+  bool refusal_said_ = false;
   bool stopping_ = false;  // stop_all_tasks() was called
   Event registered_;
+  Event recovered_;
   Event report_wanted_;
   Event publish_wanted_;
   Event register_wanted_;
   Event listed_;  // a complete list has come
+  Event removal_wanted_;
   Scope runner_scope_;
   Scope loops_;
 };

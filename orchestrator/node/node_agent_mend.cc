@@ -62,9 +62,9 @@ void NodeAgent::mend_folders() {
   }
   for (const std::string& name : *names) {
     if (!is_alloc_id(name) || runners_.contains(name) || restored_.contains(name)) continue;
+    if (over_.contains(name) || leaving_.contains(name)) continue;
     context_.log.warn("removing the folder of alloc {}, which is forgotten", name.substr(0, 8));
-    const Result<void> gone = context_.env.disk.remove_tree(root + "/" + name);
-    if (!gone) context_.log.error("{}", gone.error().message);
+    remove_later(name);
   }
 }
 

@@ -103,14 +103,16 @@ Task<Result<void>> TaskRunner::signal(std::string name) {
     co_return fail(Code::kConflict, "task {} is not running", name_);
   }
   add_event("Signaling", fmt::format("Task being sent signal {}", name));
-  co_return co_await driver_->signal(*local_.handle, name);
+  const TaskHandle handle = *local_.handle;  // the run may end, and this with it, meanwhile
+  co_return co_await driver_->signal(handle, name);
 }
 
 Task<Result<std::unique_ptr<ExecSession>>> TaskRunner::exec(ExecRequest request) {
   if (!running() || !local_.handle) {
     co_return fail(Code::kConflict, "task {} is not running", name_);
   }
-  co_return co_await driver_->exec(*local_.handle, make_spec(), std::move(request));
+  const TaskHandle handle = *local_.handle;  // the run may end, and this with it, meanwhile
+  co_return co_await driver_->exec(handle, make_spec(), std::move(request));
 }
 
 Task<void> TaskRunner::set_running() {

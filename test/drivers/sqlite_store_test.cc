@@ -120,6 +120,26 @@ TEST_CASE("sqlite: a checkpoint stands for the commits before it, and more come 
   EXPECT(says(message_of(third.loaded), "another program has it open"));
 }
 
+TEST_CASE("sqlite: after a checkpoint above every commit so far, the commits go on from it") {
+  const Folder folder;
+  std::string before;
+  {
+    Opened opened(folder);
+    REQUIRE(opened.append(3).has_value());
+    auto high = std::make_shared<orchestrator::Tables>(opened.state.snapshot().tables());
+    high->index = 1'000;
+    opened.state.reset(orchestrator::Snapshot(std::move(high)));
+    REQUIRE(opened.checkpoint().has_value());
+    REQUIRE(opened.append(2).has_value());
+    before = opened.dump();
+  }
+  Opened again(folder);
+  REQUIRE_MESSAGE(again.loaded.has_value(), message_of(again.loaded));
+  EXPECT_EQ(again.loaded->index(), 1'002u);
+  EXPECT_EQ(again.dump(), before);
+  REQUIRE(again.append(1).has_value());
+}
+
 TEST_CASE("sqlite: a checkpoint is wanted when the log has outgrown the last one") {
   const Folder folder;
   Opened opened(folder, {.min_checkpoint_bytes = 20'000});

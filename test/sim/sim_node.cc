@@ -37,7 +37,7 @@ void SimNode::kill(const std::string& alloc_id) {
 
 sluice::Task<void> SimNode::live() {
   while (true) {
-    auto registered = co_await link_->register_node(facts_);
+    auto registered = co_await link_->register_node(facts_, {});
     if (registered) {
       if (cluster_id_.empty()) cluster_id_ = registered->cluster_id;
       break;
@@ -56,7 +56,7 @@ sluice::Task<void> SimNode::beat() {
     if (reply) {
       ttl_ms = reply->heartbeat_ttl_ms;
       if (reply->register_again) {
-        auto again = co_await link_->register_node(facts_);
+        auto again = co_await link_->register_node(facts_, {});
         if (!again) ttl_ms = kRetryMs;
       }
     }

@@ -24,7 +24,7 @@ TEST_CASE(
   EXPECT(world.machine.runs.empty());
   world.link.say({});
   world.until([&] { return world.agent->find("a") == nullptr; });
-  EXPECT(!std::filesystem::exists(world.folder + "/client/allocs/a.json"));
+  world.until([&] { return !std::filesystem::exists(world.folder + "/client/allocs/a.json"); });
   EXPECT(!std::filesystem::exists(world.folder + "/alloc/a"));
 }
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -189,7 +190,10 @@ class FakeDrainer final : public Drainer {
 class FakeLink final : public NodeLink {
  public:
   explicit FakeLink(Executor& executor) : news(executor) {}
-  Task<Result<NodeRegistration>> register_node(Node) override {
+  Task<Result<NodeRegistration>> register_node(Node, NodeMemory remembered) override {
+    memory = std::move(remembered);
+    ++registered;
+    if (refusal) co_return std::unexpected(*refusal);
     co_return NodeRegistration{.cluster_id = desired.cluster_id, .heartbeat_ttl_ms = 60'000};
   }
   Task<Result<Heartbeat>> heartbeat(std::string) override {
@@ -213,6 +217,9 @@ class FakeLink final : public NodeLink {
 
   DesiredAllocs desired{.cluster_id = "cluster-1", .term = 1, .index = 0, .complete = true};
   std::map<std::string, AllocUpdate> reports;
+  NodeMemory memory;
+  std::optional<Error> refusal;
+  int registered = 0;
   int fetched = 0;
   Event news;
 };
@@ -263,6 +270,34 @@ inline std::shared_ptr<Job> with_service(const Allocation& alloc) {
   return job;
 }
 
+/// The real one, counting what is asked of it; pool threads ask too.
+class CountingDisk final : public Disk {
+ public:
+  Result<std::string> read_file(const std::string& path, size_t limit_bytes) override {
+    ++reads;
+    return real_.read_file(path, limit_bytes);
+  }
+  Result<void> write_file(const std::string& path, std::string_view content,
+                          uint32_t mode) override {
+    ++writes;
+    return real_.write_file(path, content, mode);
+  }
+  Result<void> make_folders(const std::string& path, uint32_t mode) override {
+    ++folders;
+    return real_.make_folders(path, mode);
+  }
+  Result<void> remove_tree(const std::string& path) override { return real_.remove_tree(path); }
+  Result<std::vector<std::string>> list(const std::string& path) override {
+    return real_.list(path);
+  }
+  bool exists(const std::string& path) override { return real_.exists(path); }
+
+  std::atomic<int> reads = 0, writes = 0, folders = 0;
+
+ private:
+  PosixDisk real_;
+};
+
 /// A machine with one agent on it, which can die and come back.
 struct World {
   /// Goes after the loop, which first waits for what its pool still writes there.
@@ -276,7 +311,7 @@ struct World {
   const std::string& folder = own_folder.path;
   UvLoop loop;
   UvNetwork network{loop};
-  PosixDisk disk;
+  CountingDisk disk;
   SeededRandom random{1};
   Log log{open_null()};
   Processes* processes = nullptr;
@@ -287,6 +322,7 @@ struct World {
   std::unique_ptr<NodeAgent> agent;
   std::unique_ptr<Scope> scope;
   int64_t mend_interval_ms = 30'000;
+  int64_t gc_max_allocs = 50;
 
   static int open_null() { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); }
 
@@ -295,8 +331,10 @@ struct World {
   void start_agent() {
     DriverMap drivers;
     drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
-    NodeOptions options{
-        .data_folder = folder, .driver_retry_ms = 1, .mend_interval_ms = mend_interval_ms};
+    NodeOptions options{.data_folder = folder,
+                        .driver_retry_ms = 1,
+                        .mend_interval_ms = mend_interval_ms,
+                        .gc_max_allocs = gc_max_allocs};
     agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random, processes},
                                                     .log = log,
                                                     .catalog = catalog,
