@@ -181,6 +181,11 @@ void Http1Client::spliced(uint64_t n, bool end) {
   Http1Io::spliced(n, end);
 }
 
+void Http1Client::splice_blocked() {
+  Http1Io::splice_blocked();
+  arm(timeouts_.client_write_ms);
+}
+
 void Http1Client::pass(size_t n) {
   source_.pass(n);
   body_bytes_ += n;

@@ -79,7 +79,8 @@ class Http1Client final : public Http1Io, public ClientStream {
   Splice splice_to(Channel*& channel) override {
     return gzip_ ? Splice::kNo : Http1Io::splice_to(channel);
   }
-  void splice_blocked() override { Http1Io::splice_blocked(); }
+  void splice_blocked() override;
+  bool blocked() const override { return Http1Io::blocked(); }
 
   // Http1Io
   void on_ready(Ready ready) override;

@@ -211,6 +211,11 @@ void Http1Upstream::spliced(uint64_t n, bool end) {
   Http1Io::spliced(n, end);
 }
 
+void Http1Upstream::splice_blocked() {
+  Http1Io::splice_blocked();
+  arm(worker_.options().timeouts.response_ms);
+}
+
 void Http1Upstream::pass(size_t n) {
   source_.pass(n);
 }
@@ -260,7 +265,11 @@ void Http1Upstream::on_timer() {
   switch (state_) {
     case State::kConnecting:
     case State::kHandshake: forward_->on_upstream_failed(504); return;
-    case State::kActive: forward_->on_timeout(504); return;
+    case State::kActive:
+      // An upload may take its time, and so may who reads the answer.
+      if (forward_->waits_for_client()) return arm(worker_.options().timeouts.response_ms);
+      forward_->on_timeout(504);
+      return;
     case State::kIdle:
       worker_.pool().remove(*this);
       close();

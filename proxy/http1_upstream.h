@@ -50,7 +50,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   }
   void spliced(uint64_t n, bool end) override;
   Splice splice_to(Channel*& channel) override { return Http1Io::splice_to(channel); }
-  void splice_blocked() override { Http1Io::splice_blocked(); }
+  void splice_blocked() override;
 
   // Http1Io
   void on_ready(Ready ready) override;

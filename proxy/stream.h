@@ -65,6 +65,8 @@ class ClientStream : public BodyStream {
   /// The request's head, again: its bytes are kept until the exchange is over or they were dropped.
   virtual const http1::Head& request_head() = 0;
   virtual const ClientFacts& facts() const = 0;
+  /// It takes no more of the answer for now.
+  [[nodiscard]] virtual bool blocked() const = 0;
   /// Back to the start of the body, for another endpoint.
   virtual void rewind() = 0;
   virtual void send_interim(const http1::Head& head) = 0;
