@@ -81,6 +81,7 @@ struct Agent::Parts {
   Result<void> open_folder();
   Result<void> start_balancer();
   Result<void> make_control();
+  Task<void> forget_inherited_routes();
   static Properties balancer_properties(const AgentConfig& of);
   void reload();
   void on_signal(const char* name);
@@ -164,9 +165,13 @@ Task<Result<void>> Agent::Parts::start() {
   if (!predecessor) co_return Result<void>();
   Result<void> said = predecessor->say_ready();
   if (!said) log.error("{}", said.error().message);
+  co_await forget_inherited_routes();
+  co_return Result<void>();
+}
+
+Task<void> Agent::Parts::forget_inherited_routes() {
   co_await sleep_for(loop, kInheritedRoutesMs);
   if (control) control->forget_inherited_routes();
-  co_return Result<void>();
 }
 
 Task<void> Agent::Parts::start_or_fail() {
@@ -307,8 +312,7 @@ Task<void> Agent::Parts::restart_control() {
     co_return;
   }
   replacing = false;
-  co_await sleep_for(loop, kInheritedRoutesMs);
-  if (control) control->forget_inherited_routes();
+  co_await forget_inherited_routes();
 }
 
 Agent::Agent(AgentConfig config, Origin origin, Log& log,
