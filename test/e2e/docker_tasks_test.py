@@ -15,7 +15,7 @@ import termios
 import pytest
 
 from helpers import tree
-from helpers.wait import stays, until
+from helpers.wait import until
 
 READY = "/local/ready"
 HEALTHCHECK = ('HEALTHCHECK --interval=500ms --timeout=5s --retries=2 CMD ["/task_probe", "there", '

@@ -1,16 +1,13 @@
 """Routes to host names: resolved by a real DNS server, with the TTL, off the request's path."""
 
 import collections
-import http.server
 import os
 import re
 import signal
-import socket
-import threading
 
 import pytest
 
-from helpers import dns_server
+from helpers import dns_server, http_site
 from helpers.ports import free_port
 from helpers.wait import stays, until
 
@@ -27,28 +24,13 @@ def site():
     """site(address, ...) -> the port on which a server says which of the addresses it is."""
     servers = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            body = ("%s %s" % (self.server.server_address[0], self.headers["Host"])).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    class V6(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6
+    def say(request):
+        return "%s %s" % (request.server.server_address[0], request.headers["Host"])
 
     def start(*addresses):
         port = free_port()
         for address in addresses:
-            kind = V6 if ":" in address else http.server.ThreadingHTTPServer
-            servers.append(kind((address, port), Handler))
-            threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
+            servers.append(http_site.serve(address, port, say))
         return port
     yield start
     for server in servers:

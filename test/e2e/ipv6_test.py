@@ -1,11 +1,10 @@
 """IPv6 wherever an address may stand: listeners, upstreams, the admin page, headers, PROXY."""
 
-import http.server
 import socket
-import threading
 
 import pytest
 
+from helpers import http_site
 from helpers.ports import free_port
 from helpers.wait import until
 
@@ -13,21 +12,7 @@ from helpers.wait import until
 @pytest.fixture
 def upstream():
     """The port of an HTTP server on ::1 that answers with the request's headers."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = str(self.headers).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args):
-            pass
-
-    class Server(http.server.ThreadingHTTPServer):
-        address_family = socket.AF_INET6
-    server = Server(("::1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = http_site.serve("::1", 0, lambda request: str(request.headers))
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
