@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "agent.h"
-#include "agent_config.h"
+#include "app/agent.h"
+#include "app/agent_config.h"
+#include "app/lb.h"
+#include "app/lb_config.h"
 #include "core/log.h"
-#include "lb.h"
-#include "lb_config.h"
 #include "orchestrator/cli/cli.h"
 
 namespace sluice {

@@ -1,0 +1,507 @@
+// long: all of the agent's configuration, its schema beside what reads it.
+#include "app/agent_config.h"
+
+#include <fmt/core.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+#include "app/lb_config.h"
+#include "core/disk.h"
+#include "core/duration.h"
+#include "core/hcl/eval.h"
+#include "core/hcl/parser.h"
+#include "core/hcl/schema.h"
+
+namespace sluice {
+
+namespace {
+
+using hcl::ArgumentSchema;
+using hcl::BlockSchema;
+using hcl::BodySchema;
+using enum hcl::ArgumentType;
+using enum hcl::BlockUse;
+
+constexpr size_t kConfigFileBytes = 1024 * 1024;
+
+constexpr ArgumentSchema kPortsArguments[] = {{"http", "http", kWhole, 0, 65535},
+                                              {"rpc", "rpc", kWhole, 0, 65535},
+                                              {"serf", "serf", kWhole, 0, 65535}};
+constexpr BodySchema kPorts = {kPortsArguments, {}};
+
+constexpr ArgumentSchema kAddressesArguments[] = {
+    {"http", "http"}, {"rpc", "rpc"}, {"serf", "serf"}};
+constexpr BodySchema kAddresses = {kAddressesArguments, {}};
+
+constexpr ArgumentSchema kServerArguments[] = {
+    {"enabled", "enabled", kBool},
+    {"bootstrap_expect", "bootstrap_expect", kWhole, 1, 99},
+    {"encrypt", "encrypt"}};
+constexpr BodySchema kServer = {kServerArguments, {}};
+
+constexpr ArgumentSchema kAclArguments[] = {{"enabled", "enabled", kBool}};
+constexpr BodySchema kAcl = {kAclArguments, {}};
+
+constexpr ArgumentSchema kReservedArguments[] = {{"cpu", "cpu", kWhole, 0},
+                                                 {"memory", "memory", kWhole, 0},
+                                                 {"disk", "disk", kWhole, 0},
+                                                 {"reserved_ports", "reserved_ports"}};
+constexpr BodySchema kReserved = {kReservedArguments, {}};
+
+constexpr ArgumentSchema kHostVolumeArguments[] = {{"path", "path"},
+                                                   {"read_only", "read_only", kBool}};
+constexpr BodySchema kHostVolume = {kHostVolumeArguments, {}};
+
+constexpr ArgumentSchema kClientArguments[] = {
+    {"enabled", "enabled", kBool},
+    {"node_class", "node_class"},
+    {"meta", "meta", kStringMap},
+    {"options", "options", kStringMap},
+    {"servers", "servers", kStrings},
+    {"advertise_ip", "advertise_ip"},
+    {"min_dynamic_port", "min_dynamic_port", kWhole, 1024, 65535},
+    {"max_dynamic_port", "max_dynamic_port", kWhole, 1024, 65535},
+    {"drain_timeout", "drain_timeout", kDuration, 0},
+    {"gc_max_allocs", "gc_max_allocs", kWhole, 0}};
+constexpr BlockSchema kClientBlocks[] = {
+    {"reserved", "reserved", kOnce, &kReserved},
+    {"host_volume", "host_volume", kByLabel, &kHostVolume, "Name"}};
+constexpr BodySchema kClient = {kClientArguments, kClientBlocks};
+
+constexpr ArgumentSchema kConsulArguments[] = {{"address", "address"},
+                                               {"token", "token"},
+                                               {"datacenter", "datacenter"},
+                                               {"namespace", "namespace"},
+                                               {"ca_file", "ca_file"},
+                                               {"cert_file", "cert_file"},
+                                               {"key_file", "key_file"},
+                                               {"ssl", "ssl", kBool},
+                                               {"verify_ssl", "verify_ssl", kBool},
+                                               {"allow_stale", "allow_stale", kBool}};
+constexpr BodySchema kConsul = {kConsulArguments, {}};
+
+constexpr ArgumentSchema kCatalogArguments[] = {{"http_addr", "http_addr"},
+                                                {"dns_addr", "dns_addr"}};
+constexpr BodySchema kCatalog = {kCatalogArguments, {}};
+
+constexpr BlockSchema kPluginBlocks[] = {{"config", "config", kFreeForm}};
+constexpr BodySchema kPlugin = {{}, kPluginBlocks};
+
+constexpr ArgumentSchema kTopArguments[] = {{"data_dir", "data_dir"},
+                                            {"region", "region"},
+                                            {"datacenter", "datacenter"},
+                                            {"name", "name"},
+                                            {"bind_addr", "bind_addr"},
+                                            {"log_level", "log_level"},
+                                            {"enable_debug", "enable_debug", kBool}};
+constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
+                                      {"addresses", "addresses", kOnce, &kAddresses},
+                                      {"server", "server", kOnce, &kServer},
+                                      {"client", "client", kOnce, &kClient},
+                                      {"proxy", "proxy", kFreeForm},
+                                      {"consul", "consul", kOnce, &kConsul},
+                                      {"catalog", "catalog", kOnce, &kCatalog},
+                                      {"plugin", "plugin", kByLabel, &kPlugin, "Name"},
+                                      {"acl", "acl", kOnce, &kAcl}};
+constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
+
+/// A scalar as the text that a flag would hold.
+std::string scalar_text(const Json& value) {
+  if (value.is_string()) return value.as_string();
+  return to_json(value);
+}
+
+bool is_true(std::string_view text) {
+  return text == "true" || text == "1";
+}
+
+void merge_strings(const Json* object, std::map<std::string, std::string>& into) {
+  if (object == nullptr || !object->is_object()) return;
+  for (const JsonMember& member : object->as_object()) {
+    into[member.key] = scalar_text(member.value);
+  }
+}
+
+void take(const Json& from, std::string_view key, std::string& into) {
+  if (from.find(key) != nullptr) into = from.get_string(key);
+}
+
+void take(const Json& from, std::string_view key, std::optional<std::string>& into) {
+  if (from.find(key) != nullptr) into = from.get_string(key);
+}
+
+void take(const Json& from, std::string_view key, bool& into) {
+  into = from.get_bool(key, into);
+}
+
+void take(const Json& from, std::string_view key, int64_t& into) {
+  if (from.find(key) != nullptr) into = from.get_int(key);
+}
+
+Result<void> apply_proxy(const Json& proxy, AgentConfig& config) {
+  for (const JsonMember& member : proxy.as_object()) {
+    if (member.key == "enabled") {
+      config.proxy_enabled = is_true(scalar_text(member.value));
+      continue;
+    }
+    std::optional<std::string> name = property_name(member.key);
+    if (!name) {
+      return fail(Code::kInvalid,
+                  "proxy: unknown setting \"{}\"; the balancer's settings are fabio's with _ for "
+                  "the dots (sluice lb -help lists them)",
+                  member.key);
+    }
+    config.proxy_properties[*name] = scalar_text(member.value);
+  }
+  return {};
+}
+
+void apply_client(const Json& client, AgentConfig& config) {
+  config.client_enabled = client.get_bool("enabled", config.client_enabled);
+  take(client, "node_class", config.node_class);
+  take(client, "advertise_ip", config.advertise_ip);
+  take(client, "min_dynamic_port", config.min_dynamic_port);
+  take(client, "max_dynamic_port", config.max_dynamic_port);
+  take(client, "gc_max_allocs", config.gc_max_allocs);
+  if (client.find("drain_timeout") != nullptr) {
+    config.drain_timeout_ms = client.get_int("drain_timeout") / 1'000'000;
+  }
+  merge_strings(client.find("meta"), config.meta);
+  merge_strings(client.find("options"), config.options);
+  if (const Json* reserved = client.find("reserved")) {
+    take(*reserved, "cpu", config.reserved_cpu_mhz);
+    take(*reserved, "memory", config.reserved_memory_mb);
+    take(*reserved, "disk", config.reserved_disk_mb);
+    take(*reserved, "reserved_ports", config.reserved_ports);
+  }
+  const Json* volumes = client.find("host_volume");
+  if (volumes == nullptr) return;
+  for (const JsonMember& volume : volumes->as_object()) {
+    config.host_volumes[volume.key] = {.path = std::string(volume.value.get_string("path")),
+                                       .read_only = volume.value.get_bool("read_only")};
+  }
+}
+
+/// The `config` block of a plugin, which is free of form; null where there is none.
+const Json* plugin_config(const Json& json, std::string_view name) {
+  auto only = [](const Json* value) {
+    const bool list = value != nullptr && value->is_array() && !value->as_array().empty();
+    return list ? &value->as_array().front() : value;
+  };
+  const Json* value = only(json.find("plugin"));
+  for (const std::string_view part : {name, std::string_view("config")}) {
+    value = value == nullptr ? nullptr : only(value->find(part));
+  }
+  return value;
+}
+
+Result<void> apply(const Json& json, AgentConfig& config) {
+  take(json, "data_dir", config.data_dir);
+  take(json, "region", config.region);
+  take(json, "datacenter", config.datacenter);
+  take(json, "name", config.name);
+  take(json, "bind_addr", config.bind_addr);
+  take(json, "log_level", config.log_level);
+  if (const Json* ports = json.find("ports")) {
+    config.http_port = static_cast<uint16_t>(ports->get_int("http", config.http_port));
+  }
+  if (const Json* addresses = json.find("addresses")) take(*addresses, "http", config.bind_addr);
+  if (const Json* server = json.find("server")) {
+    config.server_enabled = server->get_bool("enabled", config.server_enabled);
+    take(*server, "bootstrap_expect", config.bootstrap_expect);
+  }
+  if (const Json* acl = json.find("acl")) {
+    config.acl_enabled = acl->get_bool("enabled", config.acl_enabled);
+  }
+  if (const Json* client = json.find("client")) apply_client(*client, config);
+  if (const Json* consul = json.find("consul")) {
+    if (!config.consul) config.consul.emplace();
+    take(*consul, "address", config.consul->address);
+    take(*consul, "token", config.consul->token);
+    take(*consul, "datacenter", config.consul->datacenter);
+    take(*consul, "namespace", config.consul->ns);
+    take(*consul, "ca_file", config.consul->ca_file);
+    take(*consul, "cert_file", config.consul->cert_file);
+    take(*consul, "key_file", config.consul->key_file);
+    take(*consul, "ssl", config.consul->ssl);
+    take(*consul, "verify_ssl", config.consul->verify_ssl);
+    take(*consul, "allow_stale", config.consul->allow_stale);
+  }
+  if (const Json* catalog = json.find("catalog")) {
+    take(*catalog, "http_addr", config.catalog_http_addr);
+    take(*catalog, "dns_addr", config.catalog_dns_addr);
+  }
+  if (const Json* raw_exec = plugin_config(json, "raw_exec")) {
+    const Json* enabled = raw_exec->find("enabled");
+    if (enabled != nullptr) config.raw_exec_enabled = is_true(scalar_text(*enabled));
+  }
+  if (const Json* docker = plugin_config(json, "docker")) {
+    Result<void> read = drivers::read_docker_plugin(*docker, config.docker);
+    if (!read) return read;
+  }
+  if (const Json* proxy = json.find("proxy")) return apply_proxy(*proxy, config);
+  return {};
+}
+
+Result<void> read_file(const std::string& path, AgentConfig& config) {
+  PosixDisk disk;
+  Result<std::string> text = disk.read_file(path, kConfigFileBytes);
+  if (!text) return pass(text);
+  Result<hcl::File> file = hcl::parse_file(path, std::move(*text));
+  if (!file) return pass(file);
+  hcl::Evaluator evaluator(hcl::EvalOptions{});
+  const hcl::Scope scope;
+  Result<Json> json = hcl::decode_body(file->body, kTop, file->body.end, evaluator, scope);
+  if (!json) return pass(json);
+  Result<void> applied = apply(*json, config);
+  if (!applied) return pass(applied, "{}", path);
+  return {};
+}
+
+/// A file, or a folder whose *.hcl files are read in the order of their names.
+Result<void> read_path(const std::string& path, AgentConfig& config) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return fail_errno(errno, "-config " + path);
+  if (!S_ISDIR(status.st_mode)) return read_file(path, config);
+  PosixDisk disk;
+  Result<std::vector<std::string>> names = disk.list(path);
+  if (!names) return pass(names);
+  bool any = false;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(".hcl")) continue;
+    any = true;
+    Result<void> read = read_file(path + "/" + name, config);
+    if (!read) return read;
+  }
+  if (!any) return fail(Code::kInvalid, "-config {}: no .hcl file in this folder", path);
+  return {};
+}
+
+struct Flag {
+  std::string_view name;
+  std::string_view value_name;  // "": a switch
+  std::string_view help;
+};
+
+constexpr Flag kFlags[] = {
+    {"dev", "", "everything in one process, nothing kept: server, node, balancer, raw_exec"},
+    {"config", "FILE|DIR", "configuration in HCL; may be given several times"},
+    {"data-dir", "DIR", "where state is kept (needed without -dev)"},
+    {"bind", "IP", "address of the jobs API (127.0.0.1)"},
+    {"http-port", "PORT", "port of the jobs API (4646)"},
+    {"node", "NAME", "this node's name (the host's)"},
+    {"dc", "NAME", "datacenter (dc1)"},
+    {"region", "NAME", "region (global)"},
+    {"log-level", "LEVEL", "TRACE, DEBUG, INFO, WARN or ERROR"},
+    {"consul-address", "HOST:PORT", "take Consul as the catalog"},
+    {"catalog-http-addr", "ADDR",
+     "where the embedded catalog answers Consul's calls "
+     "(127.0.0.1:8500; off: nowhere)"},
+    {"catalog-dns-addr", "ADDR", "the same for its DNS (127.0.0.1:8600)"},
+    {"docker-socket", "PATH", "Docker's socket (/var/run/docker.sock)"},
+    {"server", "", "run the server"},
+    {"client", "", "run the node"},
+    {"help", "", "this text"},
+};
+
+const Flag* find_flag(std::string_view name) {
+  for (const Flag& flag : kFlags) {
+    if (flag.name == name) return &flag;
+  }
+  return nullptr;
+}
+
+Result<void> apply_flag(std::string_view name, const std::string& value, AgentConfig& config) {
+  if (name == "dev") {
+    config.dev = is_true(value);
+  } else if (name == "data-dir") {
+    config.data_dir = value;
+  } else if (name == "bind") {
+    config.bind_addr = value;
+  } else if (name == "http-port") {
+    Result<std::vector<uint16_t>> port = parse_port_list(value);
+    if (!port || port->size() != 1)
+      return fail(Code::kInvalid, "-http-port {}: want a port", value);
+    config.http_port = port->front();
+  } else if (name == "node") {
+    config.name = value;
+  } else if (name == "dc") {
+    config.datacenter = value;
+  } else if (name == "region") {
+    config.region = value;
+  } else if (name == "log-level") {
+    config.log_level = value;
+  } else if (name == "consul-address") {
+    if (!config.consul) config.consul.emplace();
+    config.consul->address = value;
+  } else if (name == "catalog-http-addr") {
+    config.catalog_http_addr = value;
+  } else if (name == "catalog-dns-addr") {
+    config.catalog_dns_addr = value;
+  } else if (name == "docker-socket") {
+    config.docker.socket = value;
+  } else if (name == "server") {
+    config.server_enabled = is_true(value);
+  } else if (name == "client") {
+    config.client_enabled = is_true(value);
+  }
+  return {};
+}
+
+struct ParsedFlag {
+  std::string name;
+  std::string value;
+};
+
+/// Flags as Nomad and fabio write them: -name, --name, -name value, -name=value.
+Result<std::vector<ParsedFlag>> parse_flags(const std::vector<std::string>& arguments) {
+  std::vector<ParsedFlag> parsed;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    std::string_view text = arguments[i];
+    if (!text.starts_with('-')) {
+      return fail(Code::kInvalid, "unexpected argument '{}' (sluice agent -help)", text);
+    }
+    text.remove_prefix(text.starts_with("--") ? 2 : 1);
+    const size_t equals = text.find('=');
+    const std::string name(text.substr(0, equals));
+    const Flag* flag = find_flag(name == "h" ? "help" : name);
+    const bool property = flag == nullptr && find_property(name) != nullptr;
+    if (flag == nullptr && !property) {
+      return fail(Code::kInvalid, "unknown flag -{} (sluice agent -help)", name);
+    }
+    std::string value;
+    if (equals != std::string_view::npos) {
+      value = text.substr(equals + 1);
+    } else if (flag != nullptr && flag->value_name.empty()) {
+      value = "true";
+    } else if (i + 1 < arguments.size()) {
+      value = arguments[++i];
+    } else {
+      return fail(Code::kInvalid, "flag -{} needs a value", name);
+    }
+    parsed.push_back({flag != nullptr ? std::string(flag->name) : name, std::move(value)});
+  }
+  return parsed;
+}
+
+Result<void> finish(AgentConfig& config) {
+  if (config.dev) {
+    config.server_enabled = config.client_enabled = config.raw_exec_enabled = true;
+    if (config.advertise_ip.empty()) config.advertise_ip = "127.0.0.1";
+  }
+  if (const auto option = config.options.find("driver.raw_exec.enable");
+      option != config.options.end()) {
+    config.raw_exec_enabled = is_true(option->second);
+  }
+  Result<void> docker = drivers::read_docker_options(config.options, config.docker);
+  if (!docker) return docker;
+  if (!config.server_enabled) {
+    return fail(
+        Code::kInvalid,
+        "nothing to run: set server {{ enabled = true }} (with client {{ enabled = true }}) "
+        "in a -config file, or start with -dev");
+  }
+  if (config.bootstrap_expect > 1) {
+    config.warnings.push_back(
+        fmt::format("bootstrap_expect = {}: this version runs one server, on this machine",
+                    config.bootstrap_expect));
+  }
+  if (config.consul && (config.catalog_http_addr || config.catalog_dns_addr)) {
+    return fail(Code::kInvalid,
+                "catalog: http_addr and dns_addr are the embedded catalog's; with Consul as the "
+                "catalog, Consul itself answers");
+  }
+  Result<void> proxy = check_agent_properties(config.proxy_properties, config.warnings);
+  if (!proxy) return pass(proxy, "proxy");
+  if (config.min_dynamic_port > config.max_dynamic_port) {
+    return fail(Code::kInvalid, "client: min_dynamic_port {} is over max_dynamic_port {}",
+                config.min_dynamic_port, config.max_dynamic_port);
+  }
+  Result<std::vector<uint16_t>> reserved = parse_port_list(config.reserved_ports);
+  if (!reserved) return pass(reserved, "client reserved_ports");
+  if (config.data_dir.empty() && !config.dev) {
+    return fail(Code::kInvalid, "data_dir is not set: give -data-dir DIR or data_dir in a file");
+  }
+  if (!config.data_dir.empty()) {
+    std::error_code error;
+    config.data_dir = std::filesystem::absolute(config.data_dir, error).lexically_normal().string();
+    if (config.data_dir.ends_with('/')) config.data_dir.pop_back();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::vector<uint16_t>> parse_port_list(const std::string& text) {
+  std::vector<uint16_t> ports;
+  std::string_view rest = text;
+  const auto number = [](std::string_view digits) -> int {
+    int value = -1;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size() && value <= 65535 ? value
+                                                                                          : -1;
+  };
+  while (!rest.empty()) {
+    const size_t comma = rest.find(',');
+    std::string_view part = rest.substr(0, comma);
+    rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
+    while (part.starts_with(' ')) part.remove_prefix(1);
+    const size_t dash = part.find('-');
+    const int first = number(part.substr(0, dash));
+    const int last = dash == std::string_view::npos ? first : number(part.substr(dash + 1));
+    if (first < 0 || last < first) {
+      return fail(Code::kInvalid, "'{}' is not a port or a range of ports", part);
+    }
+    for (int port = first; port <= last; ++port) ports.push_back(static_cast<uint16_t>(port));
+  }
+  return ports;
+}
+
+std::string agent_usage() {
+  std::string text =
+      "Usage: sluice agent -dev | -config FILE|DIR [flags]\n\n"
+      "  Runs the server, the node and the balancer of this machine until SIGTERM or Ctrl-C.\n"
+      "  Without -dev, stopping the agent stops no task: the next agent takes them "
+      "over.\n\nFlags:\n";
+  for (const Flag& flag : kFlags) {
+    const std::string left = fmt::format("-{} {}", flag.name, flag.value_name);
+    text += fmt::format("  {:<26} {}\n", left, flag.help);
+  }
+  text +=
+      "\n  The balancer's settings are fabio's flags (-proxy.addr, -ui.addr, -log.access.target, "
+      "...):\n"
+      "  sluice lb -help lists them. In a file they stand in proxy { }, with _ for the dots.\n";
+  return text;
+}
+
+Result<AgentConfig> load_agent_config(const std::vector<std::string>& arguments, bool& help) {
+  AgentConfig config;
+  Result<std::vector<ParsedFlag>> flags = parse_flags(arguments);
+  if (!flags) return pass(flags);
+  help = std::any_of(flags->begin(), flags->end(), [](const auto& f) { return f.name == "help"; });
+  if (help) return config;
+  for (const ParsedFlag& flag : *flags) {
+    if (flag.name != "config") continue;
+    Result<void> read = read_path(flag.value, config);
+    if (!read) return pass(read);
+  }
+  for (const ParsedFlag& flag : *flags) {
+    if (find_flag(flag.name) == nullptr) {
+      config.proxy_properties[flag.name] = flag.value;
+      continue;
+    }
+    Result<void> applied = apply_flag(flag.name, flag.value, config);
+    if (!applied) return pass(applied);
+  }
+  Result<void> finished = finish(config);
+  if (!finished) return pass(finished);
+  return config;
+}
+
+}  // namespace sluice

@@ -1,0 +1,336 @@
+#include "app/control_plane.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "app/agent_catalog.h"
+#include "app/consul_overrides.h"
+#include "core/http_server.h"
+#include "core/scope.h"
+#include "core/tls/trust.h"
+#include "drivers/consul/catalog.h"
+#include "drivers/consul/reach.h"
+#include "drivers/docker/driver.h"
+#include "drivers/embedded/catalog.h"
+#include "drivers/exec/exec.h"
+#include "drivers/exec/isolate.h"
+#include "drivers/exec/raw_exec.h"
+#include "drivers/sqlite/store.h"
+#include "orchestrator/api/api.h"
+#include "orchestrator/node/node_agent.h"
+#include "orchestrator/route_source.h"
+#include "orchestrator/server.h"
+
+namespace sluice {
+
+using namespace orchestrator;
+
+namespace {
+
+/// Docker's own: $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
+std::string docker_config_file() {
+  if (const char* folder = std::getenv("DOCKER_CONFIG")) {
+    return std::string(folder) + "/config.json";
+  }
+  const char* home = std::getenv("HOME");
+  return home != nullptr ? std::string(home) + "/.docker/config.json" : "";
+}
+
+constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
+
+}  // namespace
+
+/// In the order in which they are made; taken down in the reverse.
+struct ControlPlane::Parts {
+  explicit Parts(const ControlPlaneBase& base) : on(base) {}
+  ~Parts() { scope.reset(); }  // the tasks of all parts first, then the parts
+
+  const ControlPlaneBase on;
+  std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
+  const bool exec_enabled = drivers::exec::may_isolate();  // never without isolation
+  std::unique_ptr<Listener> api_listener;                  // until the API takes it
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Server> server;
+  std::unique_ptr<Catalog> catalog;
+  drivers::EmbeddedCatalog* embedded = nullptr;  // the same, without Consul
+  std::unique_ptr<CatalogDoors> catalog_doors;   // with it
+  std::unique_ptr<RouteSource> routes;
+  std::unique_ptr<drivers::ConsulApi> consul;  // these three with Consul and a balancer
+  std::unique_ptr<drivers::ConsulKv> consul_kv;
+  std::unique_ptr<ConsulOverrides> overrides;
+  std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
+  std::unique_ptr<NodeAgent> node;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<HttpServer> api_server;
+  std::unique_ptr<Scope> scope = std::make_unique<Scope>(on.loop);
+  std::unique_ptr<Scope> accepting = std::make_unique<Scope>(on.loop);  // new connections
+
+  Task<Result<void>> start();
+  Task<Result<void>> start_server();
+  void load_authorities();
+  Result<void> make_catalog();
+  Task<Result<void>> start_node();
+  void start_api();
+  DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
+  std::vector<ReservedPort> own_ports() const;
+  Task<void> stop_tasks();
+};
+
+Task<Result<void>> ControlPlane::Parts::start_server() {
+  if (on.config.dev) {
+    // What an earlier -dev agent left running in this folder, if it was killed, is ended by this
+    // one.
+    Result<LocalCluster> left = LocalState(on.env, client_folder(on.folder)).load_cluster();
+    if (!left) co_return pass(left);
+    store = std::make_unique<MemoryStore>(ClusterMeta{left->cluster_id, left->term}, left->index);
+  } else {
+    store = std::make_unique<drivers::SqliteStore>(on.loop, server_folder(on.folder));
+  }
+  ServerOptions options;
+  options.region = on.config.region;
+  options.datacenter = on.config.datacenter;
+  options.drivers = {"docker"};
+  if (exec_enabled) options.drivers.push_back("exec");
+  if (on.config.raw_exec_enabled) options.drivers.push_back("raw_exec");
+  for (const std::string_view kind : catalog->check_kinds()) options.check_kinds.emplace_back(kind);
+  options.validate_config = [this](std::string_view driver, const Json& block) -> Result<void> {
+    TaskDriver* found = node ? node->context().driver(std::string(driver)) : nullptr;
+    return found != nullptr ? found->validate(block) : Result<void>();
+  };
+  server = std::make_unique<Server>(on.env, on.log, *store, std::move(options));
+  co_return co_await server->start();
+}
+
+/// As other programs have it: SSL_CERT_FILE, else the system's bundle.
+void ControlPlane::Parts::load_authorities() {
+  const char* named = std::getenv("SSL_CERT_FILE");
+  auto authorities = tls::system_authorities(on.env.disk, named ? named : "");
+  if (!authorities) {
+    on.log.warn("SSL_CERT_FILE: {}: no https server is trusted", authorities.error().message);
+    authorities = tls::Authorities::load_bundle("");
+  }
+  tls = tls::ClientContext::make(*std::move(authorities));
+}
+
+Result<void> ControlPlane::Parts::make_catalog() {
+  if (on.config.consul) {
+    const ConsulConfig& of = *on.config.consul;
+    drivers::ConsulOptions options;
+    Result<void> reached = drivers::reach_consul(on.env.disk,
+                                                 {.address = of.address,
+                                                  .tls = of.ssl,
+                                                  .files = {.ca_file = of.ca_file,
+                                                            .ca_folder = {},
+                                                            .certificate_file = of.cert_file,
+                                                            .key_file = of.key_file},
+                                                  .skip_verify = !of.verify_ssl},
+                                                 options.api);
+    if (!reached) return pass(reached, "consul");
+    options.api.token = of.token;
+    options.api.datacenter = of.datacenter;
+    options.api.ns = of.ns;
+    options.api.allow_stale = of.allow_stale;
+    if (on.balancer != nullptr) {
+      Result<std::string> place = overrides_place(on.properties);
+      if (!place) return pass(place);
+      consul = std::make_unique<drivers::ConsulApi>(on.loop, on.network, options.api);
+      consul_kv = std::make_unique<drivers::ConsulKv>(on.env, on.log, *consul);
+      overrides =
+          std::make_unique<ConsulOverrides>(*consul_kv, *on.balancer, *std::move(place), [] {});
+    }
+    catalog = std::make_unique<drivers::ConsulCatalog>(on.env, on.log, std::move(options));
+  } else {
+    auto own = std::make_unique<drivers::EmbeddedCatalog>(
+        on.env, on.log,
+        drivers::EmbeddedOptions{
+            .datacenter = on.config.datacenter, .node_name = on.config.name, .tls = tls});
+    embedded = own.get();
+    catalog = std::move(own);
+  }
+  if (on.balancer == nullptr) return {};
+  routes = std::make_unique<RouteSource>(on.loop, on.balancer->routes(), on.balancer->tag_prefix());
+  routes->inherit(on.balancer->take_inherited(), on.predecessor_gone);
+  catalog->watch(
+      [this](std::vector<ServiceSnapshot> changed) { routes->apply(std::move(changed)); });
+  return {};
+}
+
+DriverMap ControlPlane::Parts::make_drivers(const std::string& cluster_id,
+                                            const std::string& node_id) {
+  DriverMap drivers;
+  const bool named = !on.config.docker.auth_file.empty();
+  drivers::CredentialsOptions credentials{
+      .config_file = named ? on.config.docker.auth_file : docker_config_file(),
+      .config_file_named = named,
+      .helper = on.config.docker.auth_helper};
+  drivers::ImageGcOptions image_gc{.delay_ms = on.config.docker.image_delay_ms};
+  if (on.config.docker.remove_images)
+    image_gc.file = client_folder(on.folder) + "/docker-images.json";
+  drivers.emplace(
+      "docker", std::make_unique<drivers::DockerDriver>(
+                    on.env, on.log,
+                    drivers::DockerOptions{.socket = {.path = on.config.docker.socket},
+                                           .owner = {.cluster_id = cluster_id, .node_id = node_id},
+                                           .policy = on.config.docker.policy,
+                                           .credentials = std::move(credentials),
+                                           .image_gc = std::move(image_gc),
+                                           // With the server on this machine there is no other node
+                                           // that could have Docker.
+                                           .expected = on.config.server_enabled}));
+  if (!on.config.raw_exec_enabled && !exec_enabled) return drivers;
+  supervisor = std::make_unique<drivers::exec::SupervisorClient>(on.env, on.log,
+                                                                 on.folder.path() + "/supervisor");
+  if (exec_enabled) {
+    drivers.emplace("exec", std::make_unique<drivers::exec::ExecDriver>(on.env, *supervisor,
+                                                                        cluster_id, node_id));
+  }
+  if (on.config.raw_exec_enabled) {
+    drivers.emplace("raw_exec", std::make_unique<drivers::exec::RawExecDriver>(
+                                    on.env, *supervisor, cluster_id, node_id));
+  }
+  return drivers;
+}
+
+/// Our own listeners, and what the configuration names: nothing scheduled takes these ports.
+std::vector<ReservedPort> ControlPlane::Parts::own_ports() const {
+  std::vector<ReservedPort> ports;
+  ports.push_back(
+      {.address = on.config.bind_addr, .port = on.config.http_port, .reason = "jobs API"});
+  if (on.balancer != nullptr) {
+    for (const Address& at : on.balancer->addresses()) {
+      ports.push_back({.address = at.ip, .port = at.port, .reason = "balancer"});
+    }
+  }
+  for (const Address& at : catalog_doors ? catalog_doors->addresses() : std::vector<Address>()) {
+    ports.push_back({.address = at.ip, .port = at.port, .reason = "catalog"});
+  }
+  const std::vector<uint16_t> named =
+      *parse_port_list(on.config.reserved_ports);  // checked at start
+  for (const uint16_t port : named) {
+    ports.push_back({.address = "", .port = port, .reason = "reserved in the configuration"});
+  }
+  return ports;
+}
+
+Task<Result<void>> ControlPlane::Parts::start_node() {
+  if (!on.config.client_enabled) co_return Result<void>();
+  LocalState local(on.env, client_folder(on.folder));
+  Result<std::string> node_id = local.load_node_id();
+  if (!node_id) co_return pass(node_id);
+  Result<LocalCluster> own = local.load_cluster();
+  if (!own) co_return pass(own);
+  // What runs here carries the mark of the cluster that the node is of, whatever the store says.
+  const std::string cluster_id =
+      own->cluster_id.empty() ? server->snapshot().meta().cluster_id : own->cluster_id;
+  NodeContext context{.env = on.env,
+                      .log = on.log,
+                      .catalog = *catalog,
+                      .drainer = routes.get(),
+                      .options = {.data_folder = on.folder.path(),
+                                  .region = on.config.region,
+                                  .drain_timeout_ms = on.config.drain_timeout_ms,
+                                  .gc_max_allocs = on.config.gc_max_allocs},
+                      .tls = tls,
+                      .cluster_id = {},
+                      .node = {},
+                      .drivers = make_drivers(cluster_id, *node_id)};
+  Node& node_facts = context.node;
+  node_facts.name = on.config.name;
+  node_facts.datacenter = on.config.datacenter;
+  node_facts.node_class = on.config.node_class;
+  node_facts.meta = on.config.meta;
+  node_facts.host_volumes = on.config.host_volumes;
+  node_facts.ip = on.config.advertise_ip;
+  node_facts.min_dynamic_port = on.config.min_dynamic_port;
+  node_facts.max_dynamic_port = on.config.max_dynamic_port;
+  node_facts.reserved_cpu_mhz = on.config.reserved_cpu_mhz;
+  node_facts.reserved_memory_mb = on.config.reserved_memory_mb;
+  node_facts.reserved_disk_mb = on.config.reserved_disk_mb;
+  node_facts.reserved_ports = own_ports();
+  node = std::make_unique<NodeAgent>(std::move(context), server->node_link());
+  co_return co_await node->start();
+}
+
+void ControlPlane::Parts::start_api() {
+  api = std::make_unique<Api>(on.env, on.log, *server, node.get(),
+                              ApiOptions{.name = on.config.name,
+                                         .address = on.config.bind_addr,
+                                         .port = on.config.http_port,
+                                         .hosts = {},
+                                         .dev = on.config.dev,
+                                         .acl_enabled = on.config.acl_enabled});
+  api_server = std::make_unique<HttpServer>(
+      on.loop, std::move(api_listener),
+      [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
+        return api->handle(request, writer);
+      });
+}
+
+Task<Result<void>> ControlPlane::Parts::start() {
+  load_authorities();
+  Result<void> done = make_catalog();
+  if (done) done = co_await start_server();
+  if (done) done = co_await start_node();
+  if (!done) co_return done;
+  start_api();
+  scope->spawn(server->run());
+  scope->spawn(catalog->run());
+  if (overrides) scope->spawn(overrides->run());
+  if (node) scope->spawn(node->run());
+  accepting->spawn(api_server->run());
+  on.log.info("jobs API on http://{}:{}", on.config.bind_addr, on.config.http_port);
+  if (catalog_doors) {
+    catalog_doors->serve(embedded->table(), read_node(on.config, *server, node.get()), *scope);
+  }
+  co_return Result<void>();
+}
+
+Task<void> ControlPlane::Parts::stop_tasks() {
+  if (!node) co_return;
+  auto all = [](NodeAgent& agent) -> Task<Result<void>> {
+    co_await agent.stop_all_tasks();
+    co_return Result<void>();
+  };
+  Result<void> ended = co_await with_timeout(on.loop, kStopTimeoutMs, all(*node));
+  if (!ended) on.log.warn("tasks are still running after {} ms", kStopTimeoutMs);
+  if (supervisor) {
+    Result<void> left = co_await supervisor->leave();
+    if (!left) on.log.warn("supervisor: {}", left.error().message);
+  }
+  Result<void> forgotten = on.env.disk.remove_tree(client_folder(on.folder));
+  if (!forgotten) on.log.warn("{}", forgotten.error().message);
+}
+
+ControlPlane::ControlPlane(const ControlPlaneBase& on) : parts_(std::make_unique<Parts>(on)) {}
+
+ControlPlane::~ControlPlane() = default;
+
+Result<void> ControlPlane::listen() {
+  const ControlPlaneBase& on = parts_->on;
+  Result<std::unique_ptr<Listener>> listener =
+      on.network.listen(Address{.ip = on.config.bind_addr, .port = on.config.http_port});
+  if (!listener) return pass(listener, "jobs API");
+  parts_->api_listener = std::move(*listener);
+  return CatalogDoors::open(on.env, on.log, on.config, parts_->catalog_doors);
+}
+
+Task<Result<void>> ControlPlane::start() {
+  return parts_->start();
+}
+
+Task<void> ControlPlane::finish_calls(int64_t limit_ms) {
+  parts_->accepting.reset();
+  if (!parts_->api_server) co_return;
+  co_await parts_->api_server->close_listener();
+  co_await parts_->api_server->finish(limit_ms);
+}
+
+void ControlPlane::forget_inherited_routes() {
+  if (parts_->routes) parts_->routes->forget_inherited();
+}
+
+Task<void> ControlPlane::stop_tasks() {
+  return parts_->stop_tasks();
+}
+
+}  // namespace sluice
