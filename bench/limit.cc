@@ -63,6 +63,11 @@ struct Pair {
 
 std::vector<Pair*> closed_pairs;
 
+// As sluice does within a machine: no pacing timer, whatever the system's default.
+void set_unpaced(int fd) {
+  setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4);
+}
+
 [[noreturn]] void die(const char* what) {
   fprintf(stderr, "limit: %s: %s\n", what, strerror(errno));
   exit(1);
@@ -166,6 +171,7 @@ void accept_all(int listener, const sockaddr_in& upstream) {
     if (pair->upstream.fd < 0) continue;
     const int on = 1;
     setsockopt(pair->upstream.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    set_unpaced(pair->upstream.fd);
     const auto* to = reinterpret_cast<const sockaddr*>(&upstream);
     if (connect(pair->upstream.fd, to, sizeof upstream) != 0 && errno != EINPROGRESS) continue;
     if (!watch(pair->client) || !watch(pair->upstream)) continue;
@@ -207,6 +213,7 @@ int main(int argc, char** argv) {
   const int on = 1;
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  set_unpaced(listener);
   if (bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) die("bind");
   if (listen(listener, 4096) != 0) die("listen");
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -7,26 +7,26 @@ EventHandler::Ready Channel::note_tls(EventHandler::Ready ready) {
       tls_->note(socket_, ready.readable, ready.writable, ready.closed);
   ready.readable = meaning.readable;
   ready.writable = meaning.writable;
+  hear_of_unsent();
   return ready;
 }
 
 tls::Session::Handshake Channel::handshake() {
   const tls::Session::Handshake state = tls_->handshake(socket_);
   if (state == tls::Session::Handshake::kDone) readable_ |= tls_->readable();
+  hear_of_unsent();
   return state;
 }
 
 IoResult Channel::read_tls(char* into, size_t size) {
   const IoResult got = tls_->read(socket_, into, size);
   readable_ = tls_->readable();
+  hear_of_unsent();
   return got;
 }
 
 IoResult Channel::write_tls(const iovec* parts, int count, size_t size) {
-  const IoResult put = tls_->write(socket_, parts, count);
-  if (put.state == IoState::kBlocked || (put.state == IoState::kOk && put.bytes < size))
-    writable_ = false;
-  return put;
+  return noted(tls_->write(socket_, parts, count), size);
 }
 
 bool Channel::quiet() {

@@ -1,6 +1,7 @@
 // Channel: a watched socket with what is known of its readiness, and the one place where a
 // connection reads and writes. The epoll set is edge-triggered, so what an event said stays true
-// until a call finds otherwise.
+// until a call finds otherwise. A connected socket is watched for reading alone until a write is
+// refused.
 //
 // With a TLS session the bytes go through it: readable() and writable() are then of the plaintext.
 // The plain path pays one branch for it.
@@ -22,10 +23,17 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
+  /// kConnecting: the outcome comes as an event that says writable.
+  enum class Start : uint8_t { kConnected, kConnecting };
   /// False if the system refuses to watch it; the socket is closed then.
-  bool open(Reactor& reactor, Socket socket, EventHandler& handler) {
+  bool open(Reactor& reactor, Socket socket, EventHandler& handler, Start start) {
     socket_ = std::move(socket);
-    slot_ = reactor.watch(socket_, handler);
+    reactor_ = &reactor;
+    hears_writes_ = start == Start::kConnecting;
+    writable_ = !hears_writes_;
+    slot_ = reactor.watch(
+        socket_, handler,
+        hears_writes_ ? Reactor::Interest::kReadsAndWrites : Reactor::Interest::kReads);
     if (slot_ == Reactor::Slot::kNone) socket_.close();
     return socket_.open();
   }
@@ -48,9 +56,11 @@ class Channel {
     socket_ = std::move(from.socket_);
     tls_ = std::move(from.tls_);
     slot_ = from.slot_;
+    reactor_ = &reactor;
     readable_ = from.readable_;
     writable_ = from.writable_;
     closed_ = from.closed_;
+    hears_writes_ = from.hears_writes_;
     from.slot_ = Reactor::Slot::kNone;
     reactor.rewatch(slot_, handler);
   }
@@ -105,23 +115,18 @@ class Channel {
       const iovec part{const_cast<char*>(bytes), size};
       return write_tls(&part, 1, size);
     }
-    const IoResult put = socket_.write(bytes, size);
-    if (put.state == IoState::kBlocked || (put.state == IoState::kOk && put.bytes < size))
-      writable_ = false;
-    return put;
+    return noted(socket_.write(bytes, size), size);
   }
   IoResult write(const iovec* parts, int count, size_t size) {
     if (tls_) [[unlikely]]
       return write_tls(parts, count, size);
-    const IoResult put = socket_.write(parts, count);
-    if (put.state == IoState::kBlocked || (put.state == IoState::kOk && put.bytes < size))
-      writable_ = false;
-    return put;
+    return noted(socket_.write(parts, count), size);
   }
   /// Sends our end; reading goes on.
   void shutdown_write() {
-    if (tls_) return tls_->shutdown(socket_);
-    socket_.shutdown_write();
+    if (!tls_) return socket_.shutdown_write();
+    tls_->shutdown(socket_);
+    hear_of_unsent();
   }
   /// All that was written, the end too, is with the system.
   bool drained() const { return !tls_ || tls_->drained(); }
@@ -131,19 +136,38 @@ class Channel {
   Socket& socket() { return socket_; }
   Reactor::Slot slot() const { return slot_; }
   void set_unreadable() { readable_ = false; }
-  void set_unwritable() { writable_ = false; }
+  void set_unwritable() {
+    writable_ = false;
+    hear_writes();
+  }
 
  private:
+  IoResult noted(IoResult put, size_t size) {
+    if (put.state == IoState::kBlocked || (put.state == IoState::kOk && put.bytes < size))
+      set_unwritable();
+    return put;
+  }
+  void hear_writes() {
+    if (hears_writes_) return;
+    hears_writes_ = true;
+    reactor_->refused(slot_);
+  }
+  /// What TLS sealed and the socket did not take goes out when it is writable.
+  void hear_of_unsent() {
+    if (!tls_->drained()) hear_writes();
+  }
   EventHandler::Ready note_tls(EventHandler::Ready ready);
   IoResult read_tls(char* into, size_t size);
   IoResult write_tls(const iovec* parts, int count, size_t size);
 
   Socket socket_;
   std::unique_ptr<tls::Session> tls_;
+  Reactor* reactor_ = nullptr;  // from open() on
   Reactor::Slot slot_ = Reactor::Slot::kNone;
   bool readable_ = false;
   bool writable_ = false;
   bool closed_ = false;
+  bool hears_writes_ = false;
 };
 
 }  // namespace sluice

@@ -17,8 +17,9 @@ namespace sluice {
 namespace {
 
 constexpr uint32_t kMaxEvents = 1024;
-constexpr uint32_t kMaxResumesARound = 64;   // before new events are looked at
-constexpr int64_t kAcceptPauseMs = 100;      // after EMFILE and its like
+constexpr uint32_t kMaxResumesARound = 64;  // before new events are looked at
+constexpr int64_t kAcceptPauseMs = 100;     // after EMFILE and its like
+constexpr uint32_t kReads = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr uint64_t kLoopEvent = UINT64_MAX;  // libuv's set, among the slots' events
 
 }  // namespace
@@ -40,11 +41,7 @@ struct Reactor::Listener final : EventHandler, Timer {
       : reactor(of), socket(std::move(taken)), accepted(std::move(then)) {}
 
   bool watch(uint32_t events) {
-    epoll_event event{};
-    event.events = events;
-    event.data.u64 = uint64_t{reactor.slots_[index].generation} << 32 | index;
-    return epoll_ctl(reactor.epoll_fd_, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket.fd(),
-                     &event) == 0;
+    return reactor.set_events(watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, index, events);
   }
   void on_ready(Ready ready) override;
   void on_timer() override { watch(EPOLLIN); }
@@ -54,6 +51,10 @@ struct Reactor::Listener final : EventHandler, Timer {
   Socket socket;
   Accepted accepted;
   uint32_t index = UINT32_MAX;  // its slot
+  // How many to accept in a turn: one, as most often only one waits and another call would find
+  // none; in turns that follow each other twice as many each time.
+  uint32_t share = 1;
+  uint64_t last_turn = 0;
   bool watched = false;
 };
 
@@ -119,15 +120,24 @@ uint32_t Reactor::take_slot(EventHandler& handler, int fd) {
   return index;
 }
 
-Reactor::Slot Reactor::watch(const Socket& socket, EventHandler& handler) {
-  const uint32_t index = take_slot(handler, socket.fd());
+bool Reactor::set_events(int operation, uint32_t index, uint32_t events) {
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.events = events;
   event.data.u64 = uint64_t{slots_[index].generation} << 32 | index;
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, socket.fd(), &event) == 0)
-    return static_cast<Slot>(index);
+  return epoll_ctl(epoll_fd_, operation, slots_[index].fd, &event) == 0;
+}
+
+Reactor::Slot Reactor::watch(const Socket& socket, EventHandler& handler, Interest interest) {
+  const uint32_t index = take_slot(handler, socket.fd());
+  const uint32_t events = interest == Interest::kReads ? kReads : kReads | EPOLLOUT;
+  if (set_events(EPOLL_CTL_ADD, index, events)) return static_cast<Slot>(index);
   unwatch(static_cast<Slot>(index));
   return Slot::kNone;
+}
+
+void Reactor::refused(Slot slot) {
+  // What is in the set stays in it: only an entry that is not there could be refused.
+  CHECK(set_events(EPOLL_CTL_MOD, static_cast<uint32_t>(slot), kReads | EPOLLOUT));
 }
 
 void Reactor::unwatch(Slot slot) {
@@ -238,12 +248,17 @@ Reactor::ListenerId Reactor::add_listener(Socket socket, Accepted accepted) {
 }
 
 void Reactor::Listener::on_ready(Ready) {
-  for (uint32_t i = 0; i < reactor.limits_.accepts_a_turn; ++i) {
+  share = reactor.turns_ == last_turn + 1 ? std::min(share * 2, reactor.limits_.accepts_a_turn) : 1;
+  last_turn = reactor.turns_;
+  for (uint32_t i = 0; i < share; ++i) {
     Socket taken;
     SocketAddress peer;
     int error = 0;
     const IoState state = accept_from(socket, taken, peer, error);
-    if (state == IoState::kBlocked) return;
+    if (state == IoState::kBlocked) {
+      share = std::max(i, 1U);
+      return;
+    }
     if (state != IoState::kOk) {
       // EMFILE, ENFILE, ENOMEM: the queue keeps the connections until descriptors are free again.
       watch(0);

@@ -1,11 +1,12 @@
 // Reactor: one thread of the data plane: an epoll set of its own, with a libuv loop nested in it.
 //
-// The connections' sockets are in the epoll set, edge-triggered and registered once, for reading
-// and writing: whoever owns a socket keeps what it knows of its readiness, and backpressure is not
-// reading. So the steady path makes no epoll_ctl call. The reactor waits in that set, which also
-// holds the listeners and libuv's own set: a turn is one epoll_wait, and libuv, which has the inbox
-// and whatever else is not of the data path, runs only when there is something for it to do (the
-// other way round each waking costs a second wait, docs/performance.md).
+// The connections' sockets are in the epoll set, edge-triggered and registered once: whoever owns a
+// socket keeps what it knows of its readiness, and backpressure is not reading. For writing they
+// are watched from the first write on that was refused. So the steady path makes no epoll_ctl call.
+// The reactor waits in that set, which also holds the listeners and libuv's own set: a turn is one
+// epoll_wait, and libuv, which has the inbox and whatever else is not of the data path, runs only
+// when there is something for it to do (the other way round each waking costs a second wait,
+// docs/performance.md).
 //
 // Every event carries the generation of its slot, so that one for a descriptor that was closed in
 // the same turn is ignored. Nothing is destroyed inside its own callback: reap() frees it at the
@@ -98,8 +99,14 @@ class Reactor {
   /// Any thread; false once the reactor has ended.
   bool post(Inbox::Message message) { return inbox_->post(std::move(message)); }
 
+  /// kReads is for a connected socket: a write is tried first, and refused() asks for the event
+  /// that says when to try again. Otherwise each socket would wake the reactor once to say that
+  /// nothing was written to it yet, and again whenever bytes came that were read meanwhile.
+  enum class Interest : uint8_t { kReads, kReadsAndWrites };
   /// The socket stays its owner's. kNone if the system refuses.
-  Slot watch(const Socket& socket, EventHandler& handler);
+  Slot watch(const Socket& socket, EventHandler& handler, Interest interest);
+  /// A write was refused: from now on the handler hears of writability too.
+  void refused(Slot slot);
   /// Before the socket is closed. Its events of this turn are dropped.
   void unwatch(Slot slot);
   /// Another handler for the same socket: a tunnel takes over from an exchange.
@@ -141,6 +148,7 @@ class Reactor {
   };
 
   uint32_t take_slot(EventHandler& handler, int fd);
+  bool set_events(int operation, uint32_t index, uint32_t events);
   void fetch_ahead(uint32_t next, uint32_t after) const;
   void turn();
   int wait_ms() const;

@@ -161,7 +161,7 @@ void Forward::open_stream(const http1::Head& head, const RouteDecision& decision
     refuse(431);
     return;
   }
-  if (opened.ready) feed({.kind = EventKind::kUpstreamReady});
+  if (opened.ready) feed({.kind = EventKind::kUpstreamReady, .fresh = opened.fresh});
 }
 
 }  // namespace sluice::proxy

@@ -17,7 +17,7 @@ Http1Client::Http1Client(Worker& worker, const SocketAddress& peer, const Listen
 }
 
 bool Http1Client::start(Socket socket, std::unique_ptr<tls::Session> tls) {
-  if (!channel_.open(reactor_, std::move(socket), *this)) return false;
+  if (!channel_.open(reactor_, std::move(socket), *this, Channel::Start::kConnected)) return false;
   arm(tls ? timeouts_.handshake_ms : timeouts_.head_ms);
   channel_.start_tls(std::move(tls));
   return true;

@@ -18,12 +18,18 @@ bool Http1Upstream::connect(Forward& forward) {
   if (!address.valid()) return false;
   ConnectStart start = start_connect(address);
   if (!start.socket.open()) return false;
-  if (!channel_.open(reactor_, std::move(start.socket), *this)) return false;
+  // A TLS handshake may fail, and that is told by an event, so its connect is, too.
+  const bool done = start.done && !endpoint_->tls();
+  const auto how = done ? Channel::Start::kConnected : Channel::Start::kConnecting;
+  if (!channel_.open(reactor_, std::move(start.socket), *this, how)) return false;
   forward_ = &forward;
-  state_ = State::kConnecting;
-  arm(worker_.options().timeouts.connect_ms);
-  // Also of a connect that is done at once, as on loopback, the outcome comes as an event: Forward
-  // must not be called back from inside its own call.
+  if (done) {
+    worker_.counters().upstream_connections += 1;
+    start_serving();
+  } else {
+    state_ = State::kConnecting;
+    arm(worker_.options().timeouts.connect_ms);
+  }
   return true;
 }
 
@@ -75,13 +81,13 @@ void Http1Upstream::settle_connect() {
   }
   worker_.counters().upstream_connections += 1;
   if (endpoint_->tls()) return start_tls();
-  ready();
+  start_serving();
+  forward_->on_upstream_ready(true);
 }
 
-void Http1Upstream::ready() {
+void Http1Upstream::start_serving() {
   state_ = State::kActive;
   arm(worker_.options().timeouts.response_ms);
-  forward_->on_upstream_ready(true);
 }
 
 void Http1Upstream::start_tls() {
@@ -99,7 +105,10 @@ void Http1Upstream::start_tls() {
 void Http1Upstream::settle_handshake() {
   switch (channel_.handshake()) {
     case tls::Session::Handshake::kWait: return;
-    case tls::Session::Handshake::kDone: return ready();
+    case tls::Session::Handshake::kDone:
+      start_serving();
+      forward_->on_upstream_ready(true);
+      return;
     case tls::Session::Handshake::kFailed:
       worker_.note_tls_failure(*endpoint_, channel_.tls()->error());
       forward_->on_upstream_failed(502);

@@ -22,8 +22,10 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
  public:
   Http1Upstream(Worker& worker, const Endpoint& endpoint);
 
-  /// Starts to connect on behalf of `forward`. False if the system refused at once.
+  /// Starts to connect on behalf of `forward`. False if the system refused at once. If ready() then
+  /// says so, it is connected; else Forward is told, never from inside this call.
   bool connect(Forward& forward);
+  bool ready() const { return state_ == State::kActive; }
   /// Takes it out of the pool for an exchange.
   void assign(Forward& forward);
   const Endpoint& endpoint() const { return *endpoint_; }
@@ -67,7 +69,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   void settle_connect();
   void start_tls();
   void settle_handshake();
-  void ready();
+  void start_serving();
   void gone();
   void arm(int64_t delay_ms);
 

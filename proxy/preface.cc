@@ -9,7 +9,8 @@ Preface::Preface(Worker& worker, const SocketAddress& peer, const ListenerInfo& 
     : worker_(worker), listener_(listener), peer_(peer), in_(worker.reactor().buffers()) {}
 
 bool Preface::start(Socket socket) {
-  if (!channel_.open(worker_.reactor(), std::move(socket), *this)) return false;
+  if (!channel_.open(worker_.reactor(), std::move(socket), *this, Channel::Start::kConnected))
+    return false;
   state_ = listener_.proxy_protocol ? State::kProxyHeader : State::kHello;
   const int64_t limit_ms =
       listener_.proxy_protocol ? listener_.proxy_timeout_ms : listener_.timeouts.head_ms;

@@ -26,7 +26,10 @@ Tunnel::Tunnel(Worker& worker)
 
 bool Tunnel::start(Socket client, std::unique_ptr<tls::Session> tls, const SocketAddress& peer,
                    const ListenerInfo& listener) {
-  if (!client_.channel.open(worker_.reactor(), std::move(client), client_)) return false;
+  if (!client_.channel.open(worker_.reactor(), std::move(client), client_,
+                            Channel::Start::kConnected)) {
+    return false;
+  }
   client_.channel.start_tls(std::move(tls));
   listener_ = &listener;
   peer_ = peer;
@@ -107,9 +110,11 @@ bool Tunnel::connect_next(const RouteDecision* first) {
     const SocketAddress address = address_of(*endpoint_);
     if (address.valid()) {
       ConnectStart begun = start_connect(address);
+      const auto how = begun.done ? Channel::Start::kConnected : Channel::Start::kConnecting;
       if (begun.socket.open() &&
-          upstream_.channel.open(worker_.reactor(), std::move(begun.socket), upstream_)) {
+          upstream_.channel.open(worker_.reactor(), std::move(begun.socket), upstream_, how)) {
         state_ = State::kConnecting;
+        if (begun.done) worker_.reactor().resume_later(*this);
         worker_.reactor().timers().arm(
             *this, worker_.reactor().now_ms() + worker_.options().timeouts.connect_ms);
         return true;
@@ -182,6 +187,10 @@ void Tunnel::on_connecting(EventHandler::Ready ready) {
     if (!connect_next()) close(true);
     return;
   }
+  join();
+}
+
+void Tunnel::join() {
   if (endpoint_->proxy_protocol() && !send_proxy_header()) return close(true);
   state_ = State::kOpen;
   status_ = 200;
@@ -278,7 +287,9 @@ bool Tunnel::copy_step(Way way) {
   }
   d.buffer.release_if_empty();
   if (d.ended) {
-    to.shutdown_write();
+    // The second end of two is told by closing, which is next.
+    const bool closes_next = up_.done != down_.done && to.tls() == nullptr && from.tls() == nullptr;
+    if (!closes_next) to.shutdown_write();
     d.done = true;
     arm();
     return false;
@@ -316,6 +327,7 @@ void Tunnel::settle() {
 }
 
 void Tunnel::on_resume() {
+  if (state_ == State::kConnecting && upstream_.channel.writable()) return join();
   if (state_ != State::kOpen) return;
   pump(kUp);
   if (state_ == State::kOpen) pump(kDown);

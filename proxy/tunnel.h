@@ -95,6 +95,7 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
   RouteDecision find_endpoint();
   bool send_proxy_header();
   void on_connecting(EventHandler::Ready ready);
+  void join();
   void pump(Way way);
   /// False if the direction can do nothing more now.
   bool copy_step(Way way);

@@ -211,15 +211,15 @@ Worker::Opened Worker::open_upstream(const Endpoint& endpoint, Forward& forward,
   if (idle != nullptr) {
     idle->assign(forward);
     counters_.upstream_reused += 1;
-    return {idle, true};
+    return {.stream = idle, .ready = true, .fresh = false};
   }
   Http1Upstream* upstream = upstreams_.make(*this, endpoint);
-  if (upstream == nullptr) return {nullptr, false};
+  if (upstream == nullptr) return {};
   if (!upstream->connect(forward)) {
     upstreams_.free(upstream);
-    return {nullptr, false};
+    return {};
   }
-  return {upstream, false};
+  return {.stream = upstream, .ready = upstream->ready(), .fresh = true};
 }
 
 Explained Worker::explain(const ExplainRequest& request) {

@@ -162,8 +162,9 @@ class Worker {
   Explained explain(const ExplainRequest& request);
 
   struct Opened {
-    UpstreamStream* stream;
-    bool ready;  // a connection of the pool; else Forward is told
+    UpstreamStream* stream = nullptr;
+    bool ready = false;  // else Forward is told
+    bool fresh = false;  // not of the pool
   };
   /// How the connection may be had.
   enum class Reuse : uint8_t {

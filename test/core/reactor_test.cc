@@ -1,9 +1,11 @@
 #include "core/reactor.h"
 
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <functional>
 #include <string>
 #include <thread>
@@ -22,7 +24,7 @@ class Echo final : public EventHandler, public Reapable {
   Echo(Reactor& reactor, Socket socket, int& alive)
       : reactor_(reactor), socket_(std::move(socket)), in_(reactor.buffers()), alive_(alive) {
     ++alive_;
-    slot_ = reactor_.watch(socket_, *this);
+    slot_ = reactor_.watch(socket_, *this, Reactor::Interest::kReads);
   }
   ~Echo() { --alive_; }
 
@@ -82,6 +84,86 @@ TEST_CASE("a listener that another process has too wakes nobody once it is close
   reactor.timers().arm(stop, reactor.now_ms() + 200);
   reactor.run();
   EXPECT(reactor.turns() < 50);
+}
+
+TEST_CASE("a connected socket wakes nobody to say that it is writable, until a write was refused") {
+  struct Peer final : EventHandler {
+    void on_ready(Ready ready) override {
+      ++events;
+      if (ready.writable) reactor.stop();
+    }
+    explicit Peer(Reactor& of) : reactor(of) {}
+    Reactor& reactor;
+    int events = 0;
+  };
+  struct Alarm final : Timer {
+    void on_timer() override { then(); }
+    std::function<void()> then;
+  };
+  Reactor reactor;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+  Socket near(ends[0]);
+  Socket far(ends[1]);
+  Peer peer(reactor);
+  const Reactor::Slot slot = reactor.watch(near, peer, Reactor::Interest::kReads);
+  char block[4096] = {};
+  Alarm later;
+  int before = -1;
+  later.then = [&] {
+    before = peer.events;
+    while (near.write(block, sizeof block).state == IoState::kOk) {
+    }
+    reactor.refused(slot);
+    while (far.read(block, sizeof block).state == IoState::kOk) {
+    }
+  };
+  reactor.timers().arm(later, reactor.now_ms() + 100);
+  reactor.run();
+  EXPECT_EQ(before, 0);
+  EXPECT_EQ(peer.events, 1);
+  reactor.unwatch(slot);
+}
+
+TEST_CASE("a connect within the machine is done at once; a refused one keeps its error") {
+  Result<Socket> listener = listen_on(*SocketAddress::make("127.0.0.1", 0), {});
+  REQUIRE(listener);
+  const SocketAddress at = listener->local_address();
+  const ConnectStart first = start_connect(at);
+  EXPECT_EQ(first.error, 0);
+  EXPECT(first.done);
+  const auto congestion_control = [](const Socket& of) {
+    char name[16] = {};
+    socklen_t size = sizeof name;
+    getsockopt(of.fd(), IPPROTO_TCP, TCP_CONGESTION, name, &size);
+    return std::string(name);
+  };
+  EXPECT_EQ(congestion_control(first.socket), "reno");
+  EXPECT_EQ(congestion_control(*listener), "reno");
+  Result<Socket> everywhere = listen_on(*SocketAddress::make("0.0.0.0", 0), {});
+  REQUIRE(everywhere);
+  const Socket untouched(::socket(AF_INET, SOCK_STREAM, 0));
+  EXPECT_EQ(congestion_control(*everywhere), congestion_control(untouched));
+  listener->close();
+  ConnectStart second = start_connect(at);
+  EXPECT_EQ(second.error, 0);
+  EXPECT(!second.done);
+  EXPECT_EQ(second.socket.take_error(), ECONNREFUSED);
+}
+
+TEST_CASE("a burst of connections is accepted without another event of the listener") {
+  constexpr int kBurst = 50;
+  Reactor reactor;
+  int accepted = 0;
+  Result<Socket> listener = listen_on(*SocketAddress::make("127.0.0.1", 0), {});
+  REQUIRE(listener);
+  std::vector<ConnectStart> clients;
+  for (int i = 0; i < kBurst; ++i) clients.push_back(start_connect(listener->local_address()));
+  reactor.add_listener(std::move(*listener), [&](Socket, const SocketAddress&) {
+    if (++accepted == kBurst) reactor.stop();
+  });
+  reactor.run();
+  EXPECT_EQ(accepted, kBurst);
 }
 
 TEST_CASE("a reactor accepts, echoes and reaps at the end of the turn") {
@@ -236,6 +318,10 @@ TEST_CASE("socket addresses") {
   EXPECT_EQ(mapped.text(), "10.0.0.1:80");
   EXPECT(!SocketAddress::make("10.0.0", 1));
   EXPECT(!SocketAddress::make("localhost", 1));
+  for (const char* ip : {"127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"})
+    EXPECT(SocketAddress::make(ip, 1)->is_loopback());
+  for (const char* ip : {"128.0.0.1", "", "::", "::2", "::7f00:1", "0.0.0.0"})
+    EXPECT(!SocketAddress::make(ip, 1)->is_loopback());
 }
 
 }  // namespace sluice
