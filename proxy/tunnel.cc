@@ -265,7 +265,8 @@ bool Tunnel::copy_step(Way way) {
       case IoState::kOk:
         d.buffer.commit(got.bytes);
         note_moved(way);
-        d.bulk = got.bytes >= kBulkBytes && from.tls() == nullptr && to.tls() == nullptr;
+        d.bulk = got.bytes >= kBulkBytes && d.large && from.tls() == nullptr && to.tls() == nullptr;
+        d.large = got.bytes >= kBulkBytes;
         break;
       case IoState::kBlocked: d.buffer.release(); return false;
       case IoState::kEnd: d.ended = true; break;

@@ -81,7 +81,8 @@ class Tunnel final : public Timer, public Resumable, public Reapable {
     Buffer buffer;
     Splicer splicer;
     uint64_t bytes = 0;
-    bool bulk = false;   // the last read was full: splice
+    bool large = false;  // the last read brought much
+    bool bulk = false;   // and the one before it: splice
     bool ended = false;  // the source has ended
     bool done = false;   // and the sink was told
   };
