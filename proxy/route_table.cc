@@ -49,6 +49,8 @@ RouteTable::RouteTable(const RouteTable& base)
       globs_(base.globs_),
       depths_(base.depths_),
       depth_mask_(base.depth_mask_),
+      http_ports_(base.http_ports_),
+      https_ports_(base.https_ports_),
       host_count_(base.host_count_),
       route_count_(base.route_count_) {}
 
@@ -92,9 +94,12 @@ const Host* RouteCursor::advance() {
       stage_ = Stage::kExact;
       for (size_t i = name.size(); i > 0; --i) state_ = hash_step(state_, name[i - 1]);
       if (host_.port == 0 && !name.empty()) {
-        // `mysite.com:80` names the same as `mysite.com`, and sorts before it.
+        // `mysite.com:80` names the same as `mysite.com`, and sorts before it. Of many hosts few
+        // are in the cache, so it is only looked for where any says so.
         const uint16_t port = default_port();
-        const Host* host = table_.exact_.find(hash_finish(state_, port), name, port);
+        const bool any = (host_.tls ? table_.https_ports_ : table_.http_ports_) != 0;
+        const Host* host =
+            any ? table_.exact_.find(hash_finish(state_, port), name, port) : nullptr;
         if (host != nullptr) return host;
       }
     }

@@ -85,6 +85,8 @@ class RouteTable final : public Counted {
   std::shared_ptr<const GlobHosts> globs_;  // null: none
   std::array<uint32_t, kDepths> depths_{};  // wildcards of so many labels
   uint64_t depth_mask_ = 0;                 // which of them are not zero
+  uint32_t http_ports_ = 0;                 // exact hosts that name port 80,
+  uint32_t https_ports_ = 0;                // and 443
   size_t host_count_ = 0;
   size_t route_count_ = 0;
 };

@@ -126,7 +126,10 @@ Result<void> TableBuilder::put(Ref<Host> host, const Host* old) {
   const size_t after = host->route_count();
   const bool added = old == nullptr;
   switch (host->kind()) {
-    case HostKind::kExact: table_->exact_.set(std::move(host)); break;
+    case HostKind::kExact:
+      if (added) count_port(host->port(), 1);
+      table_->exact_.set(std::move(host));
+      break;
     case HostKind::kWildcard:
       if (added) count_depth(host->name(), 1);
       table_->wildcard_.set(std::move(host));
@@ -153,7 +156,10 @@ void TableBuilder::remove(const Host& old) {
   --table_->host_count_;
   table_->route_count_ -= old.route_count();
   switch (old.kind()) {
-    case HostKind::kExact: CHECK(table_->exact_.erase(old.hash(), old.name(), old.port())); break;
+    case HostKind::kExact:
+      count_port(old.port(), -1);
+      CHECK(table_->exact_.erase(old.hash(), old.name(), old.port()));
+      break;
     case HostKind::kWildcard:
       count_depth(old.name(), -1);
       CHECK(table_->wildcard_.erase(old.hash(), old.name(), old.port()));
@@ -166,6 +172,11 @@ void TableBuilder::remove(const Host& old) {
       break;
     }
   }
+}
+
+void TableBuilder::count_port(uint16_t port, int change) {
+  if (port == 80) table_->http_ports_ += static_cast<uint32_t>(change);
+  if (port == 443) table_->https_ports_ += static_cast<uint32_t>(change);
 }
 
 void TableBuilder::count_depth(std::string_view name, int change) {

@@ -40,6 +40,7 @@ class TableBuilder {
   Result<void> put(Ref<Host> host, const Host* old);
   void remove(const Host& old);
   void count_depth(std::string_view name, int change);
+  void count_port(uint16_t port, int change);
 
   Ref<RouteTable> table_;
 };
