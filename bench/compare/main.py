@@ -46,7 +46,10 @@ def machine():
     with open("/proc/cpuinfo") as f:
         cpu = next((line.split(":")[1].strip() for line in f if line.startswith("model name")),
                    platform.machine())
+    with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
+        congestion = f.read().strip()
     return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
+            "congestion_control": congestion,
             "load_before": os.getloadavg()[0]}
 
 

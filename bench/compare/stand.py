@@ -201,6 +201,20 @@ def judge(row, result, library):
             continue
         verdict.update(pairs, against=best)
         verdict["met"] = verdict["ratio"] <= target.most
+        if not target.above:
+            verdict["closed"] = _closed_ratio(result["closed"], target)
         judged.append(verdict)
     return judged
+
+
+def _closed_ratio(columns, target):
+    """The same of the load that goes as fast as the answers come; None unless both proxies were
+    busy all the time: else they were not asked for all that they can do."""
+    full = {n: cell for n, cell in columns.items() if cell["saturated"]}
+    others = [n for n in target.of if n in full]
+    if target.what != "cpu" or "sluice" not in full or not others:
+        return None
+    best = min(others, key=lambda n: full[n]["cpu_us"])
+    pairs = measure.paired_ratio(full["sluice"]["cpu_us_rounds"], full[best]["cpu_us_rounds"])
+    return pairs and {**pairs, "against": best}
 
