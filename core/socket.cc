@@ -269,10 +269,6 @@ Result<void> listen_now(Socket& socket, const SocketAddress& at, int backlog) {
 Result<Socket> listen_on(const SocketAddress& at, const ListenOptions& options) {
   Result<Socket> socket = bind_to(at, options.reuse_port);
   if (!socket) return socket;
-  if (options.defer_accept) {
-    const int seconds = 1;
-    setsockopt(socket->fd(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof seconds);
-  }
   // Accepted sockets inherit it, which saves a call a connection.
   socket->set_no_delay();
   socket->set_user_timeout(options.user_timeout_ms);

@@ -125,8 +125,6 @@ struct ListenOptions {
   int backlog = 4096;
   bool reuse_port = true;
   int user_timeout_ms = kUserTimeoutMs;  // of the accepted connections, which inherit it
-  bool defer_accept =
-      false;  // wake only once bytes are there: not for protocols where the server speaks first
 };
 
 /// Fails with a message that names the address, kConflict if it is in use. A listener with
