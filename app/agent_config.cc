@@ -68,7 +68,10 @@ constexpr ArgumentSchema kClientArguments[] = {
     {"min_dynamic_port", "min_dynamic_port", kWhole, 1024, 65535},
     {"max_dynamic_port", "max_dynamic_port", kWhole, 1024, 65535},
     {"drain_timeout", "drain_timeout", kDuration, 0},
-    {"gc_max_allocs", "gc_max_allocs", kWhole, 0}};
+    {"gc_max_allocs", "gc_max_allocs", kWhole, 0},
+    {"gc_disk_usage_threshold", "gc_disk_usage_threshold", kNumber},
+    {"gc_inode_usage_threshold", "gc_inode_usage_threshold", kNumber},
+    {"gc_interval", "gc_interval", kDuration, 1'000'000'000}};
 constexpr BlockSchema kClientBlocks[] = {
     {"reserved", "reserved", kOnce, &kReserved},
     {"host_volume", "host_volume", kByLabel, &kHostVolume, "Name"}};
@@ -144,6 +147,10 @@ void take(const Json& from, std::string_view key, int64_t& into) {
   if (from.find(key) != nullptr) into = from.get_int(key);
 }
 
+void take(const Json& from, std::string_view key, double& into) {
+  if (const Json* value = from.find(key)) into = value->as_double();
+}
+
 Result<void> apply_proxy(const Json& proxy, AgentConfig& config) {
   for (const JsonMember& member : proxy.as_object()) {
     if (member.key == "enabled") {
@@ -168,7 +175,12 @@ void apply_client(const Json& client, AgentConfig& config) {
   take(client, "advertise_ip", config.advertise_ip);
   take(client, "min_dynamic_port", config.min_dynamic_port);
   take(client, "max_dynamic_port", config.max_dynamic_port);
-  take(client, "gc_max_allocs", config.gc_max_allocs);
+  take(client, "gc_max_allocs", config.gc.max_allocs);
+  take(client, "gc_disk_usage_threshold", config.gc.disk_usage_percent);
+  take(client, "gc_inode_usage_threshold", config.gc.inode_usage_percent);
+  if (client.find("gc_interval") != nullptr) {
+    config.gc.interval_ms = client.get_int("gc_interval") / 1'000'000;
+  }
   if (client.find("drain_timeout") != nullptr) {
     config.drain_timeout_ms = client.get_int("drain_timeout") / 1'000'000;
   }
@@ -422,6 +434,12 @@ Result<void> finish(AgentConfig& config) {
   if (config.min_dynamic_port > config.max_dynamic_port) {
     return fail(Code::kInvalid, "client: min_dynamic_port {} is over max_dynamic_port {}",
                 config.min_dynamic_port, config.max_dynamic_port);
+  }
+  for (const auto& [name, percent] :
+       {std::pair("gc_disk_usage_threshold", config.gc.disk_usage_percent),
+        std::pair("gc_inode_usage_threshold", config.gc.inode_usage_percent)}) {
+    if (percent >= 0 && percent <= 100) continue;
+    return fail(Code::kInvalid, "client: {} {:g} is not between 0 and 100 percent", name, percent);
   }
   Result<std::vector<uint16_t>> reserved = parse_port_list(config.reserved_ports);
   if (!reserved) return pass(reserved, "client reserved_ports");

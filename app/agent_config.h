@@ -15,6 +15,7 @@
 #include "core/json.h"
 #include "core/result.h"
 #include "drivers/docker/node_config.h"
+#include "orchestrator/node/gc_limits.h"
 #include "orchestrator/records.h"
 
 namespace sluice {
@@ -67,7 +68,7 @@ struct AgentConfig {
   drivers::DockerNodeConfig docker;
   bool raw_exec_enabled = false;
   int64_t drain_timeout_ms = 30'000;
-  int64_t gc_max_allocs = 50;
+  orchestrator::GcLimits gc;
 
   bool proxy_enabled = true;
   /// The balancer's settings under fabio's names: "proxy.addr", "log.access.target", ...

@@ -229,7 +229,7 @@ Task<Result<void>> ControlPlane::Parts::start_node() {
                       .options = {.data_folder = on.folder.path(),
                                   .region = on.config.region,
                                   .drain_timeout_ms = on.config.drain_timeout_ms,
-                                  .gc_max_allocs = on.config.gc_max_allocs},
+                                  .gc = on.config.gc},
                       .tls = tls,
                       .cluster_id = {},
                       .node = {},

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,6 +112,19 @@ Result<std::vector<std::string>> PosixDisk::list(const std::string& path) {
 
 bool PosixDisk::exists(const std::string& path) {
   return ::access(path.c_str(), F_OK) == 0;
+}
+
+Result<DiskSpace> PosixDisk::space(const std::string& folder) {
+  struct statvfs found{};
+  if (::statvfs(folder.c_str(), &found) != 0) return fail_errno(errno, "statvfs " + folder);
+  const auto percent = [](uint64_t part, uint64_t rest) {
+    return part == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(part + rest) * 100;
+  };
+  // What is kept back for root is neither used nor free.
+  return DiskSpace{.size_bytes = static_cast<uint64_t>(found.f_blocks) * found.f_frsize,
+                   .available_bytes = static_cast<uint64_t>(found.f_bavail) * found.f_frsize,
+                   .used_percent = percent(found.f_blocks - found.f_bfree, found.f_bavail),
+                   .inodes_used_percent = percent(found.f_files - found.f_ffree, found.f_favail)};
 }
 
 }  // namespace sluice

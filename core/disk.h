@@ -13,6 +13,14 @@
 
 namespace sluice {
 
+/// Of a file system, as `df` and `df -i` count.
+struct DiskSpace {
+  uint64_t size_bytes = 0;
+  uint64_t available_bytes = 0;  // to whom is not root
+  double used_percent = 0;
+  double inodes_used_percent = 0;  // 0 where the file system has no fixed number of them
+};
+
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -28,6 +36,8 @@ class Disk {
   /// Names without their folder, sorted.
   virtual Result<std::vector<std::string>> list(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
+  /// Of the file system that the folder is on.
+  virtual Result<DiskSpace> space(const std::string& folder) = 0;
 };
 
 /// The real one.
@@ -40,6 +50,7 @@ class PosixDisk final : public Disk {
   Result<void> remove_tree(const std::string& path) override;
   Result<std::vector<std::string>> list(const std::string& path) override;
   bool exists(const std::string& path) override;
+  Result<DiskSpace> space(const std::string& folder) override;
 };
 
 }  // namespace sluice

@@ -90,10 +90,19 @@ struct EvalReply {
   int64_t reverted_job_version = -1;  // deployment fail
 };
 
+/// A periodic or parameterized job that nobody knows any more: it has left children, and nothing of
+/// its own, on the node.
+struct MissingParent {
+  std::string namespace_;
+  std::string id;
+  size_t children = 0;
+};
+
 struct RecoverReply {
   std::string cluster_id;
   size_t jobs = 0;
   size_t allocs = 0;
+  std::vector<MissingParent> missing_parents;
   uint64_t index = 0;
 };
 

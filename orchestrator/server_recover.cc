@@ -38,6 +38,19 @@ std::map<JobKey, Told> told_jobs(const std::vector<AllocPtr>& allocs) {
   return jobs;
 }
 
+std::vector<MissingParent> missing_parents(const std::map<JobKey, Told>& jobs,
+                                           const Snapshot& now) {
+  std::map<JobKey, size_t> children;
+  for (const auto& [key, told] : jobs) {
+    const JobKey parent{key.first, told.newest->parent_id};
+    if (parent.second.empty() || jobs.contains(parent)) continue;
+    if (!now.job(parent.first, parent.second)) ++children[parent];
+  }
+  std::vector<MissingParent> missing;
+  for (const auto& [key, count] : children) missing.push_back({key.first, key.second, count});
+  return missing;
+}
+
 /// The allocations' versions of the jobs, each once, as the store is to have them.
 class Versions {
  public:
@@ -216,6 +229,7 @@ Result<void> Server::Impl::recover_into(const Recovery& from, RecoverReply& repl
   reply.cluster_id = from.memory.cluster_id;
   reply.jobs = jobs.size();
   reply.allocs = from.allocs.size();
+  reply.missing_parents = missing_parents(jobs, now);
   return {};
 }
 
@@ -240,6 +254,10 @@ Task<Result<RecoverReply>> Server::Impl::recover(Recovery from) {
   grant_heartbeat(from.node_id);
   log.info("server: recovered from node {} at index {}: {} jobs, {} allocations", from.node_id,
            *done, reply.jobs, reply.allocs);
+  for (const MissingParent& parent : reply.missing_parents) {
+    log.warn("server: job \"{}\" (namespace {}), the parent of {} recovered jobs, is not known",
+             parent.id, parent.namespace_, parent.children);
+  }
   co_return reply;
 }
 

@@ -32,9 +32,15 @@ Result<Json> whole_number(const ArgumentSchema& schema, const Expr& expr, const 
   return whole;
 }
 
+Result<Json> enough(const ArgumentSchema& schema, const Expr& expr, int64_t ns) {
+  if (ns >= schema.min) return ns;
+  return fail_at(expr.span, "{}: at least {} is required, this is {}", schema.name,
+                 go_duration(schema.min), go_duration(ns));
+}
+
 Result<Json> duration(const ArgumentSchema& schema, const Expr& expr, const Value& value) {
   if (value.kind() == Type::Kind::kNumber) {
-    if (value.as_number().is_int64()) return value.as_number().to_int64();
+    if (value.as_number().is_int64()) return enough(schema, expr, value.as_number().to_int64());
     return fail_at(expr.span,
                    "{}: a duration such as \"30s\" or a whole number of nanoseconds is "
                    "required",
@@ -46,7 +52,7 @@ Result<Json> duration(const ArgumentSchema& schema, const Expr& expr, const Valu
   }
   Result<int64_t> ns = parse_go_duration(value.as_string());
   if (!ns) return fail_at(expr.span, "{}: {}", schema.name, ns.error().message);
-  return *ns;
+  return enough(schema, expr, *ns);
 }
 
 // "a, b or c", and what may be meant.

@@ -23,7 +23,7 @@ enum class ArgumentType : uint8_t {
   kWhole,   // whole number between min and max
   kNumber,  // any number
   kBool,
-  kDuration,       // "1m30s", or a whole number of nanoseconds; JSON: nanoseconds
+  kDuration,       // "1m30s", or a whole number of nanoseconds, at least min; JSON: nanoseconds
   kStrings,        // list of strings
   kAny,            // whatever it is
   kStringMap,      // name = { ... }, or a block name { ... }, of strings

@@ -9,7 +9,7 @@ namespace {
 struct Rule {
   std::string_view prefix;
   std::optional<AclArea> area;
-  bool always_read = false;  // whatever the method
+  std::optional<AclLevel> level = std::nullopt;  // whatever the method
 };
 
 // The first that fits. Longer prefixes of one path stand before shorter ones.
@@ -29,13 +29,14 @@ constexpr Rule kRules[] = {
     {"/v1/nodes", AclArea::kNode},
     {"/v1/node/", AclArea::kNode},
     {"/v1/client/stats", AclArea::kNode},
-    {"/v1/client/gc", AclArea::kNode},
+    {"/v1/client/gc", AclArea::kNode, AclLevel::kWrite},
+    {"/v1/client/allocation/:id/gc", AclArea::kNamespace, AclLevel::kWrite},
     {"/v1/event/stream", AclArea::kManagement},
-    {"/v1/namespaces", AclArea::kNamespace, true},
-    {"/v1/namespace/", AclArea::kNamespace, true},
-    {"/v1/search", AclArea::kNamespace, true},
-    {"/v1/jobs/parse", AclArea::kNamespace, true},
-    {"/v1/validate/", AclArea::kNamespace, true},
+    {"/v1/namespaces", AclArea::kNamespace, AclLevel::kRead},
+    {"/v1/namespace/", AclArea::kNamespace, AclLevel::kRead},
+    {"/v1/search", AclArea::kNamespace, AclLevel::kRead},
+    {"/v1/jobs/parse", AclArea::kNamespace, AclLevel::kRead},
+    {"/v1/validate/", AclArea::kNamespace, AclLevel::kRead},
     {"/v1/jobs", AclArea::kNamespace},
     {"/v1/job/", AclArea::kNamespace},
     {"/v1/allocations", AclArea::kNamespace},
@@ -59,8 +60,8 @@ Need need_of(std::string_view method, std::string_view pattern) {
   for (const Rule& rule : kRules) {
     if (!pattern.starts_with(rule.prefix)) continue;
     if (!rule.area) return {};
-    const bool reads = method == "GET" || rule.always_read;
-    return {rule.area, reads ? AclLevel::kRead : AclLevel::kWrite};
+    const AclLevel by_method = method == "GET" ? AclLevel::kRead : AclLevel::kWrite;
+    return {rule.area, rule.level.value_or(by_method)};
   }
   return {AclArea::kManagement, AclLevel::kWrite};
 }

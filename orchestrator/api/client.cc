@@ -27,6 +27,15 @@ Result<LocalAllocation> local_alloc(Call& call, const std::string& id) {
   return found;
 }
 
+Result<NodeAgent*> local_node(Call& call) {
+  NodeAgent* node = call.parts().node;
+  const std::string wanted = call.query("node_id");
+  if (node == nullptr || (!wanted.empty() && wanted != node->node().id)) {
+    return fail(Code::kNotFound, "this agent does not run node {}", wanted);
+  }
+  return node;
+}
+
 Result<AllocRunner*> running_alloc(Call& call, const std::string& id) {
   Result<LocalAllocation> local = local_alloc(call, id);
   if (!local) return pass(local);
@@ -304,13 +313,15 @@ Task<void> alloc_stats(Call& call) {
 }
 
 Task<void> host_stats(Call& call) {
-  NodeAgent* node = call.parts().node;
-  const std::string wanted = call.query("node_id");
-  if (node == nullptr || (!wanted.empty() && wanted != node->node().id)) {
-    co_await call.refuse(404, "this agent does not run node " + wanted);
+  Result<NodeAgent*> local = local_node(call);
+  if (!local) {
+    co_await call.refuse(local.error());
     co_return;
   }
-  auto read = [folder = node->context().options.data_folder] { return read_host_stats(folder); };
+  NodeAgent* node = *local;
+  auto read = [&disk = call.parts().env.disk, folder = node->context().options.data_folder] {
+    return read_host_stats(disk, folder);
+  };
   const HostStats stats = co_await on_pool(call.executor(), std::move(read));
   const int64_t cpu_mhz = node->node().cpu_mhz;
   co_await call.reply_with(

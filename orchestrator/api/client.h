@@ -18,6 +18,9 @@ struct LocalAllocation {
 };
 Result<LocalAllocation> local_alloc(Call& call, const std::string& id);
 
+/// The node in this process, if it is the one that `node_id` names.
+Result<NodeAgent*> local_node(Call& call);
+
 /// Its runner, if it has not ended.
 Result<AllocRunner*> running_alloc(Call& call, const std::string& id);
 

@@ -1,7 +1,5 @@
 #include "orchestrator/api/host_stats.h"
 
-#include <sys/statvfs.h>
-
 #include <cstdio>
 #include <cstring>
 
@@ -20,9 +18,19 @@ void each_line(const char* path, F line) {
   std::fclose(file);
 }
 
+void write_disk(JsonWriter& out, const HostStats& stats) {
+  const DiskSpace& disk = stats.disk;
+  out.begin_object();
+  out.member("Device", stats.disk_mount).member("Mountpoint", stats.disk_mount);
+  out.member("Size", disk.size_bytes).member("Used", disk.size_bytes - disk.available_bytes);
+  out.member("Available", disk.available_bytes).member("UsedPercent", disk.used_percent);
+  out.member("InodesUsedPercent", disk.inodes_used_percent);
+  out.end_object();
+}
+
 }  // namespace
 
-HostStats read_host_stats(const std::string& data_folder) {
+HostStats read_host_stats(Disk& disk, const std::string& data_folder) {
   HostStats stats;
   each_line("/proc/meminfo", [&](const char* line) {
     unsigned long long kib = 0;
@@ -45,17 +53,14 @@ HostStats read_host_stats(const std::string& data_folder) {
     const double all = busy + static_cast<double>(idle + wait);
     stats.cpu_busy_percent = all > 0 ? busy / all * 100 : 0;
   });
-  struct statvfs disk{};
-  if (statvfs(data_folder.c_str(), &disk) == 0) {
-    stats.disk_size = static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize;
-    stats.disk_available = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  if (Result<DiskSpace> space = disk.space(data_folder)) {
+    stats.disk = *space;
     stats.disk_mount = data_folder;
   }
   return stats;
 }
 
 void write_host_stats(JsonWriter& out, const HostStats& stats, int64_t cpu_mhz, int64_t now_ns) {
-  const uint64_t disk_used = stats.disk_size - stats.disk_available;
   out.begin_object();
   out.key("Memory").begin_object();
   out.member("Total", stats.memory_total).member("Available", stats.memory_available);
@@ -66,15 +71,11 @@ void write_host_stats(JsonWriter& out, const HostStats& stats, int64_t cpu_mhz, 
   out.member("CPU", "total").member("Total", stats.cpu_busy_percent);
   out.member("Idle", 100 - stats.cpu_busy_percent);
   out.end_object().end_array();
-  out.key("DiskStats").begin_array().begin_object();
-  out.member("Device", stats.disk_mount).member("Mountpoint", stats.disk_mount);
-  out.member("Size", stats.disk_size).member("Used", disk_used);
-  out.member("Available", stats.disk_available);
-  out.member("UsedPercent", stats.disk_size == 0 ? 0.0
-                                                 : static_cast<double>(disk_used) /
-                                                       static_cast<double>(stats.disk_size) * 100);
-  out.end_object().end_array();
-  out.key("AllocDirStats").null();
+  out.key("DiskStats").begin_array();
+  write_disk(out, stats);
+  out.end_array();
+  out.key("AllocDirStats");
+  write_disk(out, stats);
   out.key("DeviceStats").null();
   out.member("Uptime", stats.uptime_s);
   out.member("CPUTicksConsumed", stats.cpu_busy_percent / 100 * static_cast<double>(cpu_mhz));

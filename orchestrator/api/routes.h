@@ -10,7 +10,8 @@ namespace sluice::orchestrator::api {
 std::span<const Route> job_routes();
 std::span<const Route> record_routes();  // evaluations, allocations, deployments
 std::span<const Route> node_routes();
-std::span<const Route> client_routes();    // what lives on a node: logs, stats, restart, signal
+std::span<const Route> client_routes();  // what lives on a node: logs, stats, restart, signal
+std::span<const Route> client_gc_routes();
 std::span<const Route> exec_routes();      // alloc exec
 std::span<const Route> acl_routes();       // policies and tokens
 std::span<const Route> scaling_routes();   // counts, scaling policies

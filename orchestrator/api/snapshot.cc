@@ -54,6 +54,14 @@ Task<void> recover(Call& call) {
     out.begin_object();
     out.member("ClusterID", done->cluster_id);
     out.member("Jobs", done->jobs).member("Allocations", done->allocs);
+    out.key("MissingParents").begin_array();
+    for (const MissingParent& parent : done->missing_parents) {
+      out.begin_object();
+      out.member("Namespace", parent.namespace_).member("ID", parent.id);
+      out.member("Children", parent.children);
+      out.end_object();
+    }
+    out.end_array();
     out.end_object();
   });
 }

@@ -45,6 +45,16 @@ Task<int> recover(Session& session) {
   session.print(fmt::format("Recovered {} jobs with {} allocations; the store is of cluster {} now",
                             reply->body.get_int("Jobs"), reply->body.get_int("Allocations"),
                             reply->body.get_string("ClusterID")));
+  const Json* missing = reply->body.find("MissingParents");
+  for (size_t i = 0; missing != nullptr && i < missing->size(); ++i) {
+    const Json& parent = missing->as_array()[i];
+    session.print(fmt::format(
+        "Job \"{}\" (namespace {}), the parent of {} of them, is not known: register it again",
+        parent.get_string("ID"), parent.get_string("Namespace"), parent.get_int("Children")));
+  }
+  session.print(
+      "What leaves nothing on a node is not among them: access tokens and policies, jobs without "
+      "allocations.\n`sluice operator snapshot restore` brings that back.");
   co_return 0;
 }
 

@@ -16,6 +16,7 @@
 #include "orchestrator/drain.h"
 #include "orchestrator/driver.h"
 #include "orchestrator/node/fingerprint.h"
+#include "orchestrator/node/gc_limits.h"
 #include "orchestrator/records.h"
 
 namespace sluice::orchestrator {
@@ -28,9 +29,7 @@ struct NodeOptions {
   int64_t driver_retry_max_ms = 15'000;
   int64_t fingerprint_interval_ms = 5'000;
   int64_t mend_interval_ms = 30'000;
-  /// As Nomad's client { gc_max_allocs }: with more than these here, those that are over go, the
-  /// oldest first. What runs is not limited by it.
-  int64_t gc_max_allocs = 50;
+  GcLimits gc;
   /// What the machine is: as fingerprint_host, which the simulation replaces.
   std::function<Result<void>(const std::string& data_folder, const std::string& ip, Node& node)>
       host_facts = fingerprint_host;

@@ -85,6 +85,7 @@ Task<void> NodeAgent::run() {
   loops_.spawn(fingerprint_loop());
   loops_.spawn(mend_loop());
   loops_.spawn(removal_loop());
+  loops_.spawn(disk_loop());
   co_await loops_.join();
 }
 

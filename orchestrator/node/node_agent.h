@@ -42,9 +42,15 @@ class NodeAgent {
   void recovered() { recovered_.pulse(); }
   /// The runner of an allocation on this node, or nullptr.
   AllocRunner* find(const std::string& alloc_id);
+  /// Removes the folder and the record of an allocation that is over. False: it is not, or not
+  /// here.
+  Task<bool> collect_alloc(std::string alloc_id);
+  /// Of all that are over.
+  Task<void> collect_all();
 
  private:
   Task<void> fetch_loop();
+  Task<void> fetch_now();
   Task<void> heartbeat_loop();
   Task<void> report_loop();
   Task<void> publish_loop();
@@ -64,6 +70,8 @@ class NodeAgent {
   void collect();
   void remove_later(const std::string& alloc_id);
   Task<void> removal_loop();
+  Task<void> disk_loop();
+  Task<void> collect_for_disk();
   void changed(const std::string& alloc_id);
   void publish_registrations();
   Task<bool> mend(TaskDriver& driver);
@@ -89,6 +97,7 @@ class NodeAgent {
   uint64_t fetch_index_ = 0;
   bool foreign_cluster_said_ = false;
   bool refusal_said_ = false;
+  bool disk_look_due_ = false;
   bool stopping_ = false;  // stop_all_tasks() was called
   Event registered_;
   Event recovered_;

@@ -1,6 +1,7 @@
 // The part of the node that forgets: allocations that are over cost it a record and a folder, and
 // not even these once they are too many or the server has forgotten them.
 #include <algorithm>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -81,20 +82,73 @@ void NodeAgent::sweep() {
 
 /// With more allocations here than gc_max_allocs, the oldest of those that are over go.
 void NodeAgent::collect() {
-  const size_t limit = static_cast<size_t>(std::max<int64_t>(context_.options.gc_max_allocs, 0));
+  const GcLimits& limits = context_.options.gc;
   const size_t here = runners_.size() + restored_.size() + over_.size();
-  if (here <= limit || over_.empty()) return;
+  const size_t too_many = excess_allocs(limits, here);
+  if (too_many == 0 || over_.empty()) return;
   std::vector<std::pair<int64_t, std::string>> by_end;
   by_end.reserve(over_.size());
   for (const auto& [id, finished_at_ns] : over_) by_end.emplace_back(finished_at_ns, id);
-  const size_t excess = std::min(here - limit, by_end.size());
+  const size_t excess = std::min(too_many, by_end.size());
   std::ranges::partial_sort(by_end, by_end.begin() + static_cast<ptrdiff_t>(excess));
   for (size_t i = 0; i < excess; ++i) {
     over_.erase(by_end[i].second);
     remove_later(by_end[i].second);
   }
   context_.log.debug("{} allocations that are over are removed here: more than gc_max_allocs = {}",
-                     excess, limit);
+                     excess, limits.max_allocs);
+}
+
+/// An end that the server has been told of wakes no fetch: what is over by now is known by asking.
+Task<void> NodeAgent::fetch_now() {
+  Result<DesiredAllocs> desired = co_await link_.fetch_allocs(context_.node.id, 0, 0);
+  if (!desired) {
+    context_.log.warn("fetch allocations: {}", desired.error().message);
+  } else if (desired->index >= cluster_.index && accept_cluster(desired->cluster_id)) {
+    apply(*desired);
+  }
+}
+
+Task<bool> NodeAgent::collect_alloc(std::string alloc_id) {
+  co_await fetch_now();
+  if (over_.erase(alloc_id) == 0) co_return false;
+  remove_later(alloc_id);
+  co_return true;
+}
+
+Task<void> NodeAgent::collect_all() {
+  co_await fetch_now();
+  for (const auto& [id, finished_at_ns] : std::exchange(over_, {})) remove_later(id);
+}
+
+Task<void> NodeAgent::disk_loop() {
+  for (;;) {
+    co_await sleep_for(context_.env.executor, context_.options.gc.interval_ms);
+    disk_look_due_ = true;
+    removal_wanted_.set();
+  }
+}
+
+/// With the disk over its limit, the oldest of those that are over goes. Nothing else may be
+/// leaving: the disk is looked at once more after each, so that no more go than have to.
+Task<void> NodeAgent::collect_for_disk() {
+  auto look = [&disk = context_.env.disk, folder = context_.options.data_folder] {
+    return disk.space(folder);
+  };
+  Result<DiskSpace> space = co_await on_pool(context_.env.executor, std::move(look));
+  if (!space) context_.log.error("garbage collection: {}", space.error().message);
+  const std::string trouble = space ? disk_trouble(context_.options.gc, *space) : std::string();
+  if (!trouble.empty() && over_.empty()) co_await fetch_now();
+  const auto oldest = std::ranges::min_element(over_, {}, [](const auto& item) {
+    return std::pair(item.second, std::string_view(item.first));
+  });
+  if (trouble.empty() || oldest == over_.end()) {
+    disk_look_due_ = false;
+    co_return;
+  }
+  context_.log.info("allocation {} is over and removed here: {}", oldest->first, trouble);
+  leaving_.insert(oldest->first);
+  over_.erase(oldest);
 }
 
 void NodeAgent::remove_later(const std::string& alloc_id) {
@@ -107,7 +161,9 @@ Task<void> NodeAgent::removal_loop() {
   for (;;) {
     co_await removal_wanted_.wait();
     removal_wanted_.clear();
-    while (!leaving_.empty()) {
+    for (;;) {
+      if (leaving_.empty() && disk_look_due_) co_await collect_for_disk();
+      if (leaving_.empty()) break;
       const std::string id = *leaving_.begin();
       // The record last: as long as it is there, a start that finds it goes on with the removal.
       auto remove = [&disk = context_.env.disk, record = disk_.alloc_path(id),

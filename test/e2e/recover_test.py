@@ -124,6 +124,46 @@ def test_an_older_copy_of_the_store_stops_nothing_and_doubles_nothing(make_agent
     assert len(agent.task_pids()) == 4
 
 
+PARENT = """
+job "parent" {
+  datacenters = ["dc1"]
+  type        = "batch"
+  %s
+  group "g" {
+    task "t" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/sleep"
+        args    = ["1000"]
+      }
+    }
+  }
+}
+"""
+
+
+def test_parents_that_are_lost_are_named(make_agent):
+    agent = make_agent(dev=False).start()
+    agent.run(PARENT % "parameterized {\n  }")
+    for _ in range(2):
+        assert agent.verb("job", "dispatch", "-detach", "parent").code == 0
+    until(lambda: len(agent.task_pids()) == 2, "two children run", 20)
+    before = agent.task_pids()
+    agent.stop()
+    replace_store(agent, None)
+    start_refused(agent)
+    said = recover(agent)
+    assert "Recovered 2 jobs with 2 allocations" in said
+    assert ('Job "parent" (namespace default), the parent of 2 of them, is not known: '
+            "register it again") in said
+    assert "access tokens and policies, jobs without allocations" in said
+    assert "the parent of 2 recovered jobs, is not known" in agent.err() + agent.out()
+    # Registered again it is the parent of both.
+    agent.run(PARENT % "parameterized {\n  }")
+    assert agent.get("/v1/job/parent/summary")["Children"]["Running"] == 2
+    assert agent.task_pids() == before
+
+
 def test_another_store_with_a_job_of_the_same_name(make_agent):
     agent = make_agent(dev=False).start()
     run_two(agent)

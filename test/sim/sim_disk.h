@@ -72,6 +72,7 @@ class SimDisk final : public Disk {
   bool exists(const std::string& path) override {
     return files_.files.contains(path) || files_.folders.contains(path);
   }
+  Result<DiskSpace> space(const std::string&) override { return DiskSpace(); }
 
  private:
   SimFiles& files_;

@@ -46,6 +46,9 @@ class FakeDisk final : public Disk {
   bool exists(const std::string& path) override {
     return files.contains(path) || list(path).has_value();
   }
+  Result<DiskSpace> space(const std::string&) override {
+    return fail(Code::kUnsupported, "read only");
+  }
 };
 
 std::string run(std::string source, const FunctionHost* host = nullptr,

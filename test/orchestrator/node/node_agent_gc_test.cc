@@ -2,6 +2,7 @@
 // many of them stay.
 #include <fmt/format.h>
 
+#include "orchestrator/node/gc_limits.h"
 #include "orchestrator/node/node_agent.h"
 #include "test/orchestrator/node/node_world.h"
 
@@ -90,7 +91,7 @@ TEST_CASE("at a start, allocations that are over are read once, and no more is d
 
 TEST_CASE("with more allocations than gc_max_allocs, the oldest of those that are over go") {
   World world;
-  world.gc_max_allocs = 3;
+  world.gc.max_allocs = 3;
   world.start_agent();
   std::vector<AllocPtr> allocs = run_to_end(world, 5);
   const auto here = [&](int number) { return has_record(world, number); };
@@ -122,6 +123,92 @@ TEST_CASE("with more allocations than gc_max_allocs, the oldest of those that ar
   world.until([&] { return world.status("d") == ClientStatus::kRunning; });
   world.until([&] { return !has_folder(world, 3) && !has_folder(world, 4); });
   world.until([&] { return world.machine.runs.size() == 4; });
+}
+
+TEST_CASE("what has to go: too many allocations, too full a disk, too many files on it") {
+  const GcLimits limits{.max_allocs = 3, .disk_usage_percent = 80, .inode_usage_percent = 70.5};
+  EXPECT_EQ(excess_allocs(limits, 3), 0u);
+  EXPECT_EQ(excess_allocs(limits, 5), 2u);
+  EXPECT_EQ(excess_allocs({.max_allocs = 0}, 5), 5u);
+  EXPECT_EQ(disk_trouble(limits, {.used_percent = 80, .inodes_used_percent = 70.5}), "");
+  EXPECT_EQ(disk_trouble(limits, {.used_percent = 80.6}),
+            "81 % of the disk is used, over gc_disk_usage_threshold = 80");
+  EXPECT_EQ(disk_trouble(limits, {.used_percent = 80, .inodes_used_percent = 71}),
+            "71 % of the inodes are used, over gc_inode_usage_threshold = 70.5");
+}
+
+TEST_CASE("with the disk too full the oldest go, one by one, and no more than have to") {
+  World world;
+  world.gc.interval_ms = 10;
+  const auto count = [&] { return world.disk.list(world.folder + "/alloc")->size(); };
+  // Each of them is 10 % of the disk. Asked on the pool, one at a time.
+  double others = 0;
+  world.disk.space_now = [&]() -> Result<DiskSpace> {
+    return DiskSpace{.used_percent = others + 10 * static_cast<double>(count())};
+  };
+  world.start_agent();
+  std::vector<AllocPtr> allocs = all_complete(run_to_end(world, 6));
+  allocs.push_back(make_alloc("live"));
+  world.link.say(allocs);
+  world.until([&] { return world.status("live") == ClientStatus::kRunning; });
+  const auto looked = [&] {
+    const int looks = world.disk.looks;
+    world.until([&] { return world.disk.looks > looks + 1; });
+  };
+  looked();
+  EXPECT_EQ(count(), 7u);
+  others = 31;  // 101 %
+  world.until([&] { return count() == 4; });
+  looked();
+  EXPECT_EQ(count(), 4u);
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_EQ(has_folder(world, i), i > 2);
+    EXPECT_EQ(has_record(world, i), i > 2);
+  }
+  // What runs stays, however full the disk is, and one that cannot be looked at empties nothing.
+  world.disk.space_now = [] { return fail(Code::kUnavailable, "no such disk"); };
+  looked();
+  EXPECT_EQ(count(), 4u);
+  world.disk.space_now = [] { return DiskSpace{.inodes_used_percent = 100}; };
+  world.until([&] { return count() == 1; });
+  looked();
+  EXPECT(world.machine.runs.at({.alloc_id = "live", .task = "srv", .run = 1}).running);
+  EXPECT(std::filesystem::exists(world.folder + "/alloc/live"));
+}
+
+TEST_CASE("allocations that are over go when asked: one of them, or all") {
+  World world;
+  world.start_agent();
+  std::vector<AllocPtr> allocs = all_complete(run_to_end(world, 3));
+  allocs.push_back(batch_alloc(9));
+  world.link.say(allocs);
+  world.until([&] { return world.status(id_of(9)) == ClientStatus::kRunning; });
+  const auto collect = [&](const std::string& id) {
+    auto ask = [](World& w, std::string wanted, int& answer) -> Task<void> {
+      answer = co_await w.agent->collect_alloc(std::move(wanted));
+    };
+    int answer = -1;
+    Scope scope(world.loop);
+    scope.spawn(ask(world, id, answer));
+    world.until([&] { return answer >= 0; });
+    return answer == 1;
+  };
+  EXPECT(!collect(id_of(9)));
+  EXPECT(!collect("nothing"));
+  EXPECT(collect(id_of(1)));
+  EXPECT(!collect(id_of(1)));
+  world.until([&] { return !has_record(world, 1) && !has_folder(world, 1); });
+  EXPECT(has_record(world, 0));
+  EXPECT(has_record(world, 2));
+  // The server knows that another one has ended, and has told the node nothing since.
+  world.machine.runs.at({.alloc_id = id_of(9), .task = "srv", .run = 1}).running = false;
+  world.until([&] { return world.status(id_of(9)) == ClientStatus::kComplete; });
+  world.link.desired.allocs.back() = complete(allocs.back());
+  Scope scope(world.loop);
+  scope.spawn(world.agent->collect_all());
+  world.until(
+      [&] { return !has_record(world, 0) && !has_record(world, 2) && !has_record(world, 9); });
+  EXPECT(!has_folder(world, 9));
 }
 
 TEST_CASE("what the server forgot goes, also where that was while the agent was away") {

@@ -291,8 +291,13 @@ class CountingDisk final : public Disk {
     return real_.list(path);
   }
   bool exists(const std::string& path) override { return real_.exists(path); }
+  Result<DiskSpace> space(const std::string&) override {
+    ++looks;
+    return space_now();
+  }
 
-  std::atomic<int> reads = 0, writes = 0, folders = 0;
+  std::function<Result<DiskSpace>()> space_now = [] { return DiskSpace(); };
+  std::atomic<int> reads = 0, writes = 0, folders = 0, looks = 0;
 
  private:
   PosixDisk real_;
@@ -322,7 +327,7 @@ struct World {
   std::unique_ptr<NodeAgent> agent;
   std::unique_ptr<Scope> scope;
   int64_t mend_interval_ms = 30'000;
-  int64_t gc_max_allocs = 50;
+  GcLimits gc;
 
   static int open_null() { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); }
 
@@ -334,7 +339,7 @@ struct World {
     NodeOptions options{.data_folder = folder,
                         .driver_retry_ms = 1,
                         .mend_interval_ms = mend_interval_ms,
-                        .gc_max_allocs = gc_max_allocs};
+                        .gc = gc};
     agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random, processes},
                                                     .log = log,
                                                     .catalog = catalog,

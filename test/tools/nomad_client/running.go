@@ -54,6 +54,8 @@ func allocCalls() {
 	})
 	stopped, _, err := client.Allocations().Info(stub.ID, nil)
 	must("Allocations.Info of the stopped one", err)
+	until("Allocations.GC", func() bool { return client.Allocations().GC(stopped, nil) == nil })
+	refused("Allocations.GC twice", client.Allocations().GC(stopped, nil), "gone already")
 	check("stopped, and says by what", stopped.DesiredStatus == "stop" && stopped.NextAllocation != "", stopped)
 	remove("allocs")
 }
@@ -159,6 +161,7 @@ func nodeCalls() {
 	check("host stats: memory and uptime", stats.Memory.Total > 0 && stats.Uptime > 0, stats)
 
 	register(shell("drained", endless, 2))
+	must("Nodes.GC", client.Nodes().GC(id, nil))
 	allocs, _, err := client.Nodes().Allocations(id, nil)
 	must("Nodes.Allocations", err)
 	whole := 0
