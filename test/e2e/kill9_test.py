@@ -1,7 +1,7 @@
 """`kill -9` of the agent at random points while jobs are run, changed, stopped and purged: nothing
 that was acknowledged is lost, no task runs twice, and nothing is left over once it has settled.
 
-SLUICE_KILLS is how often (10 by default), SLUICE_SEED repeats the choices of a run."""
+SLUICE_KILLS is how often (50 by default), SLUICE_SEED repeats the choices of a run."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from helpers import jobs
 from helpers.agent import ApiError
 from helpers.wait import until
 
-KILLS = int(os.environ.get("SLUICE_KILLS", "10"))
+KILLS = int(os.environ.get("SLUICE_KILLS", "50"))
 SEED = int(os.environ.get("SLUICE_SEED", random.SystemRandom().randrange(1 << 32)))
 NAMES = ["a", "b", "c", "web"]
 GONE = ("gone", 0, 0)  # stopped, purged or never there
