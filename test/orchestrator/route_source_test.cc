@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/loop.h"
+#include "test/run_loop.h"
 #include "test/test.h"
 
 namespace sluice::orchestrator {
@@ -83,13 +84,13 @@ TEST_CASE(
   };
   scope.spawn(body(source, loop, drained));
   loop.post([&] { loop.post([&] { loop.stop(); }); });
-  loop.run();
+  sluice::test::run_until_stopped(loop);
   EXPECT(!drained);
   EXPECT_EQ(sink.asked, std::vector<std::string>{"a"});
   EXPECT(!sink.keys["web"].routes[0].healthy);
   EXPECT(sink.keys["web"].routes[1].healthy);
   sink.done();
-  loop.run();
+  sluice::test::run_until_stopped(loop);
   EXPECT(drained);
   // News of the service in between does not undo the mark.
   source.apply({{.service = "web", .instances = {instance("a", true, {"urlprefix-/"})}}});
@@ -113,7 +114,7 @@ TEST_CASE("an instance that leaves the catalog while it drains keeps its place u
   Scope scope(loop);
   scope.spawn(source.drain({"a"}));
   loop.post([&] { loop.post([&] { loop.stop(); }); });
-  loop.run();
+  sluice::test::run_until_stopped(loop);
   source.apply({{.service = "web", .instances = {}}});
   REQUIRE(sink.keys["web"].routes.size() == 1);
   EXPECT(!sink.keys["web"].routes[0].healthy);
@@ -157,7 +158,7 @@ TEST_CASE("what was inherited gets traffic until the catalog has said it, and dr
   scope.spawn(body(source, loop, drained));
   const auto turn = [&] {
     loop.post([&] { loop.post([&] { loop.stop(); }); });
-    loop.run();
+    sluice::test::run_until_stopped(loop);
   };
   turn();
   REQUIRE(sink.keys["inherited"].routes.size() == 3);
@@ -167,7 +168,7 @@ TEST_CASE("what was inherited gets traffic until the catalog has said it, and dr
   turn();
   EXPECT(!drained);
   gone.set();
-  loop.run();
+  sluice::test::run_until_stopped(loop);
   EXPECT(drained);
   source.forget({"p-b-1"});
   EXPECT_EQ(source.instances_of("p-"), std::set<std::string>{"p-c-1"});

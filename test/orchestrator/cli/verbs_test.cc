@@ -7,6 +7,7 @@
 #include "core/uv_network.h"
 #include "orchestrator/cli/cli.h"
 #include "orchestrator/cli/monitor.h"
+#include "test/run_loop.h"
 #include "test/test.h"
 
 namespace sluice::orchestrator::cli {
@@ -73,7 +74,7 @@ struct FakeApi {
             out = co_await run_verb(cli, std::move(args));
             on.stop();
           }(env, std::move(words), code, loop));
-      loop.run();
+      sluice::test::run_until_stopped(loop);
     }
     return code;
   }

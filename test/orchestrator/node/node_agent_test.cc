@@ -221,8 +221,7 @@ TEST_CASE("absence is not an order: incomplete, older and foreign lists stop not
     const int before = world.link.fetched;
     say();
     world.until([&] { return world.link.fetched > before; });
-    world.loop.post_after(10, [&] { world.loop.stop(); });
-    world.loop.run();
+    world.settle(10);
     EXPECT_EQ(world.machine.log, Lines{"start srv#1"});
   };
   said([&] { world.link.say({}, false); });

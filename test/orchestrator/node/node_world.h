@@ -16,6 +16,7 @@
 #include "core/loop.h"
 #include "core/uv_network.h"
 #include "orchestrator/node/node_agent.h"
+#include "test/run_loop.h"
 #include "test/test.h"
 
 namespace sluice::orchestrator::test {
@@ -361,8 +362,7 @@ struct World {
     scope.reset();
     agent.reset();
   }
-  /// Runs the loop until the condition holds; a test that never gets there fails by the runner's
-  /// limit.
+  /// Runs the loop until the condition holds.
   void until(const std::function<bool()>& condition) {
     auto watch = [](World& world, const std::function<bool()>& done) -> Task<void> {
       while (!done()) co_await sleep_for(world.loop, 1);
@@ -370,12 +370,12 @@ struct World {
     };
     Scope watcher(loop);
     watcher.spawn(watch(*this, condition));
-    loop.run();
+    sluice::test::run_until_stopped(loop);
   }
   /// Lets what is posted and due run.
   void settle(int64_t ms = 20) {
     loop.post_after(ms, [&] { loop.stop(); });
-    loop.run();
+    sluice::test::run_until_stopped(loop);
   }
   ClientStatus status(const std::string& id) { return link.reports[id].client_status; }
 };
