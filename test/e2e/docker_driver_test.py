@@ -1,9 +1,20 @@
 """The docker driver's own tests against a real dockerd, which they start and stop."""
 
 import os
+import pathlib
 import subprocess
 
 from helpers import tree
+from helpers.docker import Bridge
+
+
+def test_the_bridge_of_a_daemon_of_our_own_keeps_its_address():
+    bridge = Bridge()
+    try:
+        kind = pathlib.Path("/sys/class/net", bridge.name, "addr_assign_type").read_text().strip()
+        assert kind == "3"  # NET_ADDR_SET: it does not become the lowest of its ports'
+    finally:
+        bridge.remove()
 
 
 def test_docker_driver_against_a_real_dockerd():

@@ -30,11 +30,17 @@ IMAGES = {
 
 _SIOCBRADDBR, _SIOCBRDELBR = 0x89A0, 0x89A1
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _SIOCSIFADDR, _SIOCSIFNETMASK = 0x8913, 0x8914, 0x8916, 0x891C
+_SIOCSIFHWADDR, _ARPHRD_ETHER = 0x8924, 1
 _IFF_UP = 1
 
 
 class Bridge:
-    """A bridge of our own, so that two daemons do not share docker0. By ioctl: without iproute2."""
+    """A bridge of our own, so that two daemons do not share docker0. By ioctl: without iproute2.
+
+    Its hardware address is set, as Docker sets docker0's: else it is the lowest of its containers',
+    changes as they come and go, and what another container then answers goes to an address that
+    nobody has. A request that is under way there, with nothing behind it, was seen to hang for
+    over 100 s."""
 
     def __init__(self):
         self.name = "slt%06x" % random.randrange(1 << 24)
@@ -45,6 +51,9 @@ class Bridge:
                                      (_SIOCSIFNETMASK, "255.255.255.0")):
                 fcntl.ioctl(s, request, struct.pack(
                     "16sHH4s8x", self.name.encode(), socket.AF_INET, 0, socket.inet_aton(address)))
+            hardware = bytes([0x02, 0x42, *random.randbytes(4)])
+            fcntl.ioctl(s, _SIOCSIFHWADDR, struct.pack(
+                "16sH6s8x", self.name.encode(), _ARPHRD_ETHER, hardware))
             self._flags(s, _IFF_UP, 0)
 
     def _flags(self, s, add, remove):
