@@ -2,8 +2,6 @@
 started is ended with it, by its own pid, and a failing test shows the output of all of it."""
 
 import contextlib
-import os
-import signal
 
 import pytest
 
@@ -13,7 +11,7 @@ from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import ports, process, tree
 from helpers.curl import Curl
-from helpers.upgrade import Line, alive
+from helpers.upgrade import Line
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -47,9 +45,7 @@ def line():
         return made[-1]
     yield make
     for each in made:
-        for pid in each.pids:
-            if alive(pid):
-                os.kill(pid, signal.SIGKILL)
+        each.kill()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from helpers import consul as consul_helper
-from helpers import jobs, tree
+from helpers import jobs, lines, tree
 from helpers.load import Load
 from helpers.wait import stays, until
 
@@ -56,22 +56,45 @@ def test_consul_restarts_under_load(agent, consul, data):
     agent.wait_routes("shop.test", 2)
 
 
-def test_the_agent_is_killed_while_consul_is_away(consul, make_agent):
+@pytest.mark.parametrize("data", ["kept", "lost"])
+@pytest.mark.parametrize("agents_end", ["kill9", "upgrade"])
+def test_the_agent_is_replaced_while_consul_is_away(consul, make_agent, agents_end, data):
     agent = make_agent(dev=False, config='consul {\n address = "%s"\n}\n' % consul.address).start()
     agent.run(jobs.http(count=2, host="shop.test"))
     agent.run(jobs.http("other", check=False))
     agent.wait_routes("shop.test", 2, 40)
+    ids = lines.start(agent, driver="raw_exec")
     tasks, services = agent.task_pids(), ours(consul)
     consul.kill()
-    agent.kill()
-    agent.start()
+    if data == "lost":
+        shutil.rmtree(consul.folder / "consul.d")
+    agent.replace(agents_end)
     assert agent.verb("job", "stop", "-detach", "other").code == 0
-    until(lambda: len(agent.task_pids()) == 2, "the stopped job's task ends", 20)
+    until(lambda: len(agent.task_pids()) == 4, "the stopped job's task ends", 20)
     consul.start()
-    until(lambda: len(ours(consul)) == 2, "the stopped job's service goes", 40)
+    until(lambda: len(ours(consul)) == 2, "each has what it should", 40)
     agent.wait_routes("shop.test", 2, 40)
     assert ours(consul) < services
     assert agent.task_pids().items() < tasks.items()
+    lines.wait(agent, ids, 0)
+    lines.check(agent, ids, 1)
+    agent.stop_jobs()
+    until(lambda: not ours(consul), "nothing is left", 40)
+
+
+@pytest.mark.parametrize("agents_end", ["kill9", "upgrade"])
+def test_consul_restarts_while_the_agent_is_replaced(consul, make_agent, agents_end):
+    agent = make_agent(dev=False, config='consul {\n address = "%s"\n}\n' % consul.address).start()
+    agent.run(jobs.http(count=2, host="shop.test"))
+    agent.wait_routes("shop.test", 2, 40)
+    tasks, services = agent.task_pids(), ours(consul)
+    with agent.replaced(agents_end):
+        consul.kill()
+        shutil.rmtree(consul.folder / "consul.d")
+        consul.start()
+    until(lambda: ours(consul) == services, "both are registered again, by the same ids", 40)
+    agent.wait_routes("shop.test", 2, 40)
+    assert agent.task_pids() == tasks
 
 
 def test_somebody_changes_what_is_ours_in_consul(agent, consul):

@@ -162,21 +162,38 @@ def test_a_registry_that_is_down_is_waited_for(docker, registry, agent):
     assert (task["Restarts"], task["Failed"]) == (0, False)
 
 
-def test_the_agent_is_killed_while_the_registry_is_down(docker, registry, agent):
+@pytest.mark.parametrize("agents_end", ["kill9", "upgrade"])
+def test_the_agent_is_replaced_while_the_registry_is_down(docker, registry, agent, agents_end):
     server = registry()
     image = server.push(docker, SOURCE, "some/backend:1")
     server.stop()
     a = agent(dev=False)
     run(a, job(image))
     until(lambda: any("trying again" in e for e in events(a)), "it waits", 20)
-    a.kill()
-    a.start()
+    a.replace(agents_end)
     server.start()
     first = a.wait_running("pull", 1, 40)[0]
     assert (first["TaskStates"]["pull"]["Restarts"], first["JobVersion"]) == (0, 0)
     assert len(a.get("/v1/job/pull/allocations")) == 1
     ours = [c for c in docker.containers() if c["Labels"].get("sluice.job_id") == "pull"]
     assert [c["State"] for c in ours] == ["running"]
+
+
+@pytest.mark.parametrize("agents_end", ["kill9", "upgrade"])
+def test_the_registry_comes_back_while_the_agent_is_replaced(docker, registry, agent, agents_end):
+    server = registry()
+    image = server.push(docker, SOURCE, "some/backend:1")
+    server.stop()
+    a = agent(dev=False)
+    run(a, job(image, count=3))
+    until(lambda: any("trying again" in e for e in events(a)), "it waits", 20)
+    with a.replaced(agents_end):
+        server.start()
+    for alloc in a.wait_running("pull", 3, 40):
+        state = a.get("/v1/allocation/" + alloc["ID"])["TaskStates"]["pull"]
+        assert (state["Restarts"], state["Failed"]) == (0, False)
+    ours = [c for c in docker.containers() if c["Labels"].get("sluice.job_id") == "pull"]
+    assert [c["State"] for c in ours] == ["running"] * 3
 
 
 def test_a_job_stopped_while_the_registry_is_down_leaves_nothing(docker, registry, agent):

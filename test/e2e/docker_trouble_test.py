@@ -11,6 +11,7 @@ from helpers import lines, process, tree
 from helpers.wait import until
 
 HOST = "mysite.com:9999"
+REPLACED = pytest.mark.parametrize("agents_end", ["kill9", "upgrade"])
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +80,43 @@ def stop_and_look(agent, dockerd, consul, *jobs):
     assert dockerd.get("/containers/json?all=true") == []
 
 
-@pytest.mark.parametrize("how", ["stop", "kill"])
-def test_dockerd_restarts(agent, dockerd, consul, how):
-    run_backends(agent)
-    ids = lines.start(agent)
-    allocs = {a["ID"] for a in agent.allocs("httpbackend")}
+def end(dockerd, how):
     if how == "stop":
         dockerd.stop()
     else:
         dockerd.crash()
+
+
+def wait_until_missed(agent):
     until(lambda: "docker: Docker does not answer" in agent.err(), "the agent says so")
-    start_again(dockerd)
+
+
+def two_of_each(agent):
+    """The backends and the lines run; the ids of the lines' and of the backends' allocations."""
+    run_backends(agent)
+    ids = lines.start(agent)
+    return ids, {a["ID"] for a in agent.allocs("httpbackend")}
+
+
+def all_came_back(agent, dockerd, ids, allocs):
+    """The containers run a second time, in the same allocations, and no attempt was used up."""
     for job, count in (("lines", 2), ("httpbackend", 2)):
         until(lambda: len(running(dockerd, job)) == count, "containers of %s run" % job, 60)
     agent.wait_routes(HOST, 2, 60)
-    # The same allocations, and no attempt of theirs was used up.
     assert {a["ID"] for a in agent.wait_running("httpbackend", 2)} == allocs
     assert set(restarts(agent, "httpbackend").values()) == {0}
     assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
     lines.wait(agent, ids, 1)
     lines.check(agent, ids, 2)
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_dockerd_restarts(agent, dockerd, consul, how):
+    before = two_of_each(agent)
+    end(dockerd, how)
+    wait_until_missed(agent)
+    start_again(dockerd)
+    all_came_back(agent, dockerd, *before)
     stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
 
 
@@ -125,12 +143,15 @@ def test_somebody_ends_our_containers(agent, dockerd, consul, how):
     stop_and_look(agent, dockerd, consul, "lines")
 
 
-def test_the_agent_is_killed_and_restarted_again_and_again(agent, dockerd, consul):
+def test_the_agent_is_replaced_again_and_again(agent, dockerd, consul):
     ids = lines.start(agent, burst=5)
     before = running(dockerd, "lines")
-    for end in (agent.kill, agent.stop, agent.kill, agent.kill):
-        end()
-        agent.start()
+    for how in ("kill9", "stop", "upgrade", "kill9", "upgrade", "upgrade", "kill9", "kill9"):
+        if how == "stop":
+            agent.stop()
+            agent.start()
+        else:
+            agent.replace(how)
         agent.wait_running("lines", 2)
         lines.wait(agent, ids, 0)
     assert running(dockerd, "lines") == before
@@ -139,42 +160,27 @@ def test_the_agent_is_killed_and_restarted_again_and_again(agent, dockerd, consu
     stop_and_look(agent, dockerd, consul, "lines")
 
 
-def test_the_agent_is_killed_while_dockerd_is_away(agent, dockerd, consul):
-    ids = lines.start(agent)
-    dockerd.stop()
-    agent.kill()
-    agent.start()
-    until(lambda: "docker: Docker does not answer" in agent.err(), "the agent says so")
-    start_again(dockerd)
-    until(lambda: len(running(dockerd, "lines")) == 2, "both run again", 60)
-    assert {a["ID"] for a in agent.wait_running("lines", 2, 40)} == set(ids)
-    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
-    lines.wait(agent, ids, 1)
-    lines.check(agent, ids, 2)
-    stop_and_look(agent, dockerd, consul, "lines")
-
-
+@REPLACED
 @pytest.mark.parametrize("how", ["stop", "kill"])
-def test_dockerd_restarts_while_the_agent_is_away(agent, dockerd, consul, how):
-    """No attempt is used up, whether a task ends with a success at its SIGTERM or is killed."""
-    run_backends(agent)
-    ids = lines.start(agent)
-    allocs = {a["ID"] for a in agent.allocs("httpbackend")}
-    agent.kill()
-    if how == "stop":
-        dockerd.stop()
-    else:
-        dockerd.crash()
+def test_the_agent_is_replaced_while_dockerd_is_away(agent, dockerd, consul, how, agents_end):
+    before = two_of_each(agent)
+    end(dockerd, how)
+    agent.replace(agents_end)
+    wait_until_missed(agent)
     start_again(dockerd)
-    agent.start()
-    for job, count in (("lines", 2), ("httpbackend", 2)):
-        until(lambda: len(running(dockerd, job)) == count, "containers of %s run" % job, 60)
-    agent.wait_routes(HOST, 2, 60)
-    assert {a["ID"] for a in agent.wait_running("httpbackend", 2)} == allocs
-    assert set(restarts(agent, "httpbackend").values()) == {0}
-    assert restarts(agent, "lines") == dict.fromkeys(ids, 0)
-    lines.wait(agent, ids, 1)
-    lines.check(agent, ids, 2)
+    all_came_back(agent, dockerd, *before)
+    stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
+
+
+@REPLACED
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_dockerd_restarts_while_the_agent_is_replaced(agent, dockerd, consul, how, agents_end):
+    """No attempt is used up, whether a task ends with a success at its SIGTERM or is killed."""
+    before = two_of_each(agent)
+    with agent.replaced(agents_end):
+        end(dockerd, how)
+        start_again(dockerd)
+    all_came_back(agent, dockerd, *before)
     stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
 
 
@@ -207,14 +213,14 @@ job "work" {
     stop_and_look(agent, dockerd, consul)
 
 
-def test_a_container_ends_while_the_agent_is_away(agent, dockerd, consul):
+@REPLACED
+def test_containers_end_while_the_agent_is_replaced(agent, dockerd, consul, agents_end):
     ids = lines.start(agent)
     before = running(dockerd, "lines")
-    agent.kill()
     killed, removed = sorted(before)
-    dockerd.kill(killed)
-    dockerd.remove(removed)
-    agent.start()
+    with agent.replaced(agents_end):
+        dockerd.kill(killed)
+        dockerd.remove(removed)
     until(lambda: len(running(dockerd, "lines")) == 2 and not running(dockerd, "lines") & before,
           "two others run", 60)
     assert {a["ID"] for a in agent.wait_running("lines", 2, 40)} == set(ids)
@@ -223,10 +229,13 @@ def test_a_container_ends_while_the_agent_is_away(agent, dockerd, consul):
     stop_and_look(agent, dockerd, consul, "lines")
 
 
-def test_a_job_stopped_while_dockerd_is_away_leaves_nothing(agent, dockerd, consul):
+@pytest.mark.parametrize("agents_end", ["no", "kill9", "upgrade"])
+def test_a_job_stopped_while_dockerd_is_away_leaves_nothing(agent, dockerd, agents_end):
     lines.start(agent)
     dockerd.crash()  # its containers stay, until the next one ends them
     assert agent.verb("job", "stop", "lines").code == 0
+    if agents_end != "no":
+        agent.replace(agents_end)
     start_again(dockerd)
     until(lambda: dockerd.get("/containers/json?all=true") == [], "containers go", 60)
     until(lambda: [a["ClientStatus"] for a in agent.get("/v1/job/lines/allocations")]

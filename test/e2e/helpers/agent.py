@@ -1,5 +1,6 @@
 """`sluice agent` on fresh ports and folders, its command line and its API."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import urllib.request
 from . import tree
 from .ports import free_port, task_ports
 from .process import Process
+from .upgrade import Line, alive
 from .wait import until
 
 
@@ -68,6 +70,7 @@ class Agent:
         self.catalog = "http://127.0.0.1:%d" % self.catalog_port
         self.env = env
         self.process = None
+        self.line = None  # once it is upgraded: its processes
         self.config = self.folder / "agent.hcl"
         with_consul = "consul {" in config or any("consul-address" in str(f) for f in self.flags)
         if catalog is None:
@@ -111,6 +114,7 @@ catalog {
     def launch(self):
         args = [tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]
         self.process = Process([*args, *self.flags], self.folder, "sluice", env=self.env)
+        self.line = None
         return self
 
     def start(self):
@@ -127,13 +131,45 @@ catalog {
         nodes = self.get("/v1/nodes")
         return nodes and all(n["Status"] == "ready" for n in nodes)
 
+    def running(self):
+        return self.process and (self.process.running() or
+                                 self.line and any(map(alive, self.line.pids)))
+
     def stop(self):
+        """The exit code, where no upgrade has put another process in its place."""
+        if self.line:
+            return self.line.end()
         return self.process.end(30)
 
     def kill(self):
         """As a crash: SIGKILL to the agent alone."""
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.line:
+            self.line.kill()
+            until(lambda: not self.running(), "the killed agent is gone")
+        else:
+            os.kill(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    @contextlib.contextmanager
+    def replaced(self, how):
+        """What is done in it happens while another process takes the agent's place: after its
+        crash (how is "kill9"), or while it hands over to its successor ("upgrade")."""
+        if how == "kill9":
+            self.kill()
+            yield
+            self.start()
+        else:
+            assert how == "upgrade"
+            self.line = self.line or Line(self)
+            self.line.begin()
+            yield
+            self.line.wait()
+            until(lambda: self.get("/v1/status/leader") and self.nodes_ready(),
+                  "the successor's node is ready", 20)
+
+    def replace(self, how):
+        with self.replaced(how):
+            pass
 
     def out(self):
         return self.process.out()
@@ -226,9 +262,13 @@ catalog {
 
     def clean_up(self):
         """Stops its jobs while it runs; what is left of its tasks then is the test's failure."""
-        if self.process and self.process.running():
-            self.stop_jobs()
-            self.stop()
+        try:
+            if self.running():
+                self.stop_jobs()
+                self.stop()
+        finally:
+            if self.line:
+                self.line.kill()
         left = self.task_pids()
         for pid in left:
             os.kill(pid, signal.SIGKILL)

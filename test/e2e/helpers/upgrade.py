@@ -30,8 +30,14 @@ class Line:
 
     def upgrade(self):
         """Returns once the successor serves."""
-        count = len(self.pids)
+        self.begin()
+        self.wait()
+
+    def begin(self):
         os.kill(self.pid, signal.SIGUSR2)
+
+    def wait(self):
+        count = len(self.pids)
 
         def served():
             found = re.findall(r"upgrade: process (\d+) serves now", self.server.err())
@@ -43,3 +49,8 @@ class Line:
             if alive(pid):
                 os.kill(pid, signal.SIGTERM)
         until(lambda: not any(map(alive, self.pids)), "all of them have ended", 30)
+
+    def kill(self):
+        """What is left of it, as a crash."""
+        for pid in filter(alive, self.pids):
+            os.kill(pid, signal.SIGKILL)
