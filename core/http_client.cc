@@ -10,6 +10,8 @@ namespace sluice {
 
 namespace {
 
+constexpr size_t kReadBytes = 64 * 1024;
+
 http1::Method method_of(std::string_view name) {
   if (name == "GET") return http1::Method::kGet;
   if (name == "HEAD") return http1::Method::kHead;
@@ -62,7 +64,7 @@ Task<Result<void>> HttpExchange::write_request(const HttpRequest& request) {
 }
 
 Task<Result<bool>> HttpExchange::fill() {
-  char chunk[16 * 1024];
+  char chunk[kReadBytes];
   Result<size_t> n = co_await stream_->read(chunk);
   if (!n) co_return pass(n);
   if (*n > 0) answered_ = true;
@@ -104,9 +106,10 @@ Task<Result<void>> HttpExchange::read_head(http1::Method method) {
 }
 
 Task<Result<std::string>> HttpExchange::read() {
+  std::string data;
   while (!ended_) {
     const http1::BodyReader::Step step = body_.read(input_.unread());
-    std::string data(step.data);
+    data += step.data;
     input_.consume(step.consumed);
     switch (step.state) {
       case http1::BodyReader::State::kBad:
@@ -114,8 +117,8 @@ Task<Result<std::string>> HttpExchange::read() {
       case http1::BodyReader::State::kEnd: ended_ = true; break;
       case http1::BodyReader::State::kMore: break;
     }
+    if (ended_ || step.consumed > 0) continue;  // chunks may be small and many
     if (!data.empty()) co_return data;
-    if (ended_ || step.consumed > 0) continue;
     Result<bool> more = co_await fill();
     if (!more) co_return pass(more);
     if (*more) continue;
@@ -126,7 +129,7 @@ Task<Result<std::string>> HttpExchange::read() {
     ended_ = true;
     keep_alive_ = false;
   }
-  co_return std::string();
+  co_return data;
 }
 
 Task<Result<std::string>> HttpExchange::read_all(size_t limit_bytes) {

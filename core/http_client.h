@@ -40,7 +40,8 @@ class HttpExchange {
 
   int status() const { return status_; }
   const HttpHeaders& headers() const { return headers_; }
-  /// The next bytes of the body; an empty string at its end. Without a time limit: for streams.
+  /// The next bytes of the body, all that have come; an empty string at its end. Without a time
+  /// limit: for streams.
   Task<Result<std::string>> read();
   /// All of the body, kLimit past `limit_bytes`.
   Task<Result<std::string>> read_all(size_t limit_bytes);

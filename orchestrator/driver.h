@@ -82,6 +82,7 @@ struct TaskExit {
   bool oom_killed = false;
   std::string error;  // set where the outcome is not known: "supervisor lost the task"
   int64_t finished_at_ns = 0;
+  std::string output_missing;  // why some of its output may not be in its files
 
   bool success() const { return exit_code == 0 && signal == 0 && error.empty(); }
 };

@@ -17,7 +17,8 @@ constexpr int64_t kMinCpuShares = 2;
 constexpr int64_t kMinCpuQuotaUs = 1000;  // the kernel refuses less
 constexpr int64_t kMinMemoryMb = 6;       // Docker refuses less
 constexpr int64_t kMib = 1 << 20;
-constexpr int64_t kMinDockerLogBytes = 10 * kMib;
+// Two seconds of what Docker writes at its fastest: see log_pump.h.
+constexpr int64_t kMinDockerLogBytes = 64 * kMib;
 
 Json strings(const std::vector<std::string>& items) {
   Json list = Json::array();

@@ -198,18 +198,26 @@ Task<Result<void>> DockerDriver::recover(const TaskHandle& handle, const TaskSpe
   co_return Result<void>();
 }
 
+/// Until all of its output is written, or nothing has moved for log_stall_ms. While Docker is away
+/// what it keeps is not lost.
 Task<void> DockerDriver::await_logs(Run& run) {
-  if (!run.logs) co_return;
+  if (!run.logs || run.stalled == run.logs.get()) co_return;
   auto finished = [](Event& event) -> Task<Result<void>> {
     co_await event.wait();
     co_return Result<void>();
   };
-  auto drained =
-      co_await with_timeout(env_.executor, options_.log_drain_ms, finished(run.logs->finished()));
-  if (!drained) {
-    log_.warn("docker: the last output of task {} is not written after {} ms", run.key.task,
-              options_.log_drain_ms);
+  for (;;) {
+    const uint64_t progress = run.logs->progress();
+    auto drained =
+        co_await with_timeout(env_.executor, options_.log_stall_ms, finished(run.logs->finished()));
+    if (drained) co_return;
+    if (connected_.is_set() && run.logs->progress() == progress) break;
   }
+  run.stalled = run.logs.get();
+  run.output_missing = fmt::format(
+      "The end of the task's output may be missing: for {} ms no more of it could be written",
+      options_.log_stall_ms);
+  log_.warn("docker: task {}: {}", run.key.task, run.output_missing);
 }
 
 /// Whether the dockerd that runs now found it ended: it was started by an earlier one, and its end
@@ -267,6 +275,7 @@ Task<bool> DockerDriver::start_again(Run& run) {
   log_.info("docker: started the container of task {} again, which had ended with dockerd",
             run.key.task);
   if (run.logs) run.logs = std::make_unique<LogPump>(env_, log_, api_, run.log_options);
+  run.stalled = nullptr;
   co_return true;
 }
 
@@ -287,7 +296,8 @@ Task<Result<TaskExit>> DockerDriver::wait(const TaskHandle& handle) {
       co_await await_logs(*run);
       TaskExit exit{.exit_code = state->exit_code,
                     .oom_killed = state->oom_killed,
-                    .finished_at_ns = state->finished_at_ns};
+                    .finished_at_ns = state->finished_at_ns,
+                    .output_missing = run->output_missing};
       if (!state->error.empty()) exit.error = state->error;
       co_return exit;
     }

@@ -41,7 +41,7 @@ struct DockerOptions {
   int64_t reconnect_min_ms = 100;
   int64_t reconnect_max_ms = 5'000;
   int64_t connect_wait_ms = 2'000;  // how long a call waits for the first connection
-  int64_t log_drain_ms = 10'000;    // how long the end of a run waits for the last of its output
+  int64_t log_stall_ms = 30'000;    // the end of a run waits for its output while more comes
 };
 
 class DockerDriver final : public orchestrator::TaskDriver {

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "core/json.h"
@@ -95,7 +96,16 @@ Result<size_t> LogStreamCopy::match(std::string_view text) {
   return equal;
 }
 
-Result<void> LogStreamCopy::message(int64_t time_ns, std::string_view text) {
+/// Docker gives each line a time of its own, in nanoseconds; only the parts of a long one share
+/// theirs.
+bool LogStreamCopy::is_last_line(int64_t time_ns, std::string_view text) const {
+  return time_ns != 0 && time_ns == position_.time_ns && text.ends_with('\n') &&
+         std::hash<std::string_view>()(text) == last_hash_;
+}
+
+Result<void> LogStreamCopy::message(int64_t time_ns, std::string_view text, int64_t now_ns) {
+  if (!aligning_ && done_ == 0 && is_last_line(time_ns, text)) return {};
+  if (!aligning_ && time_ns < position_.time_ns && position_.time_ns <= now_ns) replay();
   if (aligning_) {
     if (time_ns < position_.time_ns) return {};
     if (time_ns == position_.time_ns && seen_same_ < position_.same) {
@@ -122,6 +132,7 @@ Result<void> LogStreamCopy::message(int64_t time_ns, std::string_view text) {
   position_.same = time_ns == position_.time_ns ? position_.same + 1 : 1;
   position_.time_ns = time_ns;
   position_.place = matched_;
+  last_hash_ = std::hash<std::string_view>()(text);
   return {};
 }
 
@@ -193,20 +204,20 @@ std::string LogCopy::begin_stream() {
   return fmt::format("{}.{:09}", since_ns / 1'000'000'000, since_ns % 1'000'000'000);
 }
 
-Result<void> LogCopy::frame(LogStream stream, std::string_view payload) {
+Result<void> LogCopy::frame(LogStream stream, std::string_view payload, int64_t now_ns) {
   TimedMessage message = parse_timed_message(payload);
   LogStreamCopy& copy = streams_[stream == LogStream::kStdout ? 0 : 1];
   int64_t file = copy.end().file;
   // What comes without a time (the daemon's own complaint) counts as of the last one.
   int64_t time_ns = message.time_ns != 0 ? message.time_ns : copy.position().time_ns;
-  if (auto written = copy.message(time_ns, message.text); !written) return written;
+  if (auto written = copy.message(time_ns, message.text, now_ns); !written) return written;
   newest_ns_ = std::max(newest_ns_, time_ns);
   // The checkpoint's file must not be among those that are removed.
   if (copy.end().file != file) return checkpoint();
   return {};
 }
 
-Result<void> LogCopy::feed(std::string_view bytes) {
+Result<void> LogCopy::feed(std::string_view bytes, int64_t now_ns) {
   pending_.append(bytes);
   size_t used = 0;
   Result<void> result;
@@ -220,7 +231,7 @@ Result<void> LogCopy::feed(std::string_view bytes) {
       break;
     }
     if (!*next) break;
-    result = frame((*next)->stream, (*next)->payload);
+    result = frame((*next)->stream, (*next)->payload, now_ns);
     if (!result) break;
     used += (*next)->size;
   }

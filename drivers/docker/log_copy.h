@@ -50,9 +50,11 @@ class LogStreamCopy {
   void replay_from(const Position& position);
   /// Again from where we are: Docker's stream broke and is opened anew.
   void replay() { replay_from(position_); }
-  /// Writes the message if it is not in the files yet. After an error call again with the same
-  /// message.
-  Result<void> message(int64_t time_ns, std::string_view text);
+  /// Writes the message if it is not in the files yet. One that is older than the last, or is the
+  /// last line once more, begins a replay: Docker 20.10 may start over with its file when it has
+  /// rotated. Not where the last is of later than `now_ns`: then somebody has set the clock back.
+  /// After an error call again with the same message.
+  Result<void> message(int64_t time_ns, std::string_view text, int64_t now_ns = INT64_MAX);
 
   const Position& position() const { return position_; }
   LogFiles::Place end() const { return files_.end(); }
@@ -61,6 +63,7 @@ class LogStreamCopy {
 
  private:
   Result<size_t> match(std::string_view text);
+  bool is_last_line(int64_t time_ns, std::string_view text) const;
 
   LogFiles files_;
   Position position_;
@@ -69,6 +72,7 @@ class LogStreamCopy {
   LogFiles::Place matched_;  // what the files hold up to here came by in the replay
   size_t done_ = 0;          // bytes of the current message that are in the files
   int64_t mismatches_ = 0;
+  size_t last_hash_ = 0;  // of the last message's text
 };
 
 class LogCopy {
@@ -80,21 +84,22 @@ class LogCopy {
   /// The value of the query parameter `since` from which Docker is to replay; "" from the start.
   /// Call it before each stream, and feed that stream from its start.
   std::string begin_stream();
-  /// Bytes of the stream in any split. An error of the disk keeps what was not written: call
-  /// retry().
-  Result<void> feed(std::string_view bytes);
+  /// Bytes of the stream in any split, that came at `now_ns`. An error of the disk keeps what was
+  /// not written: call retry().
+  Result<void> feed(std::string_view bytes, int64_t now_ns = INT64_MAX);
   Result<void> retry() { return feed({}); }
   /// Saves the positions if they have changed.
   Result<void> checkpoint();
 
+  /// The time of the newest message; 0: none has come.
+  int64_t newest_ns() const { return newest_ns_; }
   int64_t mismatches() const { return streams_[0].mismatches() + streams_[1].mismatches(); }
 
  private:
   explicit LogCopy(LogCopyOptions options);
   Result<void> load();
   std::string state_text() const;
-  Result<void> frame(LogStream stream, std::string_view payload);
-  Result<void> feed_lines();
+  Result<void> frame(LogStream stream, std::string_view payload, int64_t now_ns);
 
   LogCopyOptions options_;
   std::string state_path_;

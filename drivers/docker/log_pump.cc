@@ -12,6 +12,12 @@ constexpr int64_t kCheckpointEveryMs = 2'000;
 constexpr int64_t kRetryMinMs = 100;
 constexpr int64_t kRetryMaxMs = 1'000;
 constexpr int64_t kDiskRetryMs = 1'000;
+// Behind by so much, and by more than the agent's start or a slow moment explains.
+constexpr int64_t kFarNs = 500'000'000;
+constexpr uint64_t kFarBytes = 1 << 20;
+constexpr int64_t kNearNs = 100'000'000;
+constexpr int64_t kQuietMs = 250;
+constexpr int64_t kHoldRetryMs = 1'000;
 
 }  // namespace
 
@@ -44,14 +50,15 @@ Task<std::unique_ptr<LogCopy>> LogPump::open_copy() {
 Task<Result<void>> LogPump::write(std::string bytes) {
   bool checkpoint = env_.executor.now_ms() >= checkpoint_at_ms_;
   if (checkpoint) checkpoint_at_ms_ = env_.executor.now_ms() + kCheckpointEveryMs;
+  const int64_t now_ns = env_.executor.wall_ns();
   using Back = std::pair<std::unique_ptr<LogCopy>, Result<void>>;
   for (bool said = false;; said = true) {
-    Back back = co_await on_pool(
-        env_.executor, [copy = std::move(copy_), bytes = std::move(bytes), checkpoint]() mutable {
-          Result<void> done = copy->feed(bytes);
-          if (done && checkpoint) done = copy->checkpoint();
-          return Back(std::move(copy), std::move(done));
-        });
+    Back back = co_await on_pool(env_.executor, [copy = std::move(copy_), bytes = std::move(bytes),
+                                                 checkpoint, now_ns]() mutable {
+      Result<void> done = copy->feed(bytes, now_ns);
+      if (done && checkpoint) done = copy->checkpoint();
+      return Back(std::move(copy), std::move(done));
+    });
     copy_ = std::move(back.first);
     bytes.clear();
     if (back.second || back.second.error().code == Code::kInvalid ||
@@ -91,15 +98,55 @@ Task<LogPump::Outcome> LogPump::copy_stream(bool follow) {
     if (!removed) log_.warn("docker: {}", stream.error().message);
     co_return Outcome::kNeverAgain;
   }
+  stream_bytes_ = 0;
   while (true) {
     auto bytes = co_await (*stream)->read();
     if (!bytes) co_return Outcome::kAgain;
     if (bytes->empty()) co_return Outcome::kDone;
+    ++progress_;
+    stream_bytes_ += bytes->size();
     if (auto written = co_await write(*std::move(bytes)); !written) {
       log_.warn("docker: logs of task {}: {}", options_.task, written.error().message);
       co_return Outcome::kAgain;
     }
+    ++progress_;
+    if (follow) co_await keep_near();
   }
+}
+
+/// Holds the task where it is too far ahead, and lets it go again.
+Task<void> LogPump::keep_near() {
+  const int64_t behind_ns = env_.executor.wall_ns() - copy_->newest_ns();
+  if (behind_ns < kNearNs) held_.reset();
+  if (!held_ && behind_ns > kFarNs && stream_bytes_ > kFarBytes) co_await hold();
+}
+
+Task<void> LogPump::hold() {
+  if (env_.executor.now_ms() < hold_again_at_ms_) co_return;
+  std::string early;  // not read, as all that follows
+  auto attached = co_await api_.hijack({.method = "POST",
+                                        .target = "/containers/" + options_.container_id +
+                                                  "/attach?stream=true&stdout=true&stderr=true",
+                                        .doing = "attach to task " + options_.task},
+                                       early);
+  if (!attached) {  // it may have ended
+    hold_again_at_ms_ = env_.executor.now_ms() + kHoldRetryMs;
+    co_return;
+  }
+  log_.debug("docker: task {} waits for its output to be copied", options_.task);
+  held_ = *std::move(attached);
+  if (!watching_) scope_.spawn(let_go_when_quiet());
+}
+
+/// Once it waits, all that it wrote has come, and nothing tells that but that no more comes.
+Task<void> LogPump::let_go_when_quiet() {
+  watching_ = true;
+  while (held_) {
+    const uint64_t seen = progress_;
+    co_await sleep_for(env_.executor, kQuietMs);
+    if (seen == progress_) held_.reset();
+  }
+  watching_ = false;
 }
 
 Task<void> LogPump::run() {
@@ -109,6 +156,7 @@ Task<void> LogPump::run() {
   while (outcome != Outcome::kNeverAgain) {
     int64_t begun_ms = env_.executor.now_ms();
     outcome = co_await copy_stream(/*follow=*/true);
+    held_.reset();
     if (outcome == Outcome::kNeverAgain) break;
     auto ended = co_await container_ended();
     if (ended && *ended) {

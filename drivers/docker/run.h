@@ -27,7 +27,9 @@ struct DockerDriver::Run {
   bool removed = false;          // the record goes with its last user
   size_t users = 0;
   std::unique_ptr<LogPump> logs;
-  LogCopyOptions log_options;  // of `logs`
+  LogCopyOptions log_options;        // of `logs`
+  const LogPump* stalled = nullptr;  // of which the end was not waited for
+  std::string output_missing;        // why; "": all of it is written, as far as is known
 
   void look() {
     ++changes;

@@ -240,6 +240,7 @@ void TaskRunner::report_exit(const TaskExit& exit) {
     details["exit_message"] = exit.error;
   }
   add_event("Terminated", std::move(message), std::move(details));
+  if (!exit.output_missing.empty()) add_event("Driver", exit.output_missing);
 }
 
 /// Over once it ends with success.

@@ -114,10 +114,14 @@ std::vector<Message> random_messages(std::mt19937& random, size_t count) {
     int64_t skew = stream == LogStream::kStderr ? static_cast<int64_t>(random() % 1000) * 1000 : 0;
     said.push_back({stream, time_ns + skew, text});
   }
-  int64_t newest[2] = {0, 0};
+  const Message* newest[2] = {nullptr, nullptr};
   for (Message& message : said) {  // but each keeps its own order
-    int64_t& last = newest[message.stream == LogStream::kStdout ? 0 : 1];
-    message.time_ns = last = std::max(last, message.time_ns);
+    const Message*& last = newest[message.stream == LogStream::kStdout ? 0 : 1];
+    // The parts of a line share their time, whole lines do not.
+    if (last != nullptr && message.time_ns <= last->time_ns) {
+      message.time_ns = last->time_ns + (last->text.ends_with('\n') ? 1 : 0);
+    }
+    last = &message;
   }
   return said;
 }
@@ -212,6 +216,48 @@ TEST_CASE("docker logs: rotation keeps the newest files") {
   EXPECT_EQ(files, 3u);
   EXPECT(all.ends_with(content(folder.path(), "web.stdout")));
   EXPECT_EQ(content(folder.path(), "web.stdout").size(), 10'000u - 7u * 1024u);
+}
+
+// As Docker 20.10 does while it rotates its file.
+TEST_CASE("docker logs: a stream that starts over repeats nothing") {
+  for (uint32_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    TemporaryFolder folder;
+    std::vector<Message> said = random_messages(random, 200);
+    auto copy = open_copy(folder.path(), 4096);
+    (void)copy->begin_stream();
+    for (size_t i = 0; i < said.size(); ++i) {
+      REQUIRE(copy->feed(framed(said[i]), said[i].time_ns).has_value());
+      if (random() % 10 != 0) continue;
+      size_t from = random() % (i + 1);
+      // Each stream begins with a whole line.
+      bool parts = false;
+      for (LogStream stream : {LogStream::kStdout, LogStream::kStderr}) {
+        size_t first = from;
+        while (first <= i && said[first].stream != stream) ++first;
+        parts = parts || (first <= i && !said[first].text.ends_with('\n'));
+      }
+      if (parts) continue;
+      for (; from <= i; ++from) REQUIRE(copy->feed(framed(said[from])).has_value());
+    }
+    EXPECT_EQ(content(folder.path(), "web.stdout"), expected(said, LogStream::kStdout));
+    EXPECT_EQ(content(folder.path(), "web.stderr"), expected(said, LogStream::kStderr));
+  }
+}
+
+TEST_CASE("docker logs: a clock that is set back loses nothing") {
+  TemporaryFolder folder;
+  auto copy = open_copy(folder.path());
+  (void)copy->begin_stream();
+  std::string all;
+  for (int64_t second : {20, 21, 11, 12, 21, 22}) {
+    const int64_t time_ns = kStart + second * 1'000'000'000;
+    const std::string text = fmt::format("line {}\n", all.size());
+    REQUIRE(copy->feed(framed({LogStream::kStdout, time_ns, text}), time_ns).has_value());
+    all += text;
+  }
+  EXPECT_EQ(content(folder.path(), "web.stdout"), all);
 }
 
 TEST_CASE("docker logs: two copiers of one task do not meet") {

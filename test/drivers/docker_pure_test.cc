@@ -228,7 +228,7 @@ TEST_CASE("create body: the whole of it") {
                 {"Type":"bind","Source":"/data/t/local","Target":"/local"},
                 {"Type":"bind","Source":"/data/t/secrets","Target":"/secrets"}],
       "Memory":67108864,"MemorySwap":67108864,"CpuShares":500,
-      "LogConfig":{"Type":"json-file","Config":{"max-file":"2","max-size":"10485760"}}}})"),
+      "LogConfig":{"Type":"json-file","Config":{"max-file":"2","max-size":"67108864"}}}})"),
                                       1));
 }
 

@@ -60,13 +60,15 @@ std::string content(const std::string& folder, const std::string& base) {
 /// end.
 class Agent {
  public:
-  explicit Agent(const std::string& folder, const std::string& node = "node-a")
+  explicit Agent(const std::string& folder, const std::string& node = "node-a",
+                 int64_t log_stall_ms = DockerOptions{}.log_stall_ms)
       : log_(2), network_(loop_), folder_(folder) {
     Env env{loop_, network_, disk_, random_};
     driver_ = std::make_unique<DockerDriver>(
         env, log_,
         DockerOptions{.socket = {.path = daemon().socket()},
-                      .owner = {.cluster_id = "cluster-1", .node_id = node}});
+                      .owner = {.cluster_id = "cluster-1", .node_id = node},
+                      .log_stall_ms = log_stall_ms});
   }
 
   template <class T>
@@ -173,6 +175,31 @@ TEST_CASE("docker real: a run from start to removal") {
   agent.good(agent.driver().remove(handle));
   agent.good(agent.driver().remove(handle));
   EXPECT(agent.good(agent.driver().list()).empty());
+}
+
+TEST_CASE("docker real: an end waits for its output while more of it comes, and says if not") {
+  if (!wanted()) return;
+  constexpr int64_t kStallMs = 500;
+  TemporaryFolder folder;
+  Agent agent(folder.path(), "node-a", kStallMs);
+  // What Docker takes longer to give than that, and has in its files when the agent comes.
+  TaskSpec much =
+      agent.spec("s1", R"({"image":"probe:1","args":["lines","300000","0"],"logging":{"type":)"
+                       R"("json-file","config":{"max-size":"1g"}}})");
+  much.log_folder = folder.path() + "/later/logs";
+  TaskHandle handle = agent.good(agent.driver().start(much, agent.events()));
+  TaskExit exit = agent.good(agent.driver().wait(handle));
+  EXPECT(exit.success());
+  EXPECT(exit.output_missing.find("may be missing") != std::string::npos);
+  std::filesystem::create_directories(much.log_folder);
+
+  Agent next(folder.path(), "node-a", kStallMs);
+  next.good(next.driver().recover(handle, much));
+  exit = next.good(next.driver().wait(handle));
+  EXPECT_EQ(exit.output_missing, "");
+  EXPECT_EQ(difference(content(much.log_folder, "probe.stdout"), 300'000), "");
+  EXPECT_EQ(difference(content(much.log_folder, "probe.stderr"), 300'000), "");
+  next.good(next.driver().remove(handle));
 }
 
 TEST_CASE("docker real: exit codes, start errors, oom") {

@@ -8,6 +8,7 @@ import pytest
 from helpers import consul as consul_helper
 from helpers import docker as docker_helper
 from helpers import lines, process, tree
+from helpers.jobs import quoted
 from helpers.wait import until
 
 HOST = "mysite.com:9999"
@@ -184,7 +185,8 @@ def test_dockerd_restarts_while_the_agent_is_replaced(agent, dockerd, consul, ho
     stop_and_look(agent, dockerd, consul, "lines", "httpbackend")
 
 
-def test_work_done_before_dockerd_restarts_is_not_done_twice(agent, dockerd, consul):
+def run_work(agent, args, task=""):
+    """A batch job of one task, which prints numbered lines."""
     agent.run("""
 job "work" {
   datacenters = ["dc1"]
@@ -194,13 +196,28 @@ job "work" {
       driver = "docker"
       config {
         image = "probe:1"
-        args  = ["lines", "1000", "1000"]
+        args  = ["lines", %s]
       }
+      %s
     }
   }
 }
-""", "work.nomad", flags=["-detach"])
-    agent.wait_running("work", 1)
+""" % (quoted(args), task), "work.nomad", flags=["-detach"])
+    return agent.wait_running("work", 1)[0]["ID"]
+
+
+def work_lines(agent, alloc, stream):
+    """What the task's log files hold, line by line."""
+    folder = agent.folder / "data" / "alloc" / alloc / "alloc" / "logs"
+    rest = ""  # a file may end within a line
+    for file in sorted(folder.glob("work.%s.*" % stream), key=lambda f: int(f.suffix[1:])):
+        *whole, rest = (rest + file.read_text()).split("\n")
+        yield from whole
+    assert rest == ""
+
+
+def test_work_done_before_dockerd_restarts_is_not_done_twice(agent, dockerd, consul):
+    run_work(agent, ["1000", "1000"])
     agent.kill()
     until(lambda: [c["State"] for c in containers(dockerd, "work")] == ["exited"], "it is done")
     dockerd.stop()
@@ -208,8 +225,31 @@ job "work" {
     agent.start()
     alloc, = until(lambda: agent.allocs("work", "complete"), "it is known to be done", 30)
     assert alloc["TaskStates"]["work"]["Restarts"] == 0
-    text = (agent.folder / "data" / "alloc" / alloc["ID"] / "alloc" / "logs" / "work.stdout.0")
-    assert text.read_text().splitlines() == ["line %08d" % n for n in range(1, 1001)]
+    assert list(work_lines(agent, alloc["ID"], "stdout")) == ["line %08d" % n
+                                                              for n in range(1, 1001)]
+    stop_and_look(agent, dockerd, consul)
+
+
+@pytest.mark.parametrize("agents_end, count", [("no", 1_000_000), ("kill9", 500_000),
+                                               ("upgrade", 500_000)])
+def test_a_task_that_writes_without_pause(agent, dockerd, consul, agents_end, count):
+    """200 MB on both streams as fast as they go, more than Docker keeps: all of it is there, to the
+    last line."""
+    width = 100
+    alloc = run_work(agent, [str(count), "0", "1", str(width)],
+                     "logs {\n max_files = 100\n max_file_size = 2\n }")
+    if agents_end != "no":
+        until(lambda: next(work_lines(agent, alloc, "stdout")), "it writes")
+        agent.replace(agents_end)
+    done, = until(lambda: agent.allocs("work", "complete"), "it is done, and known to be", 240)
+    for stream in ("stdout", "stderr"):
+        number = 0
+        for number, line in enumerate(work_lines(agent, alloc, stream), 1):
+            if line != ("line %08d" % number).ljust(width - 1, "."):
+                pytest.fail("%s: %s in the place of line %d" % (stream, line, number))
+        assert number == count
+    said = [e["DisplayMessage"] for e in done["TaskStates"]["work"]["Events"]]
+    assert not [s for s in said if "missing" in s], said
     stop_and_look(agent, dockerd, consul)
 
 

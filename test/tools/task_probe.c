@@ -1,8 +1,8 @@
 // What tests run as a task: a small static program that does one thing, as its first argument says.
 // It stands alone in an image FROM scratch, where there is no shell.
 //
-//   lines COUNT PAUSE_US [BURST]  numbered lines on both streams, with a pause after each or after
-//                         so many, then exit 0 (COUNT 0: without end)
+//   lines COUNT PAUSE_US [BURST [WIDTH]]  numbered lines on both streams, with a pause after each or
+//                         after so many, filled up to so many bytes, then exit 0 (COUNT 0: no end)
 //   long BYTES            one line of that many bytes
 //   exit CODE             ends at once
 //   stay                  waits; SIGTERM ends it with 0, SIGUSR1 prints a line
@@ -69,9 +69,13 @@ int main(int argc, char** argv) {
   if (strcmp(what, "lines") == 0) {
     long pause_us = argc > 3 ? atol(argv[3]) : 0;
     long burst = argc > 4 ? atol(argv[4]) : 1;
+    long width = argc > 5 ? atol(argv[5]) : 0;
+    char line[4096];
+    if (width > (long)sizeof line) return 9;
     for (long i = 1; number == 0 || i <= number; ++i) {
-      char line[64];
-      int size = snprintf(line, sizeof line, "line %08ld\n", i);
+      int size = snprintf(line, sizeof line, "line %08ld", i);
+      while (size + 1 < width) line[size++] = '.';
+      line[size++] = '\n';
       put(1, line, (size_t)size);
       put(2, line, (size_t)size);
       if (pause_us > 0 && i % burst == 0) usleep((useconds_t)pause_us);
