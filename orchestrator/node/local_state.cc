@@ -92,6 +92,18 @@ bool LocalAlloc::over() const {
   });
 }
 
+std::optional<std::set<std::string>> LocalAlloc::drivers() const {
+  std::set<std::string> drivers;
+  for (const auto& [name, task] : tasks) {
+    if (task.handle) drivers.insert(task.handle->driver);
+    if (!task.starting) continue;
+    const Result<AllocPtr> ordered = decode_order(*this);
+    if (!ordered) return std::nullopt;
+    for (const TaskConfig& config : (*ordered)->task_group().tasks) drivers.insert(config.driver);
+  }
+  return drivers;
+}
+
 int64_t LocalAlloc::finished_at_ns() const {
   int64_t latest = 0;
   for (const auto& [name, task] : tasks) latest = std::max(latest, task.state.finished_at.ns);
@@ -220,10 +232,6 @@ Task<Result<void>> LocalState::save(const LocalAlloc& alloc) {
                               text = encode_local_alloc(alloc)]() -> Result<void> {
                                return disk.write_file(path, text, 0600);
                              });
-}
-
-Result<void> LocalState::forget(const std::string& alloc_id) {
-  return env_.disk.remove_tree(alloc_path(alloc_id));
 }
 
 }  // namespace sluice::orchestrator

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "core/env.h"
@@ -28,6 +30,8 @@ struct LocalAlloc {
 
   /// Every task of it is dead for good.
   [[nodiscard]] bool over() const;
+  /// The drivers that may hold a run of it; nullopt: that cannot be told.
+  [[nodiscard]] std::optional<std::set<std::string>> drivers() const;
   /// Of the last of its tasks (Unix).
   [[nodiscard]] int64_t finished_at_ns() const;
 };
@@ -59,7 +63,6 @@ class LocalState {
   /// A file that cannot be read is an error: guessing would start a task twice.
   Result<std::map<std::string, LocalAlloc>> load_allocs();
   Task<Result<void>> save(const LocalAlloc& alloc);
-  Result<void> forget(const std::string& alloc_id);
   std::string alloc_path(const std::string& alloc_id) const {
     return folder_ + "/allocs/" + alloc_id + ".json";
   }

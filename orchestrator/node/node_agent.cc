@@ -232,6 +232,7 @@ void NodeAgent::apply(const DesiredAllocs& desired) {
 }
 
 void NodeAgent::apply_alloc(const AllocPtr& alloc) {
+  orphans_.erase(alloc->id);
   if (settle(*alloc)) return;
   const auto found = runners_.find(alloc->id);
   if (found != runners_.end()) {

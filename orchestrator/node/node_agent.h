@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -75,7 +76,7 @@ class NodeAgent {
   void changed(const std::string& alloc_id);
   void publish_registrations();
   Task<bool> mend(TaskDriver& driver);
-  void mend_folders();
+  void mend_folders(const std::set<std::string>& silent);
   bool owns(const TaskHandle& handle) const;
 
   NodeContext context_;
@@ -88,6 +89,10 @@ class NodeAgent {
   /// them. When each ended (Unix, ns), by allocation.
   std::map<std::string, int64_t> over_;
   std::set<std::string> leaving_;  // whose record and folder are being removed
+  /// Read at start and not over, but no longer the server's. The drivers that may hold runs of it;
+  /// nullopt: any may.
+  std::map<std::string, std::optional<std::set<std::string>>> orphans_;
+  bool folders_wait_said_ = false;
   std::map<std::string, std::unique_ptr<AllocRunner>> runners_;
   std::set<std::string>
       absent_;  // runners that a complete list did not hold: forgotten once finished

@@ -53,7 +53,7 @@ void NodeAgent::stop_absent(const std::set<std::string>& listed) {
     return true;
   });
   // What was restored and is not listed has no job to run it by: the mending stops what is left of
-  // it.
+  // it, and removes its folder.
   for (auto it = restored_.begin(); it != restored_.end();) {
     if (listed.contains(it->first)) {
       ++it;
@@ -62,8 +62,7 @@ void NodeAgent::stop_absent(const std::set<std::string>& listed) {
     if (it->second.over()) {
       remove_later(it->first);
     } else {
-      Result<void> gone = disk_.forget(it->first);
-      if (!gone) context_.log.error("{}", gone.error().message);
+      orphans_.emplace(it->first, it->second.drivers());
     }
     it = restored_.erase(it);
   }

@@ -1,6 +1,9 @@
 // The part of the node that mends: what is on this machine and should not be goes, whatever brought
 // it about.
 #include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include "orchestrator/node/node_agent.h"
 
@@ -52,29 +55,52 @@ Task<bool> NodeAgent::mend(TaskDriver& driver) {
 
 /// Removes the folders of allocations that are forgotten: the agent was killed after it had
 /// forgotten one and before its folder was gone, or the server forgot it while the agent was away.
-void NodeAgent::mend_folders() {
+/// Not one that may be in use by a run in a driver of `silent`, which do not say what they hold.
+void NodeAgent::mend_folders(const std::set<std::string>& silent) {
   const std::string root = context_.options.data_folder + "/alloc";
-  if (!context_.env.disk.exists(root)) return;
-  const Result<std::vector<std::string>> names = context_.env.disk.list(root);
-  if (!names) {
-    context_.log.error("{}", names.error().message);
-    return;
+  std::set<std::string> forgotten;
+  for (const auto& [id, drivers] : orphans_) forgotten.insert(id);
+  if (context_.env.disk.exists(root)) {
+    const Result<std::vector<std::string>> names = context_.env.disk.list(root);
+    if (!names) return context_.log.error("{}", names.error().message);
+    for (const std::string& name : *names) {
+      if (!is_alloc_id(name) || runners_.contains(name) || restored_.contains(name)) continue;
+      if (!over_.contains(name) && !leaving_.contains(name)) forgotten.insert(name);
+    }
   }
-  for (const std::string& name : *names) {
-    if (!is_alloc_id(name) || runners_.contains(name) || restored_.contains(name)) continue;
-    if (over_.contains(name) || leaving_.contains(name)) continue;
-    context_.log.warn("removing the folder of alloc {}, which is forgotten", name.substr(0, 8));
-    remove_later(name);
+  size_t waiting = 0;
+  for (const std::string& id : forgotten) {
+    const auto orphan = orphans_.find(id);
+    const bool known = orphan != orphans_.end() && orphan->second;
+    const bool may_run =
+        known ? std::ranges::any_of(*orphan->second,
+                                    [&](const std::string& one) { return silent.contains(one); })
+              : !silent.empty();
+    if (may_run) {
+      ++waiting;
+      continue;
+    }
+    if (orphan != orphans_.end()) orphans_.erase(orphan);
+    context_.log.warn("removing the folder of alloc {}, which is forgotten", id.substr(0, 8));
+    remove_later(id);
   }
+  if (waiting > 0 && !folders_wait_said_) {
+    context_.log.warn(
+        "the folders of {} forgotten allocations stay until it is known that nothing uses them: no "
+        "word of the driver {}",
+        waiting, fmt::join(silent, ", "));
+  }
+  folders_wait_said_ = waiting > 0;
 }
 
 Task<void> NodeAgent::mend_loop() {
   co_await listed_.wait();
   for (;;) {
-    bool clean = true;
-    for (const auto& [name, driver] : context_.drivers) clean = co_await mend(*driver) && clean;
-    // A folder may be in use as long as a run is there.
-    if (clean) mend_folders();
+    std::set<std::string> silent;
+    for (const auto& [name, driver] : context_.drivers) {
+      if (!co_await mend(*driver)) silent.insert(name);
+    }
+    mend_folders(silent);
     publish_wanted_.set();
     co_await sleep_for(context_.env.executor, context_.options.mend_interval_ms);
   }

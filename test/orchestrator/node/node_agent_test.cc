@@ -314,6 +314,36 @@ TEST_CASE("folders of forgotten allocations go, others and those of a run that i
     world.machine.available = true;
     world.until([&] { return !std::filesystem::exists(folder(forgotten)); });
   }
+  SUBCASE("those whose runs another driver has had go all the same") {
+    world.start_agent();
+    world.link.say({make_alloc(forgotten)});
+    world.until([&] { return world.status(forgotten) == ClientStatus::kRunning; });
+    world.kill_agent();
+    world.other_machine.available = false;  // which cannot say what it holds
+    world.link.desired.allocs = {make_alloc(listed)};
+    world.start_agent();
+    world.until([&] { return !std::filesystem::exists(folder(forgotten)); });
+    EXPECT(!world.machine.runs.contains(TaskKey{.alloc_id = forgotten, .task = "srv", .run = 1}));
+  }
+  SUBCASE("those whose runs the silent driver may have had stay until it speaks") {
+    world.start_agent();
+    world.link.say({make_alloc(forgotten)});
+    world.until([&] { return world.status(forgotten) == ClientStatus::kRunning; });
+    world.kill_agent();
+    world.machine.available = false;
+    world.mend_interval_ms = 1;
+    world.link.desired.allocs = {make_alloc(listed)};
+    for (int life = 0; life < 2; ++life) {  // also where the agent dies meanwhile
+      world.start_agent();
+      world.until([&] { return world.link.reports.contains(listed); });
+      world.settle();
+      EXPECT(std::filesystem::exists(folder(forgotten)));
+      if (life == 0) world.kill_agent();
+    }
+    world.machine.available = true;
+    world.until([&] { return !std::filesystem::exists(folder(forgotten)); });
+    EXPECT(!world.machine.runs.contains(TaskKey{.alloc_id = forgotten, .task = "srv", .run = 1}));
+  }
   EXPECT(std::filesystem::exists(folder(listed)));
   EXPECT(std::filesystem::exists(folder("lost+found")));
 }

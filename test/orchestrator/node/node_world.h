@@ -42,8 +42,9 @@ struct Machine {
 
 class FakeDriver final : public TaskDriver {
  public:
-  FakeDriver(Machine& machine, Executor& executor) : machine_(machine), executor_(executor) {}
-  std::string_view name() const override { return "fake"; }
+  FakeDriver(Machine& machine, Executor& executor, std::string name = "fake")
+      : machine_(machine), executor_(executor), name_(std::move(name)) {}
+  std::string_view name() const override { return name_; }
   Task<DriverHealth> fingerprint() override {
     co_return DriverHealth{.detected = true, .healthy = machine_.available};
   }
@@ -55,7 +56,7 @@ class FakeDriver final : public TaskDriver {
       machine_.runs.emplace(spec.key, Machine::Run{.refused_stops = machine_.refused_stops});
     }
     co_await answer("start");
-    co_return TaskHandle{.key = spec.key, .driver = "fake", .state = Json("s")};
+    co_return TaskHandle{.key = spec.key, .driver = name_, .state = Json("s")};
   }
   Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec&) override {
     if (!machine_.runs.contains(handle.key)) co_return fail(Code::kNotFound, "gone");
@@ -100,7 +101,7 @@ class FakeDriver final : public TaskDriver {
     std::vector<FoundTask> found;
     for (const auto& [key, run] : machine_.runs) {
       found.push_back(
-          {.handle = {.key = key, .driver = "fake", .state = Json("s")}, .running = run.running});
+          {.handle = {.key = key, .driver = name_, .state = Json("s")}, .running = run.running});
     }
     co_return found;
   }
@@ -115,6 +116,7 @@ class FakeDriver final : public TaskDriver {
 
   Machine& machine_;
   Executor& executor_;
+  std::string name_;
 };
 
 class FakeCatalog final : public Catalog {
@@ -321,7 +323,7 @@ struct World {
   SeededRandom random{1};
   Log log{open_null()};
   Processes* processes = nullptr;
-  Machine machine;
+  Machine machine, other_machine;
   FakeCatalog catalog{loop};
   FakeDrainer drainer{loop};
   FakeLink link{loop};
@@ -337,6 +339,7 @@ struct World {
   void start_agent() {
     DriverMap drivers;
     drivers.emplace("fake", std::make_unique<FakeDriver>(machine, loop));
+    drivers.emplace("other", std::make_unique<FakeDriver>(other_machine, loop, "other"));
     NodeOptions options{.data_folder = folder,
                         .driver_retry_ms = 1,
                         .mend_interval_ms = mend_interval_ms,
