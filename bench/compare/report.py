@@ -102,8 +102,8 @@ def markdown(results):
     names = _columns(results)
     m = results["machine"]
     text = ["# The comparison of %s\n" % results["date"],
-            "Written by `%s`; edited by nobody. %s, %d cores, Linux %s, congestion control %s; load "
-            "average at the start %.1f, at the end %.1f.\n"
+            "Written by `%s`; edited by nobody. %s, %d cores, Linux %s, congestion control %s; "
+            "load average at the start %.1f, at the end %.1f.\n"
             % (results["command"], m["cpu"], m["cores"], m["kernel"], m["congestion_control"],
                m["load_before"], m["load_after"]),
             "Versions: " + ", ".join("%s %s" % v for v in results["versions"].items()) + ".\n",
