@@ -168,8 +168,9 @@ void Reactor::wake(Slot slot) {
 
 int Reactor::wait_ms() const {
   if (!resumables_.empty()) return 0;
-  const int64_t until_tick = next_tick_ms_ - now_ms_;
   const int of_loop = uv_backend_timeout(&loop_->uv);
+  if (timers_.count() == 0) return of_loop;  // an idle machine's cores sleep
+  const int64_t until_tick = next_tick_ms_ - now_ms_;
   return of_loop >= 0 && of_loop < until_tick ? of_loop : static_cast<int>(until_tick);
 }
 

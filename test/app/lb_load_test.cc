@@ -30,6 +30,9 @@ struct MemoryDisk final : Disk {
     return std::vector<std::string>();
   }
   bool exists(const std::string&) override { return false; }
+  Result<DiskSpace> space(const std::string& folder) override {
+    return fail(Code::kNotFound, "{}: no file system", folder);
+  }
 };
 
 Result<LbConfig> load(std::vector<std::string> arguments, std::vector<std::string> environment = {},

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <string>
 #include <thread>
@@ -236,6 +237,17 @@ TEST_CASE("a listener without descriptors pauses, and goes on once there are som
   reactor.run();
   EXPECT_EQ(accepted, 1);
   EXPECT(turns < 100);  // it waited, and did not spin
+}
+
+TEST_CASE("a reactor that has nothing to time waits for events alone") {
+  Reactor reactor;
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    reactor.stop();
+  });
+  reactor.run();
+  other.join();
+  EXPECT(reactor.turns() < 4);
 }
 
 TEST_CASE("messages of other threads run in order on the reactor") {
