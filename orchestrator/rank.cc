@@ -41,6 +41,10 @@ void split_distinct(const std::vector<Constraint>& constraints, bool& hosts,
 Placer::Placer(const Snapshot& snapshot, JobPtr job, int64_t now_ns, uint64_t seed)
     : snapshot_(snapshot), job_(std::move(job)), now_ns_(now_ns), random_(seed) {
   if (!job_) return;
+  // A datacenter that has none is what explains a placement that failed.
+  for (const std::string& name : job_->datacenters) {
+    if (name.find('*') == std::string::npos) available_[name] = 0;
+  }
   // Nodes and their indexes are in the same order: one walk joins them.
   std::vector<std::shared_ptr<const NodeIndex>> none;
   snapshot_.tables().nodes.each([&](const NodePtr& node) {

@@ -507,16 +507,25 @@ std::shared_ptr<Deployment> with_status(const Deployment& deployment, Deployment
   return changed;
 }
 
+/// Nothing wants it any more.
+void stop_for_good(const ReconcileInput& in, const AllocPtr& alloc, Reconciled& out) {
+  const NodePtr node = in.snapshot.node(alloc->node_id);
+  const bool lost = !node || node->status == NodeStatus::kDown;
+  if (alloc->client_terminal()) {
+    // One that failed waits to be rescheduled: if the job is started again, that wait is over.
+    const bool waits = alloc->client_status == ClientStatus::kFailed && !alloc->server_terminal();
+    if (waits && alloc->next_alloc.empty()) out.stop.push_back({alloc, kStopNotNeeded, {}});
+    return;
+  }
+  if (alloc->server_terminal() && !lost) return;
+  out.stop.push_back({alloc, lost ? kStopLost : kStopNotNeeded,
+                      lost ? std::optional(ClientStatus::kLost) : std::nullopt});
+  ++out.desired_updates[alloc->group].stop;
+}
+
 /// The job is stopped or gone: everything ends.
 void stop_all(const ReconcileInput& in, const JobIndex& index, Reconciled& out) {
-  index.allocs.each([&](const AllocPtr& alloc) {
-    const NodePtr node = in.snapshot.node(alloc->node_id);
-    const bool lost = !node || node->status == NodeStatus::kDown;
-    if (alloc->client_terminal() || (alloc->server_terminal() && !lost)) return;
-    out.stop.push_back({alloc, lost ? kStopLost : kStopNotNeeded,
-                        lost ? std::optional(ClientStatus::kLost) : std::nullopt});
-    ++out.desired_updates[alloc->group].stop;
-  });
+  index.allocs.each([&](const AllocPtr& alloc) { stop_for_good(in, alloc, out); });
   index.deployments.each([&](const DeploymentPtr& deployment) {
     if (!deployment->active()) return;
     out.deployment_updates.push_back(
@@ -551,14 +560,7 @@ void reconcile_service(const ReconcileInput& in, const JobIndex& index, Reconcil
   index.allocs.each([&](const AllocPtr& alloc) { by_group[alloc->group].push_back(alloc); });
   for (const auto& [name, allocs] : by_group) {
     if (in.job->group(name)) continue;
-    for (const AllocPtr& alloc : allocs) {
-      const NodePtr node = in.snapshot.node(alloc->node_id);
-      const bool lost = !node || node->status == NodeStatus::kDown;
-      if (alloc->client_terminal() || (alloc->server_terminal() && !lost)) continue;
-      out.stop.push_back({alloc, lost ? kStopLost : kStopNotNeeded,
-                          lost ? std::optional(ClientStatus::kLost) : std::nullopt});
-      ++out.desired_updates[name].stop;
-    }
+    for (const AllocPtr& alloc : allocs) stop_for_good(in, alloc, out);
   }
   const DeploymentPtr deployment = current_deployment(in, index, out);
   bool wants_deployment = false, complete = true, changed = false;

@@ -150,6 +150,10 @@ bool Server::Impl::promote_into(const Deployment& deployment, bool all, const St
     const bool named = std::find(groups.begin(), groups.end(), name) != groups.end();
     if (group.desired_canaries == 0 || group.promoted || (!all && !named)) continue;
     group.promoted = true;
+    // Waiting for the operator was no lack of progress; what comes now has its own time.
+    if (group.progress_deadline_ns > 0) {
+      group.require_progress_by.ns = wall_ns() + group.progress_deadline_ns;
+    }
     for (const std::string& id : group.placed_canaries) {
       // The commit may hold a newer form of it.
       const auto in_commit = std::find_if(commit.allocs.begin(), commit.allocs.end(),
