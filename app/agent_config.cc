@@ -48,6 +48,13 @@ constexpr BodySchema kServer = {kServerArguments, {}};
 constexpr ArgumentSchema kAclArguments[] = {{"enabled", "enabled", kBool}};
 constexpr BodySchema kAcl = {kAclArguments, {}};
 
+constexpr ArgumentSchema kTlsArguments[] = {{"http", "http", kBool},
+                                            {"ca_file", "ca_file"},
+                                            {"cert_file", "cert_file"},
+                                            {"key_file", "key_file"},
+                                            {"verify_https_client", "verify_https_client", kBool}};
+constexpr BodySchema kTls = {kTlsArguments, {}};
+
 constexpr ArgumentSchema kReservedArguments[] = {{"cpu", "cpu", kWhole, 0},
                                                  {"memory", "memory", kWhole, 0},
                                                  {"disk", "disk", kWhole, 0},
@@ -111,7 +118,8 @@ constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
                                       {"consul", "consul", kOnce, &kConsul},
                                       {"catalog", "catalog", kOnce, &kCatalog},
                                       {"plugin", "plugin", kByLabel, &kPlugin, "Name"},
-                                      {"acl", "acl", kOnce, &kAcl}};
+                                      {"acl", "acl", kOnce, &kAcl},
+                                      {"tls", "tls", kOnce, &kTls}};
 constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
 
 /// A scalar as the text that a flag would hold.
@@ -230,6 +238,13 @@ Result<void> apply(const Json& json, AgentConfig& config) {
   }
   if (const Json* acl = json.find("acl")) {
     config.acl_enabled = acl->get_bool("enabled", config.acl_enabled);
+  }
+  if (const Json* tls = json.find("tls")) {
+    take(*tls, "http", config.tls.http);
+    take(*tls, "ca_file", config.tls.ca_file);
+    take(*tls, "cert_file", config.tls.cert_file);
+    take(*tls, "key_file", config.tls.key_file);
+    take(*tls, "verify_https_client", config.tls.verify_https_client);
   }
   if (const Json* client = json.find("client")) apply_client(*client, config);
   if (const Json* consul = json.find("consul")) {
@@ -440,6 +455,12 @@ Result<void> finish(AgentConfig& config) {
         std::pair("gc_inode_usage_threshold", config.gc.inode_usage_percent)}) {
     if (percent >= 0 && percent <= 100) continue;
     return fail(Code::kInvalid, "client: {} {:g} is not between 0 and 100 percent", name, percent);
+  }
+  if (config.tls.http && (config.tls.cert_file.empty() || config.tls.key_file.empty())) {
+    return fail(Code::kInvalid, "tls: http = true needs cert_file and key_file");
+  }
+  if (config.tls.verify_https_client && (!config.tls.http || config.tls.ca_file.empty())) {
+    return fail(Code::kInvalid, "tls: verify_https_client needs http = true and ca_file");
   }
   Result<std::vector<uint16_t>> reserved = parse_port_list(config.reserved_ports);
   if (!reserved) return pass(reserved, "client reserved_ports");

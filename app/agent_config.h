@@ -33,6 +33,14 @@ struct ConsulConfig {
   bool allow_stale = false;
 };
 
+/// TLS of the jobs API.
+struct ApiTls {
+  bool http = false;
+  std::string cert_file, key_file;
+  std::string ca_file;               // who signs clients' certificates
+  bool verify_https_client = false;  // every client must show one of theirs
+};
+
 /// Where Consul's users look for it; taken unless configured otherwise.
 inline constexpr std::string_view kCatalogHttpAddr = "127.0.0.1:8500";
 inline constexpr std::string_view kCatalogDnsAddr = "127.0.0.1:8600";
@@ -51,6 +59,7 @@ struct AgentConfig {
   int64_t bootstrap_expect = 1;
 
   bool acl_enabled = false;
+  ApiTls tls;
 
   bool client_enabled = false;
   std::string node_class;

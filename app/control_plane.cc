@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "app/agent_catalog.h"
+#include "app/api_tls.h"
 #include "app/consul_overrides.h"
 #include "core/http_server.h"
 #include "core/scope.h"
+#include "core/tls/network.h"
 #include "core/tls/trust.h"
 #include "drivers/consul/catalog.h"
 #include "drivers/consul/reach.h"
@@ -48,6 +50,8 @@ struct ControlPlane::Parts {
   const ControlPlaneBase on;
   std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
   const bool exec_enabled = drivers::exec::may_isolate();  // never without isolation
+  tls::Keyring api_tickets{on.loop.now_ms()};              // of the API's TLS
+  std::vector<std::string> api_names;                      // whom its certificate is for
   std::unique_ptr<Listener> api_listener;                  // until the API takes it
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
@@ -71,6 +75,7 @@ struct ControlPlane::Parts {
   Result<void> make_catalog();
   Task<Result<void>> start_node();
   void start_api();
+  Task<void> rotate_tickets();
   DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
   std::vector<ReservedPort> own_ports() const;
   Task<void> stop_tasks();
@@ -256,7 +261,7 @@ void ControlPlane::Parts::start_api() {
                               ApiOptions{.name = on.config.name,
                                          .address = on.config.bind_addr,
                                          .port = on.config.http_port,
-                                         .hosts = {},
+                                         .hosts = api_names,
                                          .dev = on.config.dev,
                                          .acl_enabled = on.config.acl_enabled});
   api_server = std::make_unique<HttpServer>(
@@ -266,6 +271,13 @@ void ControlPlane::Parts::start_api() {
       });
 }
 
+Task<void> ControlPlane::Parts::rotate_tickets() {
+  for (;;) {
+    co_await sleep_for(on.loop, tls::Keyring::kRotateMs);
+    api_tickets.rotate(on.loop.now_ms());
+  }
+}
+
 Task<Result<void>> ControlPlane::Parts::start() {
   load_authorities();
   Result<void> done = make_catalog();
@@ -273,12 +285,14 @@ Task<Result<void>> ControlPlane::Parts::start() {
   if (done) done = co_await start_node();
   if (!done) co_return done;
   start_api();
+  if (on.config.tls.http) scope->spawn(rotate_tickets());
   scope->spawn(server->run());
   scope->spawn(catalog->run());
   if (overrides) scope->spawn(overrides->run());
   if (node) scope->spawn(node->run());
   accepting->spawn(api_server->run());
-  on.log.info("jobs API on http://{}:{}", on.config.bind_addr, on.config.http_port);
+  on.log.info("jobs API on {}://{}:{}", on.config.tls.http ? "https" : "http", on.config.bind_addr,
+              on.config.http_port);
   if (catalog_doors) {
     catalog_doors->serve(embedded->table(), read_node(on.config, *server, node.get()), *scope);
   }
@@ -311,6 +325,13 @@ Result<void> ControlPlane::listen() {
       on.network.listen(Address{.ip = on.config.bind_addr, .port = on.config.http_port});
   if (!listener) return pass(listener, "jobs API");
   parts_->api_listener = std::move(*listener);
+  if (on.config.tls.http) {
+    Result<ApiTlsContext> tls = load_api_tls(on.env.disk, on.config.tls, parts_->api_tickets);
+    if (!tls) return pass(tls);
+    parts_->api_names = std::move(tls->names);
+    parts_->api_listener = std::make_unique<tls::TlsListener>(std::move(parts_->api_listener),
+                                                              std::move(tls->context));
+  }
   return CatalogDoors::open(on.env, on.log, on.config, parts_->catalog_doors);
 }
 

@@ -14,11 +14,20 @@ class TlsStream final : public Stream {
  public:
   explicit TlsStream(std::unique_ptr<Stream> inner) : inner_(std::move(inner)) {}
 
-  Task<Result<void>> shake(std::shared_ptr<const ClientContext> context,
-                           const ConnectOptions& options) {
+  /// A client's: shake() follows.
+  Result<void> connect(std::shared_ptr<const ClientContext> context,
+                       const ConnectOptions& options) {
     session_ = Session::connect(std::move(context), pool_, options);
-    if (!session_) co_return fail(Code::kLimit, "no memory for a TLS session");
-    session_->detach();
+    return begin();
+  }
+  /// A server's: the first read shakes hands.
+  Result<void> accept(std::shared_ptr<const ServerContext> context) {
+    server_ = true;
+    session_ = Session::accept(std::move(context), pool_);
+    return begin();
+  }
+
+  Task<Result<void>> shake() {
     for (;;) {
       const Session::Handshake state = session_->handshake(none_);
       Result<void> sent = co_await send();
@@ -32,9 +41,15 @@ class TlsStream final : public Stream {
   }
 
   Task<Result<size_t>> read(std::span<char> into) override {
+    if (server_ && !session_->established()) {
+      Result<void> shaken = co_await shake();
+      if (!shaken) co_return pass(shaken);
+    }
     for (;;) {
       const IoResult got = session_->read(none_, into.data(), into.size());
-      Result<void> sent = co_await send();
+      // What a server has to say to what it reads (RFC 8446, 4.6.3) goes before what it writes
+      // next.
+      Result<void> sent = server_ ? Result<void>() : co_await send();
       switch (got.state) {
         case IoState::kOk: co_return got.bytes;
         case IoState::kEnd: co_return size_t{0};
@@ -64,6 +79,12 @@ class TlsStream final : public Stream {
   Address peer() const override { return inner_->peer(); }
 
  private:
+  Result<void> begin() {
+    if (!session_) return fail(Code::kLimit, "no memory for a TLS session");
+    session_->detach();
+    return {};
+  }
+
   Task<Result<void>> send() {
     while (!session_->unsent().empty()) {
       const std::string bytes(session_->unsent());
@@ -90,6 +111,7 @@ class TlsStream final : public Stream {
   BufferPool pool_;
   Socket none_;
   std::unique_ptr<Session> session_;
+  bool server_ = false;
 };
 
 }  // namespace
@@ -98,9 +120,10 @@ Task<Result<std::unique_ptr<Stream>>> TlsNetwork::open(Address to, int64_t timeo
   Result<std::unique_ptr<Stream>> inner = co_await inner_.connect(std::move(to), timeout_ms);
   if (!inner) co_return inner;
   auto stream = std::make_unique<TlsStream>(std::move(*inner));
-  Result<void> shaken =
-      co_await stream->shake(context_, {.server_name = server_name_, .skip_verify = skip_verify_});
-  if (!shaken) co_return pass(shaken);
+  Result<void> done =
+      stream->connect(context_, {.server_name = server_name_, .skip_verify = skip_verify_});
+  if (done) done = co_await stream->shake();
+  if (!done) co_return pass(done);
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
@@ -110,6 +133,15 @@ Task<Result<std::unique_ptr<Stream>>> TlsNetwork::connect(Address to, int64_t ti
       co_await with_timeout(executor_, timeout_ms, open(std::move(to), timeout_ms));
   if (!stream) co_return pass(stream, "{}", where);
   co_return stream;
+}
+
+Task<Result<std::unique_ptr<Stream>>> TlsListener::accept() {
+  Result<std::unique_ptr<Stream>> inner = co_await inner_->accept();
+  if (!inner) co_return inner;
+  auto stream = std::make_unique<TlsStream>(std::move(*inner));
+  Result<void> begun = stream->accept(context_);
+  if (!begun) co_return pass(begun);
+  co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
 Result<std::unique_ptr<Listener>> TlsNetwork::listen(const Address& at) {

@@ -1,8 +1,10 @@
-// TlsNetwork: a Network whose connections are a client's TLS ones: for the control plane's
-// conversations with servers that speak https (certificate stores). The data plane has Channel.
+// TLS for the control plane, over any Network; the data plane has Channel. TlsNetwork: connections
+// of a client, to servers that speak https (certificate stores, the jobs API). TlsListener: the
+// server's side of them.
 //
-// Owner: its user; outlives the streams. Thread: the executor's. A stream has one call at a time,
-// read or write: TLS may have to write in order to read.
+// Owner: its user; outlives the streams. Thread: the executor's. A client's stream has one call at
+// a time, read or write: TLS may have to write in order to read. A server's may be read while it is
+// written: once the handshake is done, reading writes nothing.
 #pragma once
 
 #include <memory>
@@ -40,6 +42,21 @@ class TlsNetwork final : public Network {
   std::shared_ptr<const ClientContext> context_;
   std::string server_name_;
   bool skip_verify_;
+};
+
+class TlsListener final : public Listener {
+ public:
+  TlsListener(std::unique_ptr<Listener> inner, std::shared_ptr<const ServerContext> context)
+      : inner_(std::move(inner)), context_(std::move(context)) {}
+
+  /// The handshake is the stream's own, with its first read: one that hangs is in nobody's way.
+  Task<Result<std::unique_ptr<Stream>>> accept() override;
+  Address local() const override { return inner_->local(); }
+  bool is_waiting() const override { return inner_->is_waiting(); }
+
+ private:
+  std::unique_ptr<Listener> inner_;
+  std::shared_ptr<const ServerContext> context_;
 };
 
 }  // namespace sluice::tls

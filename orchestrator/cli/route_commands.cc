@@ -30,6 +30,9 @@ Task<Result<Json>> ask(Session& session, std::string path, Query query) {
   const std::string from_environment = session.env().environment("SLUICE_UI_ADDR");
   const std::string url = session.flags().value_or(
       "ui-address", from_environment.empty() ? kDefaultUi : std::string_view(from_environment));
+  if (url.starts_with("https://")) {
+    co_return fail(Code::kUnsupported, "address {}: the routes page is asked by http here", url);
+  }
   Result<Address> address = parse_api_address(url);
   if (!address) co_return pass(address);
   HttpClient client(session.env().executor, session.env().network, *address);

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "core/text_template/template.h"
+#include "core/tls/client_files.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
 
 constexpr std::string_view kDefaultAddress = "http://127.0.0.1:4646";
+constexpr std::string_view kHttps = "https://";
 constexpr std::string_view kBlockingWait = "30000ms";  // below the client's time limit
 
 std::string first_set(std::initializer_list<std::string> values) {
@@ -28,12 +30,11 @@ std::string trimmed(std::string text) {
 
 Result<Address> parse_api_address(std::string_view url) {
   if (url.starts_with("unix://")) return Address{.ip = {}, .path = std::string(url.substr(7))};
-  if (url.starts_with("https://")) {
-    return fail(Code::kUnsupported, "address {}: https is not supported yet; use http://", url);
-  }
   std::string_view rest = url;
   if (rest.starts_with("http://")) {
     rest.remove_prefix(7);
+  } else if (rest.starts_with(kHttps)) {
+    rest.remove_prefix(kHttps.size());
   } else if (rest.find("://") != std::string_view::npos) {
     return fail(Code::kInvalid, "address {}: expected http://HOST:PORT", url);
   }
@@ -64,11 +65,39 @@ Result<std::unique_ptr<Session>> Session::open(CliEnv& env, const Flags& flags) 
                        env.environment("NOMAD_CLI_NO_COLOR").empty();
   Result<Address> address = parse_api_address(session->address_text_);
   if (!address) return pass(address);
+  Network* network = &env.network;
+  if (session->address_text_.starts_with(kHttps)) {
+    Result<void> secured = session->use_tls(*address);
+    if (!secured) return pass(secured);
+    network = session->tls_network_.get();
+  }
   HttpClientOptions options;
   options.response_timeout_ms = 60'000;
   session->client_ =
-      std::make_unique<HttpClient>(env.executor, env.network, *address, std::move(options));
+      std::make_unique<HttpClient>(env.executor, *network, *address, std::move(options));
   return session;
+}
+
+Result<void> Session::use_tls(const Address& address) {
+  const auto setting = [&](std::string_view flag, const char* variable) {
+    return first_set({flags_.value_or(flag, ""), env_.environment(variable)});
+  };
+  const tls::ClientFiles files{.ca_file = setting("ca-cert", "NOMAD_CACERT"),
+                               .ca_folder = setting("ca-path", "NOMAD_CAPATH"),
+                               .certificate_file = setting("client-cert", "NOMAD_CLIENT_CERT"),
+                               .key_file = setting("client-key", "NOMAD_CLIENT_KEY")};
+  auto context = tls::load_client(env_.disk, files);
+  if (!context) return pass(context);
+  const std::string skip = env_.environment("NOMAD_SKIP_VERIFY");
+  const bool skips = flags_.is_on("tls-skip-verify") || skip == "1" || skip == "true";
+  std::string name = setting("tls-server-name", "NOMAD_TLS_SERVER_NAME");
+  if (name.empty()) {
+    const std::string_view host = std::string_view(address_text_).substr(kHttps.size());
+    name = host.starts_with("localhost") ? "localhost" : address.ip;
+  }
+  tls_network_ = std::make_unique<tls::TlsNetwork>(env_.executor, env_.network, *std::move(context),
+                                                   std::move(name), skips);
+  return {};
 }
 
 void Session::print(std::string_view text) {
@@ -133,6 +162,9 @@ Task<Result<ApiReply>> Session::send(HttpRequest request) {
     uint64_t value = 0;
     http1::parse_length(*index, value);
     reply.index = value;
+  }
+  if (const std::string* token = response->headers.find("X-Nomad-NextToken")) {
+    reply.next_token = *token;
   }
   Result<Json> body = parse_json(response->body);
   if (!body) co_return pass(body, "the agent's answer is not JSON");

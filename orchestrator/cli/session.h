@@ -19,6 +19,7 @@
 #include "core/network.h"
 #include "core/result.h"
 #include "core/task.h"
+#include "core/tls/network.h"
 #include "orchestrator/cli/flags.h"
 #include "orchestrator/cli/text.h"
 
@@ -61,7 +62,7 @@ struct CliEnv {
   int64_t poll_ms = 250;  // how often a monitor looks again
 };
 
-/// "http://127.0.0.1:4646", "http://localhost:4646", "unix:///run/sluice.sock". Names other than
+/// "http://127.0.0.1:4646", "https://localhost:4646", "unix:///run/sluice.sock". Names other than
 /// localhost are resolved by `resolve` (nullptr: refused).
 Result<Address> parse_api_address(std::string_view url);
 
@@ -69,7 +70,8 @@ using Query = std::vector<std::pair<std::string, std::string>>;
 
 struct ApiReply {
   Json body;
-  uint64_t index = 0;  // X-Nomad-Index
+  uint64_t index = 0;      // X-Nomad-Index
+  std::string next_token;  // X-Nomad-NextToken: of a list that goes on
 };
 
 class Session {
@@ -112,6 +114,7 @@ class Session {
  private:
   Session(CliEnv& env, const Flags& flags) : env_(env), flags_(flags) {}
   Task<Result<ApiReply>> send(HttpRequest request);
+  Result<void> use_tls(const Address& address);
   static Result<std::string> render(std::string_view text, const Json& value);
   Error explain(Error error) const;
 
@@ -122,6 +125,7 @@ class Session {
   std::string token_;
   std::string namespace_;
   std::string region_;
+  std::unique_ptr<tls::TlsNetwork> tls_network_;  // of an https address
   std::unique_ptr<HttpClient> client_;
 };
 
