@@ -245,4 +245,15 @@ std::optional<int64_t> Cron::next(int64_t after_unix_seconds, const TimeZone& zo
   }
 }
 
+std::optional<int64_t> next_of(std::span<const std::string> texts, int64_t after_unix_seconds,
+                               const TimeZone& zone) {
+  std::optional<int64_t> next;
+  for (const std::string& text : texts) {
+    const Result<Cron> cron = Cron::parse(text);
+    const auto at = cron ? cron->next(after_unix_seconds, zone) : std::nullopt;
+    if (at) next = std::min(next.value_or(*at), *at);
+  }
+  return next;
+}
+
 }  // namespace sluice::orchestrator

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -47,5 +48,9 @@ class Cron {
   std::bitset<7> last_weekday_;                  // `5L`: the month's last Friday
   std::array<std::bitset<6>, 7> nth_weekday_{};  // `5#3`: its third
 };
+
+/// The first of what several ask for; what is no cron text asks for nothing.
+std::optional<int64_t> next_of(std::span<const std::string> texts, int64_t after_unix_seconds,
+                               const TimeZone& zone);
 
 }  // namespace sluice::orchestrator

@@ -219,6 +219,12 @@ Problems warnings(const Job& job) {
       out.push_back(fmt::format(
           "group \"{}\": update max_parallel 0 turns deployments off for this group", group.name));
     }
+    if (group.update && group.count > 1 && group.update->max_parallel > group.count) {
+      out.push_back(fmt::format(
+          "group \"{}\": Update max parallel count is greater than task group count ({} > {}). A "
+          "destructive change would result in the simultaneous replacement of all allocations.",
+          group.name, group.update->max_parallel, group.count));
+    }
   }
   return out;
 }

@@ -59,14 +59,8 @@ std::optional<int64_t> Server::Impl::next_launch(const Job& job, int64_t after_n
     log.error("server: periodic job {}: {}", job.id, zone.error().message);
     return std::nullopt;
   }
-  std::optional<int64_t> next;
-  for (const std::string& spec : job.periodic->specs) {
-    auto cron = Cron::parse(spec);
-    if (!cron) continue;  // was refused at its registration
-    const auto at = cron->next(after_ns / kSecondNs, *zone);
-    if (at) next = std::min(next.value_or(*at * kSecondNs), *at * kSecondNs);
-  }
-  return next;
+  const auto next = next_of(job.periodic->specs, after_ns / kSecondNs, *zone);
+  return next ? std::optional(*next * kSecondNs) : std::nullopt;
 }
 
 void Server::Impl::follow_periodic(const Job& job) {

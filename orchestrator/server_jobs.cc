@@ -113,7 +113,10 @@ Result<std::string> Server::Impl::check_job(Job& job) const {
         fmt::format("region \"{}\" is not this cluster's (\"{}\")", job.region, options.region));
   }
   if (!problems.empty()) return fail(Code::kInvalid, "{}", join_lines(problems));
-  return join_lines(warnings(job));
+  const Problems warned = warnings(job);
+  if (warned.empty()) return std::string();
+  return fmt::format("{} warning{}:\n\n* {}", warned.size(), warned.size() == 1 ? "" : "s",
+                     fmt::join(warned, "\n* "));
 }
 
 std::shared_ptr<Job> Server::Impl::next_version(Job job, const JobPtr& existing, bool& changed) {

@@ -1,9 +1,12 @@
 // The calls on the agent and the cluster as a whole: members, leader, self, search, monitor, gc.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <mutex>
+#include <span>
 
 #include "core/base64.h"
 #include "core/scope.h"
@@ -238,6 +241,16 @@ Task<void> search(Call& call) {
   }
   const std::string prefix(body->get_string("Prefix"));
   const std::string context(body->get_string("Context", "all"));
+  // The last ones are Nomad's as well; there is nothing of them here.
+  constexpr std::string_view kContexts[] = {
+      "",           "all",        "jobs",       "nodes",   "allocs",  "evals",
+      "deployment", "namespaces", "node_pools", "plugins", "volumes", "scaling_policy"};
+  if (std::ranges::find(kContexts, context) == std::end(kContexts)) {
+    co_await call.refuse(
+        400, fmt::format("context must be one of [{}] or 'all' for all contexts; got \"{}\"",
+                         fmt::join(std::span(kContexts).subspan(2), " "), context));
+    co_return;
+  }
   const std::string space = call.space();
   const Snapshot snapshot = call.server().snapshot();
   const Tables& tables = snapshot.tables();

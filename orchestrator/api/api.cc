@@ -35,6 +35,10 @@ Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& wri
     co_await call.refuse(*refused);
     co_return;
   }
+  if (const std::string_view wrong = call.wrong_wait(); !wrong.empty()) {
+    co_await call.refuse(400, std::string(wrong));
+    co_return;
+  }
   co_await match.route->run(call);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/http1.h"
 #include "core/scope.h"
 #include "orchestrator/api/access.h"
 #include "orchestrator/api/router.h"
@@ -101,6 +102,14 @@ Result<Json> Call::body() const {
   if (json->is_null()) return Json::object();
   if (!json->is_object()) return fail(Code::kInvalid, "request body: expected a JSON object");
   return json;
+}
+
+std::string_view Call::wrong_wait() const {
+  uint64_t index = 0;
+  const std::string text = query("index");
+  if (!text.empty() && !http1::parse_length(text, index)) return "Invalid index";
+  if (!parse_wait_ms(query("wait"))) return "Invalid wait time";
+  return {};
 }
 
 Task<Snapshot> Call::snapshot(std::vector<Topic> topics) {

@@ -53,6 +53,8 @@ class Call {
   [[nodiscard]] std::string record_space() const;
   /// Why the token may not make this call, or nullptr.
   const Error* refused_by(const Route& route);
+  /// What is wrong with `index` or `wait`, of any call; "" where nothing is.
+  [[nodiscard]] std::string_view wrong_wait() const;
   /// The body as JSON; an empty one is an empty object.
   [[nodiscard]] Result<Json> body() const;
 

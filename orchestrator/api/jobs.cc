@@ -51,6 +51,14 @@ Task<void> register_job(Call& call) {
     co_await call.refuse(job.error());
     co_return;
   }
+  if (Result<void> kinds = check_kinds(*body, {{"EnforceIndex", Json::Kind::kBool},
+                                               {"JobModifyIndex", Json::Kind::kInt},
+                                               {"PreserveCounts", Json::Kind::kBool},
+                                               {"EvalPriority", Json::Kind::kInt}});
+      !kinds) {
+    co_await call.refuse(kinds.error());
+    co_return;
+  }
   if (const std::string space = call.query("namespace");
       !space.empty() && job->namespace_.empty()) {
     job->namespace_ = space;

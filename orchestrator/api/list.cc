@@ -24,7 +24,17 @@ Result<ListQuery> read_list_query(const Call& call) {
   return query;
 }
 
+Result<void> check_filter(const JsonFilter& filter, const Json& record) {
+  // Every record is written with all of its fields; what is below one may differ.
+  std::vector<std::string_view> fields;
+  for (const JsonMember& member : record.as_object()) fields.push_back(member.key);
+  Result<void> known = filter.check_against(record, fields);
+  if (!known) return pass(known, "failed to read filter expression");
+  return {};
+}
+
 Task<void> reply_page(Call& call, ListPage page) {
+  if (page.refusal) return call.refuse(*page.refusal);
   if (!page.next_token.empty()) {
     call.writer().add_header("X-Nomad-NextToken", page.next_token);
   }

@@ -34,7 +34,11 @@ Result<ListQuery> read_list_query(const Call& call);
 struct ListPage {
   std::string text;
   std::string next_token;
+  std::optional<Error> refusal;
 };
+
+/// kInvalid where the filter begins with a field that no such record has.
+Result<void> check_filter(const JsonFilter& filter, const Json& record);
 
 /// Puts the items that `order` yields, in that order, into a page.
 /// `key` gives an item's page token; `write` puts it into a JsonWriter.
@@ -45,7 +49,7 @@ ListPage write_page(const std::vector<std::shared_ptr<const T>>& order, const Li
   JsonWriter out(page.text);
   out.begin_array();
   size_t count = 0;
-  bool begun = query.next_token.empty();
+  bool begun = query.next_token.empty(), checked = false;
   for (const auto& item : order) {
     if (!begun) {
       // The token's own item may be gone by now: then the page begins behind its place.
@@ -61,6 +65,10 @@ ListPage write_page(const std::vector<std::shared_ptr<const T>>& order, const Li
     }
     if (query.filter) {
       const Result<Json> parsed = parse_json(text);
+      if (parsed && !std::exchange(checked, true)) {
+        const Result<void> fits = check_filter(*query.filter, *parsed);
+        if (!fits) return {.text = {}, .next_token = {}, .refusal = fits.error()};
+      }
       if (!parsed || !query.filter->matches(*parsed)) continue;
     }
     if (query.per_page != 0 && count == query.per_page) {

@@ -93,6 +93,11 @@ Task<void> drain(Call& call) {
   bool mark_eligible = body->get_bool("MarkEligible");
   if (const Json* spec = body->find("DrainSpec"); spec && spec->is_object()) {
     strategy.emplace();
+    if (Result<void> kinds = check_kinds(*spec, {{"IgnoreSystemJobs", Json::Kind::kBool}});
+        !kinds) {
+      co_await call.refuse(kinds.error());
+      co_return;
+    }
     const Result<int64_t> deadline_ns = read_duration(*spec, "Deadline");
     if (!deadline_ns) {
       co_await call.refuse(deadline_ns.error());

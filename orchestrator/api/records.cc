@@ -203,6 +203,12 @@ Task<void> promote(Call& call) {
     co_await call.refuse(body.error());
     co_return;
   }
+  if (Result<void> kinds =
+          check_kinds(*body, {{"All", Json::Kind::kBool}, {"Groups", Json::Kind::kArray}});
+      !kinds) {
+    co_await call.refuse(kinds.error());
+    co_return;
+  }
   StringList groups;
   if (const Json* given = body->find("Groups"); given && given->is_array()) {
     for (const Json& group : given->as_array()) {
@@ -226,6 +232,10 @@ Task<void> pause_deployment(Call& call) {
   Result<Json> body = call.body();
   if (!body) {
     co_await call.refuse(body.error());
+    co_return;
+  }
+  if (Result<void> kinds = check_kinds(*body, {{"Pause", Json::Kind::kBool}}); !kinds) {
+    co_await call.refuse(kinds.error());
     co_return;
   }
   co_await reply_deployment_update(

@@ -5,9 +5,11 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/http_server.h"
@@ -27,6 +29,11 @@ std::optional<int64_t> parse_wait_ms(std::string_view text);
 /// A duration in a body, in nanoseconds: a whole number of them, or Go's text ("24h"), as the
 /// client library sends it by its version. 0 where the member is missing, null or "".
 Result<int64_t> read_duration(const Json& body, std::string_view name);
+
+/// kInvalid where a member is there, not null, and of another kind: taken for absent it would turn
+/// what was asked into something else.
+using MemberKind = std::pair<std::string_view, Json::Kind>;
+Result<void> check_kinds(const Json& body, std::initializer_list<MemberKind> members);
 
 /// The HTTP status of an error of the server component.
 int status_of(Code code);

@@ -7,6 +7,7 @@
 #include "orchestrator/cli/format_job.h"
 #include "orchestrator/cli/frames.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/pages.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
@@ -26,6 +27,14 @@ constexpr FlagSpec kStatusFlags[] = {
 constexpr FlagSpec kEvalStatusFlags[] = {
     {"monitor", Kind::kBool, "follow it to its end"},
     {"verbose", Kind::kBool, "full ids and times"},
+    {"json", Kind::kBool, "print the API's JSON"},
+    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
+};
+constexpr FlagSpec kEvalListFlags[] = {
+    kFilterFlag,
+    kPerPageFlag,
+    kPageTokenFlag,
+    {"verbose", Kind::kBool, "full ids"},
     {"json", Kind::kBool, "print the API's JSON"},
     {"t", Kind::kValue, "print by a template such as {{.ID}}"},
 };
@@ -100,17 +109,21 @@ Task<int> alloc_status(Session& session) {
   co_return 0;
 }
 
+Task<int> eval_list(Session& session) {
+  int code = 0;
+  Result<ApiReply> all = co_await get_page(session, "/v1/evaluations");
+  if (!all) co_return session.error("querying evaluations", all.error());
+  if (!session.print_raw(all->body, code)) {
+    session.print(format_eval_list(all->body, session.verbose()));
+    print_next_page(session, "eval list", *all);
+  }
+  co_return code;
+}
+
 Task<int> eval_status(Session& session) {
   const Flags& flags = session.flags();
   int code = 0;
-  if (flags.words().empty()) {
-    Result<ApiReply> all = co_await session.get("/v1/evaluations");
-    if (!all) co_return session.error("querying evaluations", all.error());
-    if (!session.print_raw(all->body, code)) {
-      session.print(format_eval_list(all->body, session.verbose()));
-    }
-    co_return code;
-  }
+  if (flags.words().empty()) co_return co_await eval_list(session);
   Result<Json> stub = co_await find_one(session, "/v1/evaluations", "evaluation", flags.words()[0]);
   if (!stub) co_return session.error(stub.error().message);
   const std::string id(stub->get_string("ID"));
@@ -314,6 +327,12 @@ constexpr Command kCommands[] = {
      .run = alloc_signal,
      .min_words = 1,
      .max_words = 2},
+    {.name = "eval list",
+     .usage = "[options]",
+     .summary = "List the evaluations",
+     .help = "",
+     .flags = kEvalListFlags,
+     .run = eval_list},
     {.name = "eval status",
      .usage = "[options] [<evaluation>]",
      .summary = "Display evaluation status and placement failure reasons",

@@ -5,6 +5,7 @@
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/format_job.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/pages.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
@@ -12,6 +13,9 @@ namespace {
 using Kind = FlagSpec::Kind;
 
 constexpr FlagSpec kListFlags[] = {
+    kFilterFlag,
+    kPerPageFlag,
+    kPageTokenFlag,
     {"verbose", Kind::kBool, "full ids"},
     {"json", Kind::kBool, "print the API's JSON"},
     {"t", Kind::kValue, "print by a template such as {{.ID}}"},
@@ -24,8 +28,12 @@ constexpr FlagSpec kStatusFlags[] = {
     {"json", Kind::kBool, "print the API's JSON"},
     {"t", Kind::kValue, "print by a template such as {{.ID}}"},
 };
-constexpr FlagSpec kChangeFlags[] = {
+constexpr FlagSpec kPromoteFlags[] = {
     {"group", Kind::kValue, "promote only this group; may be repeated"},
+    {"detach", Kind::kBool, "return at once with the evaluation's id"},
+    {"verbose", Kind::kBool, "full ids"},
+};
+constexpr FlagSpec kChangeFlags[] = {
     {"detach", Kind::kBool, "return at once with the evaluation's id"},
     {"verbose", Kind::kBool, "full ids"},
 };
@@ -48,11 +56,12 @@ Task<Result<Json>> find_deployment(Session& session) {
 }
 
 Task<int> deployment_list(Session& session) {
-  Result<ApiReply> reply = co_await session.get("/v1/deployments");
+  Result<ApiReply> reply = co_await get_page(session, "/v1/deployments");
   if (!reply) co_return session.error("retrieving deployments", reply.error());
   int code = 0;
   if (!session.print_raw(reply->body, code)) {
     session.print(format_deployment_list(reply->body, session.verbose()));
+    print_next_page(session, "deployment list", *reply);
   }
   co_return code;
 }
@@ -71,10 +80,7 @@ Task<int> deployment_status(Session& session) {
   co_return 0;
 }
 
-Task<int> deployment_promote(Session& session) {
-  Result<Json> deployment = co_await find_deployment(session);
-  if (!deployment) co_return session.error(deployment.error().message);
-  const std::string id(deployment->get_string("ID"));
+Task<int> promote(Session& session, std::string id) {
   Json groups = Json::array();
   for (const std::string& group : session.flags().all("group")) groups.push(group);
   const bool all = groups.size() == 0;
@@ -83,6 +89,22 @@ Task<int> deployment_promote(Session& session) {
   Result<ApiReply> reply = co_await session.put("/v1/deployment/promote/" + id, std::move(body));
   if (!reply) co_return session.error("promoting deployment", reply.error());
   co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
+}
+
+Task<int> deployment_promote(Session& session) {
+  Result<Json> deployment = co_await find_deployment(session);
+  if (!deployment) co_return session.error(deployment.error().message);
+  co_return co_await promote(session, std::string(deployment->get_string("ID")));
+}
+
+Task<int> job_promote(Session& session) {
+  Result<Json> job = co_await find_one(session, "/v1/jobs", "job", session.flags().words()[0]);
+  if (!job) co_return session.error(job.error().message);
+  Result<ApiReply> deployment =
+      co_await session.get("/v1/job/" + escaped(job->get_string("ID")) + "/deployment");
+  if (!deployment) co_return session.error("reading deployment", deployment.error());
+  if (!deployment->body.is_object()) co_return session.error("Job has no deployment to promote");
+  co_return co_await promote(session, std::string(deployment->body.get_string("ID")));
 }
 
 Task<int> deployment_fail(Session& session) {
@@ -242,6 +264,14 @@ Task<int> any_status(Session& session) {
 }
 
 constexpr Command kCommands[] = {
+    {.name = "job promote",
+     .usage = "[options] <job>",
+     .summary = "Promote a job's canaries",
+     .help = "",
+     .flags = kPromoteFlags,
+     .run = job_promote,
+     .min_words = 1,
+     .max_words = 1},
     {.name = "deployment list",
      .usage = "[options]",
      .summary = "List all deployments",
@@ -259,7 +289,7 @@ constexpr Command kCommands[] = {
      .usage = "[options] <deployment>",
      .summary = "Promote canaries in a deployment",
      .help = "",
-     .flags = kChangeFlags,
+     .flags = kPromoteFlags,
      .run = deployment_promote,
      .min_words = 1,
      .max_words = 1},

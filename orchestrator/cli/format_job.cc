@@ -43,16 +43,19 @@ std::string section(const Style& style, std::string_view title) {
   return "\n\n" + style.bold(title) + "\n";
 }
 
-std::string job_head(const Json& job, const Clock& clock) {
-  return key_values({{"ID", text_of(job, "ID")},
-                     {"Name", text_of(job, "Name")},
-                     {"Submit Date", time_text(job.get_int("SubmitTime"), clock)},
-                     {"Type", text_of(job, "Type")},
-                     {"Priority", number_text(job.find("Priority"))},
-                     {"Datacenters", join(strings_of(job.find("Datacenters")), ",")},
-                     {"Status", job_status(job)},
-                     {"Periodic", bool_text(is_periodic(job))},
-                     {"Parameterized", bool_text(is_parameterized(job))}});
+std::string job_head(const JobStatusData& data, const Clock& clock) {
+  const Json& job = data.job;
+  Pairs head{{"ID", text_of(job, "ID")},
+             {"Name", text_of(job, "Name")},
+             {"Submit Date", time_text(job.get_int("SubmitTime"), clock)},
+             {"Type", text_of(job, "Type")},
+             {"Priority", number_text(job.find("Priority"))},
+             {"Datacenters", join(strings_of(job.find("Datacenters")), ",")},
+             {"Status", job_status(job)},
+             {"Periodic", bool_text(is_periodic(job))},
+             {"Parameterized", bool_text(is_parameterized(job))}};
+  if (!data.next_launch.empty()) head.emplace_back("Next Periodic Launch", data.next_launch);
+  return key_values(head);
 }
 
 std::string summary_table(const Json& summary) {
@@ -239,7 +242,7 @@ std::string format_alloc_list(const Json& allocations, bool verbose, const Clock
 
 std::string format_job_status(const JobStatusData& data, const JobStatusOptions& options,
                               const Clock& clock, const Style& style) {
-  std::string out = job_head(data.job, clock);
+  std::string out = job_head(data, clock);
   if (options.brief) return out;
   if (is_periodic(data.job) || is_parameterized(data.job)) return out + template_text(data, style);
   out += section(style, "Summary") + summary_table(data.summary);

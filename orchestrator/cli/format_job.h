@@ -26,7 +26,8 @@ struct JobStatusData {
   Json allocations;
   Json evaluations;
   Json deployment;
-  Json children;  // of a periodic or parameterized job: /v1/jobs?prefix=
+  Json children;            // of a periodic or parameterized job: /v1/jobs?prefix=
+  std::string next_launch;  // of a periodic one
 };
 std::string format_job_status(const JobStatusData& data, const JobStatusOptions& options,
                               const Clock& clock, const Style& style);

@@ -11,6 +11,7 @@
 #include "orchestrator/cli/format_job.h"
 #include "orchestrator/cli/format_plan.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/next_launch.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
@@ -120,6 +121,7 @@ Task<int> status(Session& session) {
   Result<ApiReply> job = co_await session.get(job_path(*stub));
   if (!job) co_return session.error("querying job", job.error());
   data.job = std::move(job->body);
+  data.next_launch = next_launch_text(session.env().disk, data.job, session.clock());
   int code = 0;
   if (session.print_raw(data.job, code)) co_return code;
   const JobStatusOptions options{session.verbose(), flags.is_on("evals"), flags.is_on("short")};
@@ -369,19 +371,6 @@ Task<int> deployments(Session& session) {
   co_return 0;
 }
 
-Task<int> promote(Session& session) {
-  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
-  if (!job) co_return session.error(job.error().message);
-  Result<ApiReply> deployment = co_await session.get(job_path(*job) + "/deployment");
-  if (!deployment) co_return session.error("reading deployment", deployment.error());
-  if (!deployment->body.is_object()) co_return session.error("Job has no deployment to promote");
-  const std::string id(deployment->body.get_string("ID"));
-  Result<ApiReply> reply = co_await session.put(
-      "/v1/deployment/promote/" + id, Json::object({{"DeploymentID", id}, {"All", true}}));
-  if (!reply) co_return session.error("promoting deployment", reply.error());
-  co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
-}
-
 constexpr Command kCommands[] = {
     {.name = "job status",
      .usage = "[options] [<job>]",
@@ -468,14 +457,6 @@ constexpr Command kCommands[] = {
      .help = "",
      .flags = kListFlags,
      .run = deployments,
-     .min_words = 1,
-     .max_words = 1},
-    {.name = "job promote",
-     .usage = "[options] <job>",
-     .summary = "Promote a job's canaries",
-     .help = "",
-     .flags = kMonitorFlags,
-     .run = promote,
      .min_words = 1,
      .max_words = 1},
 };

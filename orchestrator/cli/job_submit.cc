@@ -7,6 +7,7 @@
 #include "orchestrator/cli/format_plan.h"
 #include "orchestrator/cli/job_file.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/next_launch.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
@@ -123,6 +124,8 @@ Task<int> run(Session& session) {
   const std::string eval_id(reply->body.get_string("EvalID"));
   if (eval_id.empty() || is_template(*job)) {
     session.print("Job registration successful");
+    const std::string next = next_launch_text(session.env().disk, *job, session.clock());
+    if (!next.empty()) session.print("Approximate next launch time: " + next);
     co_return 0;
   }
   if (flags.is_on("detach")) session.print("Job registration successful");

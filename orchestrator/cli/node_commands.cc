@@ -7,6 +7,7 @@
 #include "orchestrator/cli/command.h"
 #include "orchestrator/cli/format_node.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/pages.h"
 
 namespace sluice::orchestrator::cli {
 namespace {
@@ -20,6 +21,10 @@ constexpr FlagSpec kStatusFlags[] = {
     {"short", Kind::kBool, "less"},
     {"allocs", Kind::kBool, "the list with running allocations"},
     {"stats", Kind::kBool, "accepted: resource use is always shown"},
+    {"quiet", Kind::kBool, "the ids alone"},
+    kFilterFlag,
+    kPerPageFlag,
+    kPageTokenFlag,
     {"verbose", Kind::kBool, "full ids, attributes and drivers"},
     {"json", Kind::kBool, "print the API's JSON"},
     {"t", Kind::kValue, "print by a template such as {{.ID}}"},
@@ -67,10 +72,14 @@ Task<Result<Json>> chosen_node(Session& session) {
 }
 
 Task<int> list_nodes(Session& session) {
-  Result<ApiReply> nodes = co_await session.get("/v1/nodes");
+  Result<ApiReply> nodes = co_await get_page(session, "/v1/nodes");
   if (!nodes) co_return session.error("querying node status", nodes.error());
   int code = 0;
   if (session.print_raw(nodes->body, code)) co_return code;
+  if (session.flags().is_on("quiet")) {
+    for (const Json& node : items(nodes->body)) session.print(session.id(node.get_string("ID")));
+    co_return 0;
+  }
   const NodeStatusOptions options{session.verbose(), session.flags().is_on("short"),
                                   session.flags().is_on("allocs")};
   std::vector<int64_t> running;
@@ -88,6 +97,7 @@ Task<int> list_nodes(Session& session) {
   }
   const std::string table = format_node_list(nodes->body, running, options);
   if (!table.empty()) session.print(table);
+  print_next_page(session, "node status", *nodes);
   co_return 0;
 }
 

@@ -1,0 +1,169 @@
+"""What whoever knows Nomad looks for in an answer: why nothing could be placed, when a periodic job
+runs next, the next page of a list, and what was wrong with a question."""
+
+import re
+
+import pytest
+from helpers import jobs
+from helpers.agent import ApiError
+from helpers.wait import until
+
+
+def submit(agent, text, verb, *flags, name="job.nomad"):
+    path = agent.folder / name
+    path.write_text(text)
+    return agent.verb("job", verb, *flags, path)
+
+
+def test_a_datacenter_without_nodes_is_named(agent):
+    text = jobs.http().replace('["dc1"]', '["dc1", "dc9"]')
+    assert "dc9" not in submit(agent, text, "plan").out
+    result = submit(agent, jobs.http().replace('["dc1"]', '["dc9"]'), "plan")
+    assert result.code == 1, result
+    assert ("    * No nodes were eligible for evaluation\n"
+            '    * No nodes are available in datacenter "dc9"\n') in result.out
+
+
+def test_a_warning_is_shown_and_hinders_nothing(agent):
+    text = jobs.http(count=2, group=jobs.AT_ONCE)  # max_parallel 3
+    for verb, code in (("validate", 0), ("plan", 1), ("run", 0)):
+        result = submit(agent, text, verb, *(["-detach"] if verb == "run" else []))
+        assert result.code == code
+        assert (
+            "Job Warnings:\n1 warning:\n\n* group \"shop\": Update max parallel count is greater "
+            "than task group count (3 > 2). A destructive change would result in the simultaneous "
+            "replacement of all allocations.\n") in result.out, result
+    assert "Warning" not in submit(agent, text.replace("= 3", "= 2"), "validate").out
+
+
+PERIODIC = jobs.batch("nightly", []).replace('type = "batch"', """type = "batch"
+  periodic {
+    cron      = "0 3 * * *"
+    time_zone = "Asia/Shanghai"
+  }""")
+NEXT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:00(Z|[+-]\d\d:\d\d) \((\d+[hms])+ from now\)"
+
+
+def test_the_next_launch_of_a_periodic_job(agent):
+    result = submit(agent, PERIODIC, "run")
+    said = re.fullmatch("Job registration successful\nApproximate next launch time: (%s)\n" % NEXT,
+                        result.out)
+    assert said, result
+    status = agent.verb("job", "status", "nightly").out
+    shown = re.search("^Next Periodic Launch = (%s)$" % NEXT, status, re.M)
+    assert shown and shown[1][:16] == said[1][:16], status
+    assert agent.verb("job", "stop", "nightly").code == 0
+    status = agent.verb("job", "status", "nightly").out
+    assert "Next Periodic Launch = none (job stopped)\n" in status
+
+
+def test_lists_in_pages(agent):
+    for i in range(3):
+        submit(agent, jobs.batch("b%d" % i, ["-exit", "0"]), "run", "-detach")
+    until(lambda: all(e["Status"] == "complete" for e in agent.get("/v1/evaluations")),
+          "all are scheduled")
+    whole = agent.verb("eval", "list").out.splitlines()
+    assert len(whole) == 4 and whole == agent.verb("eval", "status").out.splitlines()
+    seen, more = [], []
+    for _ in whole[1:]:
+        page = agent.verb("eval", "list", "-per-page", 1, "-verbose", *more)
+        assert page.code == 0, page
+        seen.append(page.out.splitlines()[1].split()[0])
+        token = re.search("\nResults have been paginated. To get the next page run:\n\n"
+                          "sluice eval list -per-page 1 -page-token ([0-9a-f-]{36})\n$", page.out)
+        more = ["-page-token", token[1]] if token else None
+        assert (token is None) == (len(seen) == 3), page
+    assert sorted(seen) == sorted(e["ID"] for e in agent.get("/v1/evaluations"))
+
+
+def test_filters(agent):
+    submit(agent, jobs.batch("b", ["-exit", "0"]), "run")
+    node = agent.get("/v1/nodes")[0]
+    found = agent.verb("node", "status", "-quiet", "-filter", 'Name == "%s"' % node["Name"])
+    assert found.out == node["ID"][:8] + "\n"
+    assert agent.verb("node", "status", "-quiet", "-filter", "Status != ready").out == ""
+    assert agent.verb("deployment", "list", "-filter", "Status == failed").out == \
+        "No deployments found\n"
+    for verb, selector in ((("node", "status"), "Nome"), (("eval", "list"), "Stotus")):
+        wrong = agent.verb(*verb, "-filter", selector + " == ready")
+        assert wrong.code == 1, wrong
+        assert ('failed to read filter expression: Selector "%s" is not valid' % selector
+                in wrong.err)
+    # What stands below a field may be there or not.
+    assert agent.get("/v1/jobs", filter="Meta.team == x") == []
+
+
+@pytest.mark.parametrize("query, refusal", [
+    ("index=abc", "Invalid index"), ("index=-1", "Invalid index"),
+    ("wait=soon&index=1", "Invalid wait time"), ("per_page=x", "per_page"),
+    ("filter=Status", "expected an operator")])
+def test_a_wrong_question_is_refused(agent, query, refusal):
+    with pytest.raises(ApiError) as refused:
+        agent.get("/v1/jobs?" + query)
+    assert refused.value.status == 400 and refusal in refused.value.text
+
+
+@pytest.mark.parametrize("path, body, refusal", [
+    ("/v1/jobs", {"EnforceIndex": "true"}, 'EnforceIndex: expected true or false, not "true"'),
+    ("/v1/jobs", {"EnforceIndex": True, "JobModifyIndex": "7"},
+     'JobModifyIndex: expected a whole number, not "7"'),
+    ("/v1/deployment/promote/x", {"All": 1}, "All: expected true or false, not 1"),
+    ("/v1/deployment/pause/x", {"Pause": "yes"}, 'Pause: expected true or false, not "yes"'),
+    ("/v1/deployment/promote/x", {"Groups": "g"}, 'Groups: expected a list, not "g"')])
+def test_a_body_of_other_kinds_is_refused(agent, path, body, refusal):
+    if path == "/v1/jobs":
+        body["Job"] = {"ID": "x", "TaskGroups": []}
+    with pytest.raises(ApiError) as refused:
+        agent.put(path, body)
+    assert (refused.value.status, refused.value.text) == (400, refusal)
+
+
+def test_a_context_that_is_none(agent):
+    with pytest.raises(ApiError) as refused:
+        agent.put("/v1/search", {"Prefix": "a", "Context": "foo"})
+    assert refused.value.status == 400
+    assert refused.value.text.startswith("context must be one of [jobs nodes allocs evals ")
+    assert refused.value.text.endswith('or \'all\' for all contexts; got "foo"')
+    assert agent.put("/v1/search", {"Prefix": "a", "Context": "jobs"})["Matches"] == {"jobs": []}
+
+
+def test_a_promotion_of_one_group(agent):
+    """By `job promote` as by `deployment promote`; the verbs beside them know no groups."""
+    group = """
+  group "%s" {
+    update {
+      canary           = 1
+      health_check     = "task_states"
+      min_healthy_time = "0s"
+    }
+    task "t" {
+      driver = "raw_exec"
+      config {
+        command = "/bin/sleep"
+        args    = ["%s"]
+      }
+      resources {
+        cpu    = 20
+        memory = 20
+      }
+    }
+  }"""
+
+    def job(seconds):
+        return 'job "two" {\n  datacenters = ["dc1"]%s%s\n}\n' % (
+            group % ("a", seconds), group % ("b", seconds))
+    assert submit(agent, job(1000), "run").code == 0
+    assert submit(agent, job(1001), "run", "-detach").code == 0
+
+    def canaries():
+        groups = agent.get("/v1/job/two/deployment")["TaskGroups"]
+        return {name: (g["HealthyAllocs"], g["Promoted"]) for name, g in groups.items()}
+    until(lambda: canaries() == {"a": (1, False), "b": (1, False)}, "both canaries are healthy")
+    assert agent.verb("job", "promote", "-group", "b", "-detach", "two").code == 0
+    assert {name: promoted for name, (_, promoted) in canaries().items()} == {
+        "a": False, "b": True}
+    refused = agent.verb("deployment", "fail", "-group", "a", "x")
+    assert refused.code == 1 and "flag provided but not defined: -group" in refused.err
+    deployment = agent.get("/v1/job/two/deployment")["ID"]
+    assert agent.verb("deployment", "promote", "-group", "a", deployment).code == 0
+    assert canaries()["a"][1]
