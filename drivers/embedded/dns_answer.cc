@@ -20,6 +20,7 @@ namespace {
 constexpr uint16_t kClassIn = 1;
 constexpr uint16_t kClassAny = 255;
 constexpr std::string_view kZone = "consul";
+constexpr std::string_view kReverseZone = "arpa";
 
 using Labels = std::vector<std::string>;
 
@@ -48,6 +49,7 @@ struct Ip {
   std::optional<DnsA> v4;
   std::optional<DnsAaaa> v6;
 
+  bool operator==(const Ip&) const = default;
   bool any() const { return v4 || v6; }
   std::string hex() const {
     const auto bytes = [](const auto& ip) {
@@ -56,6 +58,10 @@ struct Ip {
     return v4 ? bytes(*v4) : bytes(*v6);
   }
 };
+
+bool in_zone(std::string_view name, std::string_view zone) {
+  return name == zone || (name.ends_with(zone) && name[name.size() - zone.size() - 1] == '.');
+}
 
 Ip parse_ip(const std::string& text) {
   Ip ip;
@@ -69,6 +75,24 @@ Ip parse_ip(const std::string& text) {
   return ip;
 }
 
+/// The address that a name of the reverse zone stands for: RFC 1035 3.5, RFC 3596 2.5.
+Ip reversed_ip(std::string_view name) {
+  constexpr std::string_view kFour = ".in-addr.arpa", kSix = ".ip6.arpa";
+  const bool six = name.ends_with(kSix);
+  if (!six && !name.ends_with(kFour)) return {};
+  name.remove_suffix(six ? kSix.size() : kFour.size());
+  Labels labels = split(name);
+  if (labels.size() != (six ? 32 : 4)) return {};
+  std::ranges::reverse(labels);
+  std::string text;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (six && labels[i].size() != 1) return {};
+    if (i > 0 && (!six || i % 4 == 0)) text += six ? ':' : '.';
+    text += labels[i];
+  }
+  return parse_ip(text);
+}
+
 class Answer {
  public:
   Answer(const DnsRequest& request, const DnsZone& zone, Random& random)
@@ -80,6 +104,7 @@ class Answer {
   void service(std::string name, std::string tag);
   void node(const std::string& name);
   void address(const std::string& hex);
+  void reverse(const Ip& ip);
   void name_servers(std::vector<DnsRecord>& into);
   void not_found() {
     reply_.code = DnsCode::kNxDomain;
@@ -120,14 +145,19 @@ class Answer {
 
 DnsReply Answer::make() {
   const std::string name = lower_case(request_.name);
+  const bool reverse_zone = in_zone(name, kReverseZone);
   if ((request_.klass != kClassIn && request_.klass != kClassAny) ||
-      (name != kZone && !name.ends_with(fmt::format(".{}", kZone)))) {
+      (!reverse_zone && !in_zone(name, kZone))) {
     reply_.code = DnsCode::kRefused;
     return std::move(reply_);
   }
   reply_.authoritative = true;
   if (type_ == DnsType::kAxfr || type_ == DnsType::kIxfr) {
     reply_.code = DnsCode::kNotImp;
+    return std::move(reply_);
+  }
+  if (reverse_zone) {
+    reverse(reversed_ip(name));
     return std::move(reply_);
   }
   if (type_ == DnsType::kSoa) {
@@ -293,6 +323,25 @@ void Answer::address(const std::string& hex) {
       type_ == own || type_ == DnsType::kAny ? reply_.answers : reply_.extra;
   into.push_back(address_record(request_.name, ip));
   if (reply_.answers.empty()) no_data();
+}
+
+/// Whatever the type: the node with the address, or else the first service there. Of others we
+/// know nothing, and ask nobody.
+void Answer::reverse(const Ip& ip) {
+  std::string name;
+  if (ip.any() && ip == parse_ip(zone_.node.address)) name = node_name();
+  for (const auto& [id, record] : zone_.table.records()) {
+    const auto& at = record.registration;
+    if (!name.empty() || !ip.any() || parse_ip(at.address) != ip) continue;
+    name = fmt::format("{}.service.{}.{}", at.name, zone_.node.datacenter, kZone);
+  }
+  if (name.empty()) {
+    reply_.authoritative = false;
+    reply_.code = DnsCode::kServFail;
+    return;
+  }
+  reply_.answers.push_back({request_.name, DnsPtr{std::move(name)}});
+  if (type_ == DnsType::kSoa) no_data();
 }
 
 void Answer::name_servers(std::vector<DnsRecord>& into) {

@@ -115,6 +115,7 @@ struct PutData {
   }
   bool operator()(const DnsNs& ns) const { return out.put_name(ns.target); }
   bool operator()(const DnsCname& cname) const { return out.put_name(cname.target); }
+  bool operator()(const DnsPtr& ptr) const { return out.put_name(ptr.target); }
   bool operator()(const DnsTxt& txt) const {
     std::string_view rest = txt.text;
     do {
@@ -141,6 +142,7 @@ struct TypeOf {
   DnsType operator()(const DnsAaaa&) const { return DnsType::kAaaa; }
   DnsType operator()(const DnsNs&) const { return DnsType::kNs; }
   DnsType operator()(const DnsCname&) const { return DnsType::kCname; }
+  DnsType operator()(const DnsPtr&) const { return DnsType::kPtr; }
   DnsType operator()(const DnsTxt&) const { return DnsType::kTxt; }
   DnsType operator()(const DnsSrv&) const { return DnsType::kSrv; }
   DnsType operator()(const DnsSoa&) const { return DnsType::kSoa; }
@@ -153,6 +155,7 @@ struct HasNames {
   }
   bool operator()(const DnsNs& ns) const { return is_name(ns.target); }
   bool operator()(const DnsCname& cname) const { return is_name(cname.target); }
+  bool operator()(const DnsPtr& ptr) const { return is_name(ptr.target); }
   bool operator()(const DnsTxt&) const { return true; }
   bool operator()(const DnsSrv& srv) const { return is_name(srv.target); }
   bool operator()(const DnsSoa& soa) const { return is_name(soa.server) && is_name(soa.mailbox); }

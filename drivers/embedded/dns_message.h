@@ -26,6 +26,7 @@ enum class DnsType : uint16_t {
   kNs = 2,
   kCname = 5,
   kSoa = 6,
+  kPtr = 12,
   kTxt = 16,
   kAaaa = 28,
   kSrv = 33,
@@ -37,6 +38,7 @@ enum class DnsType : uint16_t {
 enum class DnsCode : uint8_t {
   kNoError = 0,
   kFormErr = 1,
+  kServFail = 2,
   kNxDomain = 3,
   kNotImp = 4,
   kRefused = 5,
@@ -70,6 +72,9 @@ struct DnsNs {
 struct DnsCname {
   std::string target;
 };
+struct DnsPtr {
+  std::string target;
+};
 struct DnsTxt {
   std::string text;
 };
@@ -88,7 +93,7 @@ struct DnsSoa {
   uint32_t expire_s = 86'400;
   uint32_t minimum_s = 0;
 };
-using DnsData = std::variant<DnsA, DnsAaaa, DnsNs, DnsCname, DnsTxt, DnsSrv, DnsSoa>;
+using DnsData = std::variant<DnsA, DnsAaaa, DnsNs, DnsCname, DnsPtr, DnsTxt, DnsSrv, DnsSoa>;
 
 /// Everything changes at any moment: a time to live of 0, as Consul's.
 struct DnsRecord {

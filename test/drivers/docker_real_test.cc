@@ -179,7 +179,7 @@ TEST_CASE("docker real: a run from start to removal") {
 
 TEST_CASE("docker real: an end waits for its output while more of it comes, and says if not") {
   if (!wanted()) return;
-  constexpr int64_t kStallMs = 500;
+  constexpr int64_t kStallMs = 2'000;
   TemporaryFolder folder;
   Agent agent(folder.path(), "node-a", kStallMs);
   // What Docker takes longer to give than that, and has in its files when the agent comes.

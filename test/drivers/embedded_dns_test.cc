@@ -54,6 +54,7 @@ std::string text(const DnsData& data) {
     std::string operator()(const DnsAaaa& a) const { return fmt::format("..:{:x}", a[15]); }
     std::string operator()(const DnsNs& ns) const { return "NS " + ns.target; }
     std::string operator()(const DnsCname& cname) const { return "CNAME " + cname.target; }
+    std::string operator()(const DnsPtr& ptr) const { return "PTR " + ptr.target; }
     std::string operator()(const DnsTxt& txt) const { return "TXT " + txt.text; }
     std::string operator()(const DnsSrv& srv) const {
       return fmt::format("{} {} {} {}", srv.priority, srv.weight, srv.port, srv.target);
@@ -211,6 +212,40 @@ TEST_CASE("dns replies: what does not fit is cut off, and said; extra goes first
   const std::string without = write_dns_reply(*request, odd, 512);
   EXPECT_EQ(sections(without).answers, 1u);
   EXPECT(well_formed(without));
+}
+
+TEST_CASE("dns answers: whose an address is: the node's, or the first service's there") {
+  World world;
+  world.add("1", "Web", "10.9.8.7", 8001, CheckStatus::kCritical);
+  world.add("2", "cart", "10.9.8.7", 8002);
+  world.add("3", "six", "fd00::7", 8003);
+  world.add("4", "own", "10.0.0.1", 8004);
+  const std::string six = "7.0.0.0." + std::string("0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.") +
+                          "0.0.0.0.0.d.f.ip6.arpa";
+  const std::pair<std::string, const char*> known[] = {
+      {"1.0.0.10.in-addr.arpa", "PTR Node-A.node.dc1.consul"},
+      {"7.8.9.10.IN-addr.arpa", "PTR Web.service.dc1.consul"},
+      {six, "PTR six.service.dc1.consul"}};
+  for (const auto& [name, answer] : known) {
+    CAPTURE(name);
+    for (const DnsType type : {DnsType::kPtr, DnsType::kA, DnsType::kAny}) {
+      const DnsReply reply = world.ask(name, type);
+      EXPECT(reply.authoritative);
+      EXPECT_EQ(text(reply.answers), fmt::format("{} {}\n", name, answer));
+      EXPECT_EQ(text(reply.authority), "");
+    }
+    EXPECT_EQ(text(world.ask(name, DnsType::kSoa).authority), kSoa);
+  }
+  for (const char* name :
+       {"9.8.9.10.in-addr.arpa", "8.9.10.in-addr.arpa", "x.8.9.10.in-addr.arpa", "arpa",
+        "1.0.0.10.ip6.arpa", "in-addr.arpa", "1.1.0.0.10.in-addr.arpa"}) {
+    CAPTURE(name);
+    const DnsReply reply = world.ask(name, DnsType::kPtr);
+    EXPECT(reply.code == DnsCode::kServFail);
+    EXPECT(!reply.authoritative);
+    EXPECT(reply.answers.empty());
+  }
+  EXPECT(world.ask("1.0.0.10.in-addr.carpa", DnsType::kPtr).code == DnsCode::kRefused);
 }
 
 TEST_CASE("dns answers: a service by name, tag, RFC 2782 and datacenter") {

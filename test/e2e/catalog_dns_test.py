@@ -115,6 +115,12 @@ SOA  consul
 NS   consul
 A    consul
 A    service.consul
+PTR  1.0.0.127.in-addr.arpa
+A    1.0.0.127.in-addr.arpa
+ANY  1.0.0.127.IN-ADDR.arpa
+SOA  1.0.0.127.in-addr.arpa
+PTR  shop.service.consul
+PTR  1.0.0.127.in-addr.arpa.consul
 """
 
 
@@ -134,6 +140,16 @@ def test_other_zones_are_refused(pair):
         ours, theirs = dig(embedded.dns_port, *args), dig(consul_port, *args)
         assert (ours.status, ours.flags) == (theirs.status, theirs.flags) == ("REFUSED", ["qr", "rd"])
         assert ours.answer == []
+
+
+def test_addresses_that_nobody_has(pair):
+    """Consul would ask others (and says that it does), and fails where it knows none."""
+    embedded, consul_port = pair
+    for name in ("9.8.9.10.in-addr.arpa", "0.127.in-addr.arpa", "x.0.0.127.in-addr.arpa", "arpa",
+                 "1.0.0.127.ip6.arpa", "1." + "0." * 31 + "ip6.arpa"):
+        ours, theirs = dig(embedded.dns_port, "-t", "PTR", name), dig(consul_port, "-t", "PTR", name)
+        assert (ours.status, ours.answer) == (theirs.status, theirs.answer) == ("SERVFAIL", [])
+        assert ours.flags == ["qr", "rd"]
 
 
 def test_srv_names_the_ports_that_answer(pair, curl):
