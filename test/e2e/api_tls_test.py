@@ -21,9 +21,9 @@ class Secured:
     """An agent whose API speaks TLS, and its command line."""
 
     def __init__(self, make_agent, authority, names=("127.0.0.1", "localhost", "jobs.test"),
-                 more=""):
+                 more="", dev=True):
         self.authority, self.pair = authority, authority.issue(names)
-        self.agent = make_agent(config="""
+        self.agent = make_agent(dev=dev, config="""
 tls {
   http      = true
   cert_file = "%s"
@@ -111,6 +111,15 @@ def test_clients_certificates(make_agent, authority):
     assert one.verb("job", "status", "-client-cert", stranger.cert,
                     "-client-key", stranger.key).code == 1
     one.agent.stop()
+
+
+def test_over_a_replaced_binary(make_agent, authority, line):
+    one = Secured(make_agent, authority, dev=False)
+    processes = line(one.agent)
+    for _ in range(2):
+        processes.upgrade()
+        assert one.verb("job", "status").out == "No running jobs\n"
+    processes.end()
 
 
 @pytest.mark.parametrize("lines, refusal", [
