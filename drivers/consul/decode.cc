@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "core/json_strings.h"
+
 namespace sluice::drivers {
 
 using orchestrator::CheckState;
@@ -19,7 +21,7 @@ constexpr std::string_view kNodeAlive = "serfHealth";
 constexpr std::string_view kNodeMaintenance = "_node_maintenance";
 constexpr std::string_view kServiceMaintenance = "_service_maintenance:";
 
-std::vector<std::string> string_list(const Json* list) {
+std::vector<std::string> texts_of(const Json* list) {
   std::vector<std::string> items;
   if (!list || !list->is_array()) return items;
   for (const Json& item : list->as_array()) {
@@ -52,9 +54,7 @@ Json check_body(const std::string& service_id, const ServiceCheck& check, bool p
     if (!check.body.empty()) body.set("Body", check.body);
     Json headers = Json::object();
     for (const auto& [name, values] : check.headers) {
-      Json list = Json::array();
-      for (const std::string& value : values) list.push(value);
-      headers.set(name, std::move(list));
+      headers.set(name, string_list(values));
     }
     if (headers.size() > 0) body.set("Header", std::move(headers));
   } else if (check.type == "grpc") {
@@ -125,7 +125,7 @@ bool same_as_registered(const ServiceRegistration& wanted, const Json& held) {
   const Json* meta = held.find("Meta");
   return held.get_string("Service") == wanted.name &&
          held.get_string("Address") == wanted.address && held.get_int("Port") == wanted.port &&
-         string_list(held.find("Tags")) == wanted.tags && meta && *meta == *body.find("Meta");
+         texts_of(held.find("Tags")) == wanted.tags && meta && *meta == *body.find("Meta");
 }
 
 }  // namespace
@@ -144,7 +144,7 @@ Result<ConsulServices> decode_services(const Json& body) {
   if (!body.is_object()) return fail(Code::kInvalid, "Consul's list of services is no object");
   ConsulServices services;
   for (const JsonMember& member : body.as_object()) {
-    services[member.key] = string_list(&member.value);
+    services[member.key] = texts_of(&member.value);
   }
   return services;
 }
@@ -184,7 +184,7 @@ Result<std::vector<ConsulInstance>> decode_instances(const Json& body,
     instance.port = static_cast<uint16_t>(service->get_int("Port"));
     instance.node = node->get_string("Node");
     instance.datacenter = node->get_string("Datacenter");
-    instance.tags = string_list(service->find("Tags"));
+    instance.tags = texts_of(service->find("Tags"));
     if (const Json* meta = service->find("Meta"); meta && meta->is_object()) {
       for (const JsonMember& member : meta->as_object()) {
         if (member.value.is_string() && member.key != kDigestMeta) {
@@ -212,14 +212,11 @@ Result<std::vector<ConsulInstance>> decode_instances(const Json& body,
 }
 
 Json registration_body(const ServiceRegistration& registration, bool passing) {
-  Json tags = Json::array();
-  for (const std::string& tag : registration.tags) tags.push(tag);
   Json checks = Json::array();
   for (const ServiceCheck& check : registration.checks) {
     checks.push(check_body(registration.id, check, false));
   }
-  Json meta = Json::object();
-  for (const auto& [key, value] : registration.meta) meta.set(key, value);
+  Json meta = string_map(registration.meta);
   meta.set(kDigestMeta, fmt::format("{:016x}", digest_of(to_json(checks))));
   if (passing) {
     checks = Json::array();
@@ -229,7 +226,7 @@ Json registration_body(const ServiceRegistration& registration, bool passing) {
   }
   return Json::object({{"ID", registration.id},
                        {"Name", registration.name},
-                       {"Tags", std::move(tags)},
+                       {"Tags", string_list(registration.tags)},
                        {"Meta", std::move(meta)},
                        {"Address", registration.address},
                        {"Port", registration.port},

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/json_strings.h"
 #include "drivers/docker/container.h"
 
 namespace sluice::drivers {
@@ -20,23 +21,11 @@ constexpr int64_t kMib = 1 << 20;
 // Two seconds of what Docker writes at its fastest: see log_pump.h.
 constexpr int64_t kMinDockerLogBytes = 64 * kMib;
 
-Json strings(const std::vector<std::string>& items) {
-  Json list = Json::array();
-  for (const std::string& item : items) list.push(item);
-  return list;
-}
-
-Json string_map(const std::map<std::string, std::string>& items) {
-  Json map = Json::object();
-  for (const auto& [key, value] : items) map.set(key, value);
-  return map;
-}
-
 void set_text(Json& into, std::string_view key, const std::string& value) {
   if (!value.empty()) into.set(key, value);
 }
 void set_list(Json& into, std::string_view key, const std::vector<std::string>& value) {
-  if (!value.empty()) into.set(key, strings(value));
+  if (!value.empty()) into.set(key, string_list(value));
 }
 
 bool shares_a_network(const std::string& mode) {
@@ -381,7 +370,7 @@ Result<Json> create_body(const TaskSpec& spec, const DockerConfig& config,
   if (!config.command.empty()) command.push_back(config.command);
   command.insert(command.end(), config.args.begin(), config.args.end());
   set_list(body, "Cmd", command);
-  if (config.entrypoint) body.set("Entrypoint", strings(*config.entrypoint));
+  if (config.entrypoint) body.set("Entrypoint", string_list(*config.entrypoint));
   set_text(body, "User", spec.user);
   set_text(body, "WorkingDir", config.work_dir);
   if (config.tty) body.set("Tty", true);

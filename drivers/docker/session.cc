@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "core/json_strings.h"
 #include "core/scope.h"
 #include "drivers/docker/frames.h"
 
@@ -11,12 +12,6 @@ namespace {
 
 constexpr size_t kReadBytes = 16 * 1024;
 constexpr int64_t kExitPollMs = 20;
-
-Json strings(std::vector<std::string> words) {
-  Json list = Json::array();
-  for (std::string& word : words) list.push(Json(std::move(word)));
-  return list;
-}
 
 std::string size_query(uint16_t rows, uint16_t columns) {
   return "?h=" + std::to_string(rows) + "&w=" + std::to_string(columns);
@@ -30,15 +25,14 @@ Task<Result<std::unique_ptr<orchestrator::ExecSession>>> DockerSession::open(
   const std::string doing =
       "run " + request.command.front() + " in container " + container_id.substr(0, 12);
   const bool terminal = request.terminal;
-  auto made =
-      co_await api.call({.method = "POST",
-                         .target = "/containers/" + container_id + "/exec",
-                         .body = Json::object({{"AttachStdin", true},
-                                               {"AttachStdout", true},
-                                               {"AttachStderr", true},
-                                               {"Tty", terminal},
-                                               {"Cmd", strings(std::move(request.command))}}),
-                         .doing = doing});
+  auto made = co_await api.call({.method = "POST",
+                                 .target = "/containers/" + container_id + "/exec",
+                                 .body = Json::object({{"AttachStdin", true},
+                                                       {"AttachStdout", true},
+                                                       {"AttachStderr", true},
+                                                       {"Tty", terminal},
+                                                       {"Cmd", string_list(request.command)}}),
+                                 .doing = doing});
   if (!made) co_return pass(made);
   std::string id(made->get_string("Id"));
   std::string early;

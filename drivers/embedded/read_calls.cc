@@ -5,6 +5,7 @@
 
 #include "core/digest.h"
 #include "core/http.h"
+#include "core/json_strings.h"
 
 namespace sluice::drivers {
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/duration.h"
+#include "core/json_strings.h"
 
 namespace sluice::drivers {
 
@@ -63,18 +64,6 @@ std::string duration_text(int64_t ms) {
 }
 
 }  // namespace
-
-Json string_list(const std::vector<std::string>& items) {
-  Json list = Json::array();
-  for (const std::string& item : items) list.push(item);
-  return list;
-}
-
-Json string_map(const std::map<std::string, std::string>& items) {
-  Json map = Json::object();
-  for (const auto& [key, value] : items) map.set(key, value);
-  return map;
-}
 
 Json node_json(const ReadNode& node, uint64_t index) {
   return Json::object({{"ID", node.id},

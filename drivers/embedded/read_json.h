@@ -33,7 +33,5 @@ Json check_json(const ReadNode& node, const CatalogRecord& record, size_t check,
 Json node_check_json(const ReadNode& node, uint64_t index);
 /// The keys of check_json are unique over the node.
 std::string check_key(const CatalogRecord& record, size_t check);
-Json string_list(const std::vector<std::string>& items);
-Json string_map(const std::map<std::string, std::string>& items);
 
 }  // namespace sluice::drivers
