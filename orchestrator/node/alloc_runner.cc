@@ -35,6 +35,7 @@ AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc,
   begin_deployment();
   keep_order();
   make_tasks();
+  restore_registrations();
 }
 
 AllocRunner::Phase AllocRunner::phase_of(const TaskConfig& task) {

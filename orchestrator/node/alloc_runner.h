@@ -86,7 +86,9 @@ class AllocRunner {
   void task_changed();
   void kill_where(const std::function<bool(const TaskRunner&)>& which, const std::string& reason);
   void refresh_registrations();
+  void restore_registrations();
   void follow_scripts();
+  const std::string& script_task(const NodeCheck& check) const;
   Task<void> run_script(NodeCheck check);
   /// When the check's task is to be restarted, as it looks now (monotonic); nullopt: it is well.
   std::optional<int64_t> restart_due(const NodeCheck& check) const;

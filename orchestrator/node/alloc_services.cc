@@ -45,6 +45,7 @@ void AllocRunner::refresh_registrations() {
     std::move(made.begin(), made.end(), std::back_inserter(wanted));
   }
   checks_ = std::move(checks);
+  follow_scripts();
   if (wanted == registrations_) return;
   for (const std::string& problem : problems) {
     context_.log.warn("alloc {}: {}", alloc_->id.substr(0, 8), problem);
@@ -56,13 +57,30 @@ void AllocRunner::refresh_registrations() {
     });
   });
   registrations_ = std::move(wanted);
-  follow_scripts();
+}
+
+/// What an earlier agent has registered stays as it is until its tasks are taken over, or are found
+/// to be gone: a service that is taken out and put in again loses requests, and what somebody meant
+/// by its maintenance.
+void AllocRunner::restore_registrations() {
+  const bool known = std::ranges::all_of(tasks_, [](const auto& task) {
+    return !task->running() || task->local().network.has_value();
+  });
+  if (known) refresh_registrations();
+}
+
+/// The task in which it runs.
+const std::string& AllocRunner::script_task(const NodeCheck& check) const {
+  return check.task.empty() ? alloc_->task_group().tasks.front().name : check.task;
 }
 
 void AllocRunner::follow_scripts() {
   std::map<std::string, const NodeCheck*> wanted;
   for (const NodeCheck& check : checks_) {
-    if (!check.check.command.empty()) wanted[check_key(check.service_id, check.check_id)] = &check;
+    if (check.check.command.empty()) continue;
+    TaskRunner* runner = task(script_task(check));
+    if (runner != nullptr && !runner->taken_up()) continue;
+    wanted[check_key(check.service_id, check.check_id)] = &check;
   }
   std::erase_if(scripts_, [&](const auto& item) {
     const auto found = wanted.find(item.first);
@@ -108,8 +126,7 @@ Task<Result<ScriptResult>> script_result(TaskRunner& task, std::vector<std::stri
 
 Task<void> AllocRunner::run_script(NodeCheck check) {
   Executor& executor = context_.env.executor;
-  const std::string& task_name =
-      check.task.empty() ? alloc_->task_group().tasks.front().name : check.task;
+  const std::string task_name = script_task(check);
   std::vector<std::string> command{check.check.command};
   command.insert(command.end(), check.check.args.begin(), check.check.args.end());
   for (;;) {

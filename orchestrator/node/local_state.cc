@@ -69,6 +69,10 @@ Json encode(const LocalTask& task) {
                             {"interval_started_ns", task.history.interval_started_ns},
                             {"attempts", task.history.attempts},
                             {"state", encode(task.state)}});
+  if (task.network) {
+    json.set("network", Json::object({{"address", task.network->address},
+                                      {"advertised", task.network->advertised}}));
+  }
   if (task.handle) {
     json.set("handle", Json::object({{"driver", task.handle->driver},
                                      {"run", task.handle->key.run},
@@ -162,6 +166,10 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
                                        .run = static_cast<uint64_t>(handle->get_int("run"))},
                                .driver = std::string(handle->get_string("driver")),
                                .state = own != nullptr ? *own : Json()};
+    }
+    if (const Json* network = member.value.find("network")) {
+      task.network = TaskNetwork{.address = std::string(network->get_string("address")),
+                                 .advertised = network->get_bool("advertised")};
     }
     if (const Json* ended = member.value.find("ended")) {
       task.ended = TaskExit{.exit_code = ended->get_int("exit_code"),

@@ -117,7 +117,8 @@ Task<Result<std::unique_ptr<ExecSession>>> TaskRunner::exec(ExecRequest request)
 
 Task<void> TaskRunner::set_running() {
   Result<TaskNetwork> network = co_await driver_->network(*local_.handle);
-  network_ = network ? std::move(*network) : TaskNetwork();
+  local_.network = network ? std::move(*network) : TaskNetwork();
+  taken_up_ = true;
   local_.state.state = TaskRunState::kRunning;
   exited_ = false;
   health_ = driver_->probes_health() ? TaskHealth::kStarting : TaskHealth::kUnchecked;

@@ -30,6 +30,7 @@ struct LocalTask {
   std::optional<TaskExit> ended;
   RestartHistory history;
   TaskState state;
+  std::optional<TaskNetwork> network;  // of the run, once it was asked for
 };
 
 class TaskRunner {
@@ -65,10 +66,13 @@ class TaskRunner {
   const TaskState& state() const { return local_.state; }
   const TaskEnv& environment() const { return *environment_; }
   /// Where the running task is reached without the host's ports.
-  const TaskNetwork& network() const { return network_; }
+  /// As an earlier agent knew it, until the run is taken over.
+  TaskNetwork network() const { return local_.network.value_or(TaskNetwork()); }
   bool dead() const { return local_.state.state == TaskRunState::kDead; }
   /// Up; false from the moment of its end, also while what it left is cleared away.
   bool running() const { return local_.state.state == TaskRunState::kRunning && !exited_; }
+  /// It runs, and this agent has seen it do so.
+  bool taken_up() const { return running() && taken_up_; }
   /// What its system finds of it, while it runs.
   TaskHealth health() const { return health_; }
   bool killed() const { return kill_wanted_.is_set(); }
@@ -117,13 +121,13 @@ class TaskRunner {
   Event kill_wanted_;
   Event stop_wanted_;   // kill or restart
   bool ready_ = false;  // prepared by this process
+  bool taken_up_ = false;
   bool exited_ = false;
   TaskHealth health_ = TaskHealth::kUnchecked;
   bool restart_wanted_ = false;
   bool restart_is_failure_ = false;
   int64_t running_since_ms_ = 0;
   std::string last_driver_message_;
-  TaskNetwork network_;
 };
 
 }  // namespace sluice::orchestrator

@@ -50,11 +50,15 @@ def _build(target):
 
 
 class Consul:
-    """One agent on ports of its own. The same object starts again on the same ports."""
+    """One agent on ports of its own. The same object starts again on the same ports. With a token
+    nobody may do anything without it."""
 
-    def __init__(self, folder, dev=True, flags=()):
+    def __init__(self, folder, dev=True, flags=(), token=None):
         self.folder = pathlib.Path(folder)
-        self.dev, self.flags = dev, flags
+        self.dev, self.flags, self.token = dev, list(flags), token
+        if token:
+            self.flags += ["-hcl", 'acl { enabled = true default_policy = "deny" tokens { '
+                           'initial_management = "%s" agent = "%s" } }' % (token, token)]
         self.http_port, self.server_port = free_port(), free_port()
         self.lan_port, self.wan_port, self.dns_port = free_port(), free_port(), free_port()
         self.address = "127.0.0.1:%d" % self.http_port
@@ -87,7 +91,9 @@ class Consul:
 
     def call(self, method, path, body=None):
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        request = urllib.request.Request("http://" + self.address + path, data, method=method)
+        headers = {"X-Consul-Token": self.token} if self.token else {}
+        request = urllib.request.Request("http://" + self.address + path, data, headers,
+                                         method=method)
         with urllib.request.urlopen(request, timeout=20) as answer:
             raw = answer.read()
         return json.loads(raw) if raw.strip()[:1] in (b"{", b"[", b'"') else raw.decode()

@@ -48,6 +48,35 @@ TEST_CASE("an update in place of services alone reaches the catalog at once") {
   EXPECT_EQ(world.machine.log, Lines{"start srv#1"});
 }
 
+TEST_CASE("a service stays registered, as it is, until the agent has taken its task over") {
+  World world;
+  world.machine.network = {.address = "172.17.0.5", .advertised = true};
+  auto alloc = std::make_shared<Allocation>(*make_alloc("a"));
+  auto job = test::with_service(*alloc);
+  job->groups[0].tasks[0].services[0].address_mode = "auto";
+  alloc->job = job;
+  world.start_agent();
+  world.link.say({alloc});
+  world.until([&] { return world.catalog.registered.size() == 1; });
+  const auto before = world.catalog.registered;
+  EXPECT_EQ(before[0].address, "172.17.0.5");
+  world.kill_agent();
+
+  world.machine.available = false;  // it takes a while
+  world.catalog.registered.clear();
+  world.catalog.published = 0;
+  world.start_agent();
+  world.until([&] { return world.catalog.published > 0; });
+  world.settle();
+  EXPECT(world.catalog.registered == before);
+  world.machine.available = true;
+  world.until([&] { return world.machine.log.back() == "recover srv#1"; });
+  world.settle();
+  EXPECT(world.catalog.registered == before);
+  world.machine.runs.begin()->second.running = false;
+  world.until([&] { return world.catalog.registered != before; });
+}
+
 TEST_CASE("health is of one deployment: updated in place into the next, it is said anew") {
   World world;
   const auto alloc_in = [](const std::string& deployment, uint64_t version) {

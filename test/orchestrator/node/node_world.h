@@ -31,6 +31,7 @@ struct Machine {
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
+  TaskNetwork network;  // of every run
   std::string silent_after;  // "start", "remove": it is done, and the answer never comes
   int refused_stops = 0;     // of what is started from now on: it is still starting
   bool hold_stops = false;   // stop() waits
@@ -59,6 +60,7 @@ class FakeDriver final : public TaskDriver {
     co_return TaskHandle{.key = spec.key, .driver = name_, .state = Json("s")};
   }
   Task<Result<void>> recover(const TaskHandle& handle, const TaskSpec&) override {
+    if (!machine_.available) co_return fail(Code::kUnavailable, "the fake socket is missing");
     if (!machine_.runs.contains(handle.key)) co_return fail(Code::kNotFound, "gone");
     machine_.say("recover", handle.key);
     co_return Result<void>();
@@ -106,7 +108,7 @@ class FakeDriver final : public TaskDriver {
     co_return found;
   }
   Task<Result<TaskStats>> stats(const TaskHandle&) override { co_return TaskStats{}; }
-  Task<Result<TaskNetwork>> network(const TaskHandle&) override { co_return TaskNetwork(); }
+  Task<Result<TaskNetwork>> network(const TaskHandle&) override { co_return machine_.network; }
 
  private:
   Task<void> answer(std::string_view what) {
@@ -124,7 +126,9 @@ class FakeCatalog final : public Catalog {
   std::vector<ServiceRegistration> registered;
   std::string_view name() const override { return "fake"; }
   std::move_only_function<void(const CheckState&)> tell;
+  int published = 0;
   void set_registrations(std::string, std::vector<ServiceRegistration> desired) override {
+    ++published;
     registered = std::move(desired);
   }
   std::move_only_function<void(std::vector<ServiceSnapshot>)> tell_services;
