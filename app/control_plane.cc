@@ -182,6 +182,9 @@ DriverMap ControlPlane::Parts::make_drivers(const std::string& cluster_id,
                                            // With the server on this machine there is no other node
                                            // that could have Docker.
                                            .expected = on.config.server_enabled}));
+  if (!exec_enabled) {
+    on.log.info("driver exec: not offered; the agent may not isolate tasks (root, CAP_SYS_ADMIN)");
+  }
   if (!on.config.raw_exec_enabled && !exec_enabled) return drivers;
   supervisor = std::make_unique<drivers::exec::SupervisorClient>(on.env, on.log,
                                                                  on.folder.path() + "/supervisor");

@@ -1,5 +1,6 @@
 """What an agent's file may say and what becomes of it."""
 
+from helpers import jobs
 from helpers.wait import until
 
 
@@ -29,3 +30,13 @@ def test_a_labelled_block_twice_is_refused(make_agent):
     agent = make_agent(config='plugin "docker" {\n}\nplugin "docker" {\n}\n').launch()
     assert agent.process.wait(10) != 0
     assert 'there is a plugin "docker" already' in agent.err()
+
+
+def test_exec_is_offered_only_where_it_isolates(make_agent):
+    """It would run with all rights of the agent otherwise, which raw_exec has to be allowed."""
+    agent = make_agent(wrapper=["setpriv", "--bounding-set=-sys_admin"]).start()
+    assert "driver exec: not offered; the agent may not isolate tasks" in agent.err()
+    path = agent.folder / "job.nomad"
+    path.write_text(jobs.batch("once", []).replace("raw_exec", "exec"))
+    refused = agent.verb("job", "run", path)
+    assert refused.code == 1 and 'unknown driver "exec" (known: docker, raw_exec)' in refused.err

@@ -58,10 +58,11 @@ def task_pids(folder):
 class Agent:
     """One agent. The same object starts again on the same ports and folder, -dev or not."""
 
-    def __init__(self, folder, dev=True, config="", flags=(), env=None, catalog=None):
+    def __init__(self, folder, dev=True, config="", flags=(), env=None, catalog=None,
+                 wrapper=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.dev, self.flags = dev, list(flags)
+        self.dev, self.flags, self.wrapper = dev, list(flags), list(wrapper)
         self.api_port, self.proxy_port, self.ui_port = free_port(), free_port(), free_port()
         self.api = "http://127.0.0.1:%d" % self.api_port
         self.traffic = "http://127.0.0.1:%d" % self.proxy_port
@@ -112,7 +113,7 @@ catalog {
 """ % (self.catalog_port, self.dns_port)
 
     def launch(self):
-        args = [tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]
+        args = [*self.wrapper, tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]
         self.process = Process([*args, *self.flags], self.folder, "sluice", env=self.env)
         self.line = None
         return self
