@@ -31,7 +31,7 @@ struct Machine {
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
-  TaskNetwork network;  // of every run
+  TaskNetwork network;       // of every run
   std::string silent_after;  // "start", "remove": it is done, and the answer never comes
   int refused_stops = 0;     // of what is started from now on: it is still starting
   bool hold_stops = false;   // stop() waits
