@@ -41,8 +41,18 @@ struct ServiceCheck {
   int64_t failures_before_critical = 0;
   int64_t failures_before_warning = 0;
   std::string initial_status;  // "", "passing", "warning", "critical"
+  std::string notes;
+  int64_t deregister_after_ms = 0;  // critical for so long, Consul forgets the service; 0: never
 
   bool operator==(const ServiceCheck&) const = default;
+};
+
+/// Of an instance's share of the requests, for clients that go by it (DNS SRV).
+struct ServiceWeights {
+  int64_t passing = 1;
+  int64_t warning = 1;
+
+  bool operator==(const ServiceWeights&) const = default;
 };
 
 struct ServiceRegistration {
@@ -53,6 +63,7 @@ struct ServiceRegistration {
   std::map<std::string, std::string> meta;
   std::string address;
   uint16_t port = 0;
+  ServiceWeights weights;
   std::vector<ServiceCheck> checks;
 
   bool operator==(const ServiceRegistration&) const = default;

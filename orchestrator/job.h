@@ -293,6 +293,7 @@ struct Check {
   int64_t failures_before_critical = 0;
   int64_t failures_before_warning = 0;
   std::string on_update;
+  int64_t deregister_critical_service_after_ns = 0;
 
   template <class V, class S>
   static void fields(V& v, S& s) {
@@ -301,6 +302,7 @@ struct Check {
     v("Body", s.body);
     v("CheckRestart", s.check_restart);
     v("Command", s.command);
+    v("DeregisterCriticalServiceAfter", s.deregister_critical_service_after_ns);
     v("FailuresBeforeCritical", s.failures_before_critical);
     v("FailuresBeforeWarning", s.failures_before_warning);
     v("GRPCService", s.grpc_service);
@@ -327,6 +329,19 @@ struct Check {
   bool operator==(const Check&) const = default;
 };
 
+struct Weights {
+  static constexpr const char* kDiffName = "Weights";
+  int64_t passing = 1;
+  int64_t warning = 1;
+
+  template <class V, class S>
+  static void fields(V& v, S& s) {
+    v("Passing", s.passing);
+    v("Warning", s.warning);
+  }
+  bool operator==(const Weights&) const = default;
+};
+
 struct Service {
   static constexpr const char* kDiffName = "Service";
   std::string name;
@@ -345,6 +360,7 @@ struct Service {
   std::string on_update;
   std::string provider;  // "", "consul", "nomad": whichever the agent's catalog is
   std::string cluster;   // of Consul; there is one
+  std::optional<Weights> weights;
 
   template <class V, class S>
   static void fields(V& v, S& s) {
@@ -364,10 +380,10 @@ struct Service {
     v("TaggedAddresses", s.tagged_addresses);
     v("Tags", s.tags);
     v("TaskName", s.task);
+    v("Weights", s.weights);
     v.unsupported("Connect");
     v.unsupported("Identity");
     v.unsupported("Kind");
-    v.unsupported("Weights");
   }
   bool operator==(const Service&) const = default;
 };

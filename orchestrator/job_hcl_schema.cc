@@ -296,6 +296,7 @@ constexpr ArgumentSchema kCheckArguments[] = {
     {"success_before_passing", "SuccessBeforePassing", kWhole, 0},
     {"failures_before_critical", "FailuresBeforeCritical", kWhole, 0},
     {"failures_before_warning", "FailuresBeforeWarning", kWhole, 0},
+    {"deregister_critical_service_after", "DeregisterCriticalServiceAfter", kDuration},
     one_of("on_update", "OnUpdate", kOnUpdates),
 };
 constexpr BlockSchema kCheckBlocks[] = {

@@ -8,6 +8,8 @@ namespace sluice::orchestrator {
 namespace {
 
 constexpr int64_t kMinCheckNs = kSecondNs;
+constexpr int64_t kMinDeregisterNs = 60 * kSecondNs;
+constexpr int64_t kMaxWeight = 65'535;  // RFC 2782
 
 bool is_number(std::string_view text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -68,6 +70,11 @@ void Validator::check_services(const TaskGroup& group, const TaskConfig* task,
       add("cluster \"{}\" is not known; there is one Consul, \"default\"", service.cluster);
     }
     if (service.enable_tag_override) add("enable_tag_override is not supported");
+    if (service.weights &&
+        (service.weights->passing < 1 || service.weights->passing > kMaxWeight ||
+         service.weights->warning < 0 || service.weights->warning > kMaxWeight)) {
+      add("weights: passing must be 1 to {0}, warning 0 to {0}", kMaxWeight);
+    }
     if (!service.tagged_addresses.empty()) add("tagged_addresses is not supported");
     if (!one_of<4>(service.on_update, {"", "require_healthy", "ignore_warnings", "ignore"})) {
       add("on_update must be require_healthy, ignore_warnings or ignore, not \"{}\"",
@@ -130,6 +137,10 @@ void Validator::check_check(const TaskGroup& group, const TaskConfig* task, cons
   if (!one_of<4>(check.on_update, {"", "require_healthy", "ignore_warnings", "ignore"})) {
     add("on_update must be require_healthy, ignore_warnings or ignore, not \"{}\"",
         check.on_update);
+  }
+  if (const int64_t after_ns = check.deregister_critical_service_after_ns;
+      after_ns != 0 && after_ns < kMinDeregisterNs) {
+    add("deregister_critical_service_after must be at least 1m");  // Consul takes no less
   }
   if (check.failures_before_warning < 0) add("failures_before_warning must not be below 0");
   if (check.check_restart && check.check_restart->limit < 0) {

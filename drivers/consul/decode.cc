@@ -68,6 +68,10 @@ Json check_body(const std::string& service_id, const ServiceCheck& check, bool p
     body.erase("Timeout");
     body.set("TTL", fmt::format("{}ms", 2 * (check.interval_ms + check.timeout_ms)));
   }
+  if (!check.notes.empty()) body.set("Notes", check.notes);
+  if (check.deregister_after_ms > 0) {
+    body.set("DeregisterCriticalServiceAfter", fmt::format("{}ms", check.deregister_after_ms));
+  }
   if (check.tls_skip_verify) body.set("TLSSkipVerify", true);
   if (!check.tls_server_name.empty()) body.set("TLSServerName", check.tls_server_name);
   if (check.success_before_passing > 0)
@@ -84,6 +88,10 @@ Json check_body(const std::string& service_id, const ServiceCheck& check, bool p
     body.set("Status", check.initial_status);
   }
   return body;
+}
+
+Json weights_body(const orchestrator::ServiceWeights& weights) {
+  return Json::object({{"Passing", weights.passing}, {"Warning", weights.warning}});
 }
 
 /// What an instance's checks, its own and its node's, say of it.
@@ -123,9 +131,11 @@ bool has_prefix(const std::vector<std::string>& prefixes, std::string_view id) {
 bool same_as_registered(const ServiceRegistration& wanted, const Json& held) {
   const Json body = registration_body(wanted, false);
   const Json* meta = held.find("Meta");
+  const Json* weights = held.find("Weights");
   return held.get_string("Service") == wanted.name &&
          held.get_string("Address") == wanted.address && held.get_int("Port") == wanted.port &&
-         texts_of(held.find("Tags")) == wanted.tags && meta && *meta == *body.find("Meta");
+         texts_of(held.find("Tags")) == wanted.tags && meta && *meta == *body.find("Meta") &&
+         weights && *weights == *body.find("Weights");
 }
 
 }  // namespace
@@ -230,6 +240,7 @@ Json registration_body(const ServiceRegistration& registration, bool passing) {
                        {"Meta", std::move(meta)},
                        {"Address", registration.address},
                        {"Port", registration.port},
+                       {"Weights", weights_body(registration.weights)},
                        {"Checks", std::move(checks)}});
 }
 

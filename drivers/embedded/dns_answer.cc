@@ -253,8 +253,12 @@ void Answer::add_srv(const CatalogRecord& instance) {
   } else {
     target = own;
   }
-  reply_.answers.push_back(
-      {request_.name, DnsSrv{.port = instance.registration.port, .target = target}});
+  const auto& weights = instance.registration.weights;
+  const bool passing = instance.status() == CheckStatus::kPassing;
+  reply_.answers.push_back({request_.name, DnsSrv{.weight = static_cast<uint16_t>(
+                                                      passing ? weights.passing : weights.warning),
+                                                  .port = instance.registration.port,
+                                                  .target = target}});
   if (ip.any() && targets_.insert(target).second) {
     reply_.extra.push_back(address_record(target, ip));
   }

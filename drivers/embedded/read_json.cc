@@ -51,8 +51,8 @@ void set_service_addresses(Json& into, std::string_view key, const ServiceRegist
   into.set(key, std::move(all));
 }
 
-Json weights() {
-  return Json::object({{"Passing", 1}, {"Warning", 1}});
+Json weights(const ServiceRegistration& service) {
+  return Json::object({{"Passing", service.weights.passing}, {"Warning", service.weights.warning}});
 }
 
 Json no_proxy() {
@@ -85,7 +85,7 @@ Json service_json(const CatalogRecord& record) {
   set_service_addresses(out, "TaggedAddresses", service);
   out.set("Meta", string_map(service.meta));
   out.set("Port", service.port);
-  out.set("Weights", weights());
+  out.set("Weights", weights(service));
   out.set("EnableTagOverride", false);
   out.set("Proxy", no_proxy());
   out.set("Connect", Json::object());
@@ -108,7 +108,7 @@ Json catalog_service_json(const ReadNode& node, const CatalogRecord& record) {
                            {"ServiceTags", string_list(service.tags)},
                            {"ServiceAddress", service.address}});
   set_service_addresses(out, "ServiceTaggedAddresses", service);
-  out.set("ServiceWeights", weights());
+  out.set("ServiceWeights", weights(service));
   out.set("ServiceMeta", string_map(service.meta));
   out.set("ServicePort", service.port);
   out.set("ServiceSocketPath", "");
@@ -129,7 +129,7 @@ Json agent_service_json(const ReadNode& node, const CatalogRecord& record) {
                            {"Port", service.port},
                            {"Address", service.address}});
   set_service_addresses(out, "TaggedAddresses", service);
-  out.set("Weights", weights());
+  out.set("Weights", weights(service));
   out.set("EnableTagOverride", false);
   out.set("Datacenter", node.datacenter);
   return out;
@@ -148,7 +148,7 @@ Json check_json(const ReadNode& node, const CatalogRecord& record, size_t check,
                        {"CheckID", check_key(record, check)},
                        {"Name", state.name},
                        {"Status", to_string(state.status)},
-                       {"Notes", ""},
+                       {"Notes", asked.notes},
                        {"Output", state.output},
                        {"ServiceID", record.registration.id},
                        {"ServiceName", record.registration.name},

@@ -82,6 +82,8 @@ ServiceCheck make_check(const Check& check, const std::string& service_name, siz
   made.failures_before_critical = check.failures_before_critical;
   made.failures_before_warning = check.failures_before_warning;
   made.initial_status = check.initial_status;
+  made.notes = environment.expand(check.notes);
+  made.deregister_after_ms = check.deregister_critical_service_after_ns / kMillisecondNs;
   return made;
 }
 
@@ -134,6 +136,9 @@ std::vector<ServiceRegistration> make_registrations(
     made.meta["external-source"] = "sluice";
     made.address = service.address.empty() ? at->address : environment.expand(service.address);
     made.port = at->port;
+    if (service.weights) {
+      made.weights = {.passing = service.weights->passing, .warning = service.weights->warning};
+    }
     for (const Check& check : service.checks) {
       const std::string& label = check.port_label.empty() ? service.port_label : check.port_label;
       const std::string_view mode =

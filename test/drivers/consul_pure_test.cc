@@ -98,6 +98,19 @@ TEST_CASE("consul: the plan of a sync") {
   EXPECT_EQ(plan_text(desired, held, more), "!" + id + ":old ");
 }
 
+TEST_CASE("consul: what a registration says beside its checks' kinds") {
+  ServiceRegistration weighted = web();
+  weighted.weights = {.passing = 7, .warning = 2};
+  weighted.checks[0].notes = "why";
+  weighted.checks[0].deregister_after_ms = 90 * 60'000;
+  const Json body = registration_body(weighted, false);
+  EXPECT_EQ(body.find("Weights")->get_int("Passing"), 7);
+  EXPECT_EQ(body.find("Weights")->get_int("Warning"), 2);
+  const Json& check = body.find("Checks")->as_array().at(0);
+  EXPECT_EQ(check.get_string("Notes"), "why");
+  EXPECT_EQ(check.get_string("DeregisterCriticalServiceAfter"), "5400000ms");
+}
+
 /// One instance of /v1/health/service; checks as "status/output" of an HTTP check, or as raw JSON.
 std::string instance(const std::string& id, std::vector<std::string> checks, int port = 80) {
   std::string list = R"({"CheckID":"serfHealth","Status":"passing","ServiceID":""})";

@@ -18,6 +18,69 @@ def instance(consul, name):
     return entry["Service"], {c["Name"]: c for c in entry["Checks"] if c["ServiceID"]}
 
 
+def script(path, name="script"):
+    return """
+        check {
+          name     = "%s"
+          type     = "script"
+          command  = "/bin/sh"
+          args     = ["-c", "cat %s || exit 2"]
+          interval = "1s"
+          timeout  = "2s"
+        }""" % (name, path)
+
+
+def test_what_consul_is_told(consul, make_agent, tmp_path):
+    agent = make_agent(config=config(consul)).start()
+    flag = tmp_path / "flag"
+    flag.write_text("all is well")
+    agent.run(jobs.http(host="shop.test", service="""
+        meta {
+          team = "x"
+        }
+        weights {
+          passing = 7
+          warning = 2
+        }
+        check {
+          name     = "rare"
+          type     = "http"
+          path     = "/health"
+          method   = "GET"
+          interval = "2s"
+          timeout  = "1s"
+          notes    = "of ${NOMAD_TASK_NAME}"
+          deregister_critical_service_after = "90m"
+          failures_before_critical = 2
+        }
+        """ + script(flag)))
+    agent.wait_routes("shop.test", 1, 30)
+
+    def told():
+        service, checks = instance(consul, "shop")
+        assert service["Weights"] == {"Passing": 7, "Warning": 2}
+        assert service["Meta"].items() >= {"team": "x", "external-source": "sluice"}.items()
+        assert service["Tags"] == ["urlprefix-shop.test/"]
+        assert {n: c["Status"] for n, c in checks.items()} == dict.fromkeys(
+            ("alive", "rare", "script"), "passing")
+        assert checks["rare"]["Notes"] == "of shop"
+        return checks
+    checks = until(told, "Consul has all of it")
+    assert checks["script"]["Type"] == "ttl" and "all is well" in checks["script"]["Output"]
+    # The script's end is pushed, and routing goes by it.
+    flag.unlink()
+    until(lambda: instance(consul, "shop")[1]["script"]["Status"] == "critical", "it is critical")
+    until(lambda: not agent.routes("shop.test"), "it gets no requests")
+    flag.write_text("again")
+    agent.wait_routes("shop.test", 1)
+    # In place: Consul hears of other weights, and the task runs on.
+    task = agent.task_pids()
+    agent.run(jobs.http(host="shop.test", service="weights {\n passing = 9\n }"))
+    until(lambda: instance(consul, "shop")[0]["Weights"] == {"Passing": 9, "Warning": 1},
+          "Consul has the new weights")
+    assert agent.task_pids() == task
+
+
 def test_maintenance_that_somebody_means_stays(consul, make_agent):
     agent = make_agent(dev=False, config=config(consul)).start()
     agent.run(jobs.http(host="shop.test"))
