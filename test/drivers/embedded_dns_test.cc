@@ -282,6 +282,23 @@ TEST_CASE("dns answers: a service by name, tag, RFC 2782 and datacenter") {
   EXPECT_EQ(world.ask("_web._tcp.consul", DnsType::kA).code, DnsCode::kNxDomain);
 }
 
+TEST_CASE("dns answers: an instance's weight is the one of how it is") {
+  World world;
+  for (const CheckStatus status : {CheckStatus::kPassing, CheckStatus::kWarning}) {
+    const bool passing = status == CheckStatus::kPassing;
+    world.table.put({.id = passing ? "1" : "2",
+                     .name = "web",
+                     .address = "127.0.0.1",
+                     .port = static_cast<uint16_t>(passing ? 81 : 82),
+                     .weights = {.passing = 7, .warning = 3},
+                     .checks = {ServiceCheck{.id = "c"}}},
+                    {CheckState{.check_id = "c", .status = status}});
+  }
+  EXPECT_EQ(text(world.ask("web.service.consul", DnsType::kSrv).answers),
+            "web.service.consul 1 3 82 7f000001.addr.dc1.consul\n"
+            "web.service.consul 1 7 81 7f000001.addr.dc1.consul\n");
+}
+
 TEST_CASE("dns answers: IPv6, a host's name, the node's own address") {
   World world;
   world.add("1", "six", "::1", 81);

@@ -41,6 +41,15 @@ def test_unknown_key_of_a_driver(agent):
     refused(agent, jobs.http().replace("args = [", 'comand = "x"\n args = ['), "comand")
 
 
+def test_what_consul_would_not_take(agent):
+    for passing in (0, 65536):
+        refused(agent, jobs.http(service="weights {\n passing = %d\n }" % passing),
+                "weights: passing must be 1 to 65535, warning 0 to 65535")
+    late = 'check {\n type = "tcp"\n interval = "1s"\n timeout = "1s"\n%s = "59s"\n }'
+    name = "deregister_critical_service_after"
+    refused(agent, jobs.http(service=late % name), name + " must be at least 1m")
+
+
 def test_no_such_file(agent):
     result = agent.verb("job", "run", "nowhere.nomad")
     assert result.code != 0 and "nowhere.nomad" in result.all
