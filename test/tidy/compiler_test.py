@@ -90,11 +90,13 @@ def run_all(kind, jobs):
 
 
 def flags_for(path, commands):
-    """Those of a source in the same folder, best of one that includes it, or of main.cc, which may
-    include everything of ours."""
-    near = [c for c in sorted(commands) if os.path.dirname(c) == os.path.dirname(path)]
-    near.sort(key=lambda c: '"%s"' % path not in (ROOT / c).read_text())
-    return commands[near[0] if near else "main.cc"]
+    """Those of a source that includes it, best of one in the same folder; else of one in that
+    folder, or of main.cc, which may include everything of ours."""
+    def distance(source):
+        return ('"%s"' % path not in (ROOT / source).read_text(),
+                os.path.dirname(source) != os.path.dirname(path))
+    best = min(sorted(commands), key=distance)
+    return commands[best if distance(best) != (True, True) else "main.cc"]
 
 
 def test_headers_compile_alone(cpp, commands):
