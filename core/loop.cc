@@ -94,9 +94,10 @@ void UvLoop::run_posted() {
 
 Executor::Ticket UvLoop::post_after(int64_t delay_ms, Closure closure) {
   const Ticket ticket = next_ticket();
-  // uv_now is the start of the turn: a long turn must not make the timer early.
+  // uv_now is the start of the turn, in whole milliseconds: neither a long turn nor the part of a
+  // millisecond that is gone already must make the timer early.
   uv_update_time(&handles_->loop);
-  const int64_t due = now_ms() + (delay_ms > 0 ? delay_ms : 0);
+  const int64_t due = now_ms() + (delay_ms > 0 ? delay_ms + 1 : 0);
   timers_.emplace(std::pair(due, ticket), std::move(closure));
   timer_due_.emplace(ticket, due);
   arm_timer();

@@ -239,7 +239,7 @@ def test_a_task_that_writes_without_pause(agent, dockerd, consul, agents_end, co
     alloc = run_work(agent, [str(count), "0", "1", str(width)],
                      "logs {\n max_files = 100\n max_file_size = 2\n }")
     if agents_end != "no":
-        until(lambda: next(work_lines(agent, alloc, "stdout")), "it writes")
+        until(lambda: next(work_lines(agent, alloc, "stdout"), None), "it writes")
         agent.replace(agents_end)
     done, = until(lambda: agent.allocs("work", "complete"), "it is done, and known to be", 240)
     for stream in ("stdout", "stderr"):
