@@ -14,7 +14,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from compare import measure, peers, stand, work  # noqa: E402
+from compare import measure, network, peers, stand, work  # noqa: E402
 
 
 class Build(peers.StaticProxy):
@@ -36,28 +36,29 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {measure.LOAD_CORE})
-    field = [Build("old", options.old), Build("new", options.new)]
-    directory = tempfile.mkdtemp(prefix="sluice-ab-")
-    os.chmod(directory, 0o755)
-    backends = stand.Backends(directory)
-    try:
-        for row in work.ROWS:
-            if options.rows not in row.id or row.kind.startswith("tls"):
-                continue
-            result = stand.run_row(row, field, backends, options, directory)
-            if result["absent"]:
-                print(row.id, result["absent"])
-                continue
-            columns = {"closed": result["closed"], "%d a second" % result["rates"]["fast"]:
-                       result["constant"]["fast"]}
-            for name, cells in columns.items():
-                ratio = measure.paired_ratio(cells["new"]["cpu_us_rounds"],
-                                             cells["old"]["cpu_us_rounds"])
-                print("%-16s %-16s %.3f (%.3f to %.3f)   %.1f -> %.1f us" %
-                      (row.id, name, ratio["ratio"], ratio["low"], ratio["high"],
-                       cells["old"]["cpu_us"], cells["new"]["cpu_us"]), flush=True)
-    finally:
-        backends.stop()
+    with network.own():
+        field = [Build("old", options.old), Build("new", options.new)]
+        directory = tempfile.mkdtemp(prefix="sluice-ab-")
+        os.chmod(directory, 0o755)
+        backends = stand.Backends(directory)
+        try:
+            for row in work.ROWS:
+                if options.rows not in row.id or row.kind.startswith("tls"):
+                    continue
+                result = stand.run_row(row, field, backends, options, directory)
+                if result["absent"]:
+                    print(row.id, result["absent"])
+                    continue
+                columns = {"closed": result["closed"], "%d a second" % result["rates"]["fast"]:
+                           result["constant"]["fast"]}
+                for name, cells in columns.items():
+                    ratio = measure.paired_ratio(cells["new"]["cpu_us_rounds"],
+                                                 cells["old"]["cpu_us_rounds"])
+                    print("%-16s %-16s %.3f (%.3f to %.3f)   %.1f -> %.1f us" %
+                          (row.id, name, ratio["ratio"], ratio["low"], ratio["high"],
+                           cells["old"]["cpu_us"], cells["new"]["cpu_us"]), flush=True)
+        finally:
+            backends.stop()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What bench/run starts once everything is built."""
 
 import argparse
+import contextlib
 import datetime
 import os
 import platform
@@ -13,7 +14,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from compare import extras, jobs, measure, peers, report, stand, tree, work  # noqa: E402
+from compare import (extras, jobs, measure, network, peers, report, stand,  # noqa: E402
+                     tree, work)
 
 ROW_PARTS = tuple(dict.fromkeys(row.part for row in work.ROWS))
 EXTRA_PARTS = ("routes", "memory", "jobs", "scheduler", "micro")
@@ -46,10 +48,7 @@ def machine():
     with open("/proc/cpuinfo") as f:
         cpu = next((line.split(":")[1].strip() for line in f if line.startswith("model name")),
                    platform.machine())
-    with open("/proc/sys/net/ipv4/tcp_congestion_control") as f:
-        congestion = f.read().strip()
     return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
-            "congestion_control": congestion,
             "load_before": os.getloadavg()[0]}
 
 
@@ -92,37 +91,57 @@ def run_rows(options, results, field, directory):
         backends.stop()
 
 
-def run_extras(options, results, ours, directory):
-    def keep(title, make):
-        stand.say(title)
-        try:
-            results["extras"].append(make())
-        except (peers.Unavailable, measure.LoadFailed, OSError) as e:
-            stand.say("  not measured: %s" % e)
-            results["extras"].append({"id": title, "title": title, "head": ["not measured"],
-                                      "about": "", "lines": [[str(e)]], "figures": None})
+def keep(results, title, make):
+    stand.say(title)
+    try:
+        results["extras"].append(make())
+    except (peers.Unavailable, measure.LoadFailed, OSError) as e:
+        stand.say("  not measured: %s" % e)
+        results["extras"].append({"id": title, "title": title, "head": ["not measured"],
+                                  "about": "", "lines": [[str(e)]], "figures": None})
 
+
+def run_proxy_extras(options, results, ours, directory):
     if wanted(options, "routes") or wanted(options, "memory"):
         backends = stand.Backends(directory)
         try:
             if wanted(options, "routes"):
-                keep("1 and 100,000 routes", lambda: extras.routes(backends, options, directory))
-                keep("Latency while routes change every 10 ms",
+                keep(results, "1 and 100,000 routes",
+                     lambda: extras.routes(backends, options, directory))
+                keep(results, "Latency while routes change every 10 ms",
                      lambda: extras.changes(backends, options, directory))
             if wanted(options, "memory"):
-                keep("Memory at 10,000 idle connections",
+                keep(results, "Memory at 10,000 idle connections",
                      lambda: extras.memory(ours, backends, options, directory))
         finally:
             backends.stop()
     if wanted(options, "routes"):
-        keep("The table of 100,000 routes", extras.table)
+        keep(results, "The table of 100,000 routes", extras.table)
+
+
+def run_other_extras(options, results, directory):
     if wanted(options, "jobs"):
         for title, make in jobs.parts(options, directory):
-            keep(title, make)
+            keep(results, title, make)
     if wanted(options, "scheduler"):
-        keep("The scheduler", lambda: extras.scheduler(options, directory))
+        keep(results, "The scheduler", lambda: extras.scheduler(options, directory))
     if wanted(options, "micro"):
-        keep("Micro benchmarks", lambda: extras.micro(options))
+        keep(results, "Micro benchmarks", lambda: extras.micro(options))
+
+
+def run_proxies(options, results, field, directory):
+    """What is measured of proxies, in a network of its own where that is allowed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(network.own())
+            where = "its own"
+        except network.NotAllowed as e:
+            stand.say("no network of its own (%s): the machine's is used" % e)
+            where = "the machine's"
+        results["machine"].update(network=where, congestion_control=network.congestion_control())
+        run_rows(options, results, field, directory)
+        if not options.rows:
+            run_proxy_extras(options, results, field[0], directory)
 
 
 def main(words):
@@ -146,9 +165,9 @@ def main(words):
     directory = tempfile.mkdtemp(prefix="sluice-bench-")
     os.chmod(directory, 0o755)
     try:
-        run_rows(options, results, field, directory)
+        run_proxies(options, results, field, directory)
         if not options.rows:
-            run_extras(options, results, ours, directory)
+            run_other_extras(options, results, directory)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     results["machine"]["load_after"] = os.getloadavg()[0]

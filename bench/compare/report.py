@@ -102,10 +102,10 @@ def markdown(results):
     names = _columns(results)
     m = results["machine"]
     text = ["# The comparison of %s\n" % results["date"],
-            "Written by `%s`; edited by nobody. %s, %d cores, Linux %s, congestion control %s; "
-            "load average at the start %.1f, at the end %.1f.\n"
-            % (results["command"], m["cpu"], m["cores"], m["kernel"], m["congestion_control"],
-               m["load_before"], m["load_after"]),
+            "Written by `%s`; edited by nobody. %s, %d cores, Linux %s; the proxies in %s "
+            "network, congestion control %s; load average at the start %.1f, at the end %.1f.\n"
+            % (results["command"], m["cpu"], m["cores"], m["kernel"], m["network"],
+               m["congestion_control"], m["load_before"], m["load_after"]),
             "Versions: " + ", ".join("%s %s" % v for v in results["versions"].items()) + ".\n",
             "Each figure is the median of %d interleaved rounds of %g s; ± is half of the distance "
             "between the quartiles. One proxy thread on core 0; load and backend on core 1. Only "
