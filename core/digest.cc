@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "core/hex.h"
 
 #ifndef OPENSSL_IS_BORINGSSL
 #error "this must be BoringSSL's header: OpenSSL's would link, and mix the two libraries"
@@ -58,13 +59,6 @@ constexpr size_t kUuidText = 36;
 
 bool is_dash_place(size_t i) {
   return i == 8 || i == 13 || i == 18 || i == 23;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 }  // namespace

@@ -1,18 +1,12 @@
 #include "core/http1_body.h"
 
 #include "core/check.h"
+#include "core/hex.h"
 #include "core/http1_text.h"
 
 namespace sluice::http1 {
 
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool is_control(char c) {
   const auto byte = static_cast<unsigned char>(c);
@@ -109,7 +103,7 @@ BodyReader::Step BodyReader::read_chunked(std::string_view in) {
     const char c = in[i];
     switch (at_) {
       case At::kSize: {
-        const int value = hex_value(c);
+        const int value = hex_digit(c);
         if (value >= 0) {
           left_ = left_ * 16 + static_cast<uint64_t>(value);
           digit_ = true;

@@ -6,51 +6,30 @@
 #include "core/check.h"
 #include "core/hcl/parser.h"
 #include "core/hcl/parser_impl.h"
+#include "core/hcl/unicode.h"
+#include "core/hex.h"
 
 namespace sluice::hcl {
 
 namespace {
 
-bool is_space(char c) {
+bool is_ascii_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\v' || c == '\f';
 }
 
 void trim_left(std::string& text) {
   size_t n = 0;
-  while (n < text.size() && is_space(text[n])) ++n;
+  while (n < text.size() && is_ascii_space(text[n])) ++n;
   text.erase(0, n);
 }
 
 void trim_right(std::string& text) {
-  while (!text.empty() && is_space(text.back())) text.pop_back();
+  while (!text.empty() && is_ascii_space(text.back())) text.pop_back();
 }
 
-bool append_utf8(std::string& out, uint32_t c) {
-  if (c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF)) return false;
-  auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((c >> shift) & 0x3F)); };
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    tail(0);
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    tail(6);
-    tail(0);
-  } else {
-    out += static_cast<char>(0xF0 | (c >> 18));
-    tail(12);
-    tail(6);
-    tail(0);
-  }
-  return true;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
+/// Unicode 3.9, D76: neither beyond the last code point nor half of a surrogate pair.
+bool is_unicode_scalar(uint32_t c) {
+  return c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
 }
 
 }  // namespace
@@ -69,7 +48,7 @@ Result<ExprPtr> Parser::parse_heredoc() {
   intro.remove_prefix(2);
   bool indented = intro.starts_with('-');
   if (indented) intro.remove_prefix(1);
-  while (is_space(intro.back())) intro.remove_suffix(1);
+  while (is_ascii_space(intro.back())) intro.remove_suffix(1);
   TemplateEnd end{.kind = TemplateEnd::Kind::kHeredoc,
                   .marker = intro,
                   .indented = indented,
@@ -103,7 +82,7 @@ Result<std::string> Parser::parse_plain_quoted(std::string_view what) {
 static void cut_indentation(std::vector<std::string*>& line_starts, size_t least) {
   for (std::string* text : line_starts) {
     size_t n = 0;
-    while (n < least && n < text->size() && is_space((*text)[n])) ++n;
+    while (n < least && n < text->size() && is_ascii_space((*text)[n])) ++n;
     text->erase(0, n);
   }
 }
@@ -125,7 +104,7 @@ Result<ExprPtr> Parser::parse_template(const TemplateEnd& end, uint32_t begin) {
         at_line_start = false;
         size_t blanks = 0;
         if (part.kind == Part::Kind::kText) {
-          while (blanks < part.text.size() && is_space(part.text[blanks])) ++blanks;
+          while (blanks < part.text.size() && is_ascii_space(part.text[blanks])) ++blanks;
           bool blank_line = blanks == part.text.size() && part.text.ends_with('\n');
           if (blank_line) {
             blanks = least;
@@ -170,9 +149,9 @@ bool Parser::heredoc_ends(const TemplateEnd& end, uint32_t at, uint32_t* marker_
   size_t line_end = std::min(text.find('\n', at), text.size());
   std::string_view line = text.substr(at, line_end - at);
   size_t first = 0;
-  while (first < line.size() && is_space(line[first])) ++first;
+  while (first < line.size() && is_ascii_space(line[first])) ++first;
   size_t last = line.size();
-  while (last > first && is_space(line[last - 1])) --last;
+  while (last > first && is_ascii_space(line[last - 1])) --last;
   if (line.substr(first, last - first) != end.marker) return false;
   *marker_end = static_cast<uint32_t>(at + last);
   return true;
@@ -288,8 +267,12 @@ Result<void> Parser::parse_escape(std::string& out) {
     }
     code_point = code_point * 16 + static_cast<uint32_t>(digit);
   }
-  if (digits != 0 && !append_utf8(out, code_point)) {
-    return fail_at(lexer_.span(at, at + 1), "expected the number of a character that Unicode has");
+  if (digits != 0) {
+    if (!is_unicode_scalar(code_point)) {
+      return fail_at(lexer_.span(at, at + 1),
+                     "expected the number of a character that Unicode has");
+    }
+    append_code_point(out, code_point);
   }
   lexer_.set_position(static_cast<uint32_t>(at + 2 + digits));
   return {};

@@ -1,0 +1,16 @@
+// The digits of base 16, in either case.
+//
+// Pure; any thread.
+#pragma once
+
+namespace sluice {
+
+/// -1: it is none.
+constexpr int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+}  // namespace sluice
