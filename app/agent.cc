@@ -9,6 +9,7 @@
 #include "app/balancer.h"
 #include "app/control_plane.h"
 #include "app/data_folder.h"
+#include "app/end_signals.h"
 #include "app/lb_reload.h"
 #include "core/handover.h"
 #include "core/loop.h"
@@ -60,9 +61,9 @@ struct Agent::Parts {
   std::vector<std::pair<Address, Socket>> kept;
   Upgrade upgrading{
       loop, log, {.served = [this] { give_way(); }, .failed = [this] { take_back(); }}};
-  int exit_code = 0;
+  EndSignals end_signals{loop, log, [this] { begin_end(); }};
+  bool failed_to_start = false;
   bool started = false;
-  bool stopping = false;
   bool replacing = false;
 
   Parts(AgentConfig agent_config, Origin at, Log& agent_log,
@@ -84,7 +85,7 @@ struct Agent::Parts {
   Task<void> forget_inherited_routes();
   static Properties balancer_properties(const AgentConfig& of);
   void reload();
-  void on_signal(const char* name);
+  void begin_end();
   Task<void> stop();
   void upgrade();
   Task<void> hand_over();
@@ -178,26 +179,14 @@ Task<void> Agent::Parts::start_or_fail() {
   Result<void> started = co_await start();
   if (started) co_return;
   log.error("{}", started.error().message);
-  exit_code = 1;
+  failed_to_start = true;
   loop.stop();
-}
-
-void Agent::Parts::on_signal(const char* name) {
-  if (std::exchange(stopping, true)) {
-    log.warn("{} again: ending at once", name);
-    exit_code = 1;
-    loop.stop();
-    return;
-  }
-  log.info("{}: stopping", name);
-  upgrading.abandon();
-  scope->spawn(stop());
 }
 
 /// SIGHUP: the log's level, the balancer's properties that may change, certificates. What else has
 /// changed in the configuration waits for the next agent, which takes the tasks over.
 void Agent::Parts::reload() {
-  if (stopping) return;
+  if (end_signals.ending()) return;
   Result<AgentConfig> read = read_again();
   Result<LogLevel> level = read ? agent_log_level(*read) : pass(read);
   if (!level) {
@@ -209,6 +198,11 @@ void Agent::Parts::reload() {
   properties = reload_properties(properties, balancer_properties(*read), log);
   if (balancer) balancer->reload(properties);
   log.info("SIGHUP: the log's level, the balancer's settings and certificates were read again");
+}
+
+void Agent::Parts::begin_end() {
+  upgrading.abandon();
+  scope->spawn(stop());
 }
 
 /// -dev ends its tasks; otherwise they run on, for the next agent to take over.
@@ -225,10 +219,10 @@ void Agent::Parts::upgrade() {
     log.warn("SIGUSR2: a -dev agent keeps nothing that a successor could go on from");
     return;
   }
-  if (stopping || replacing || !started) {
-    log.warn("SIGUSR2: {}", stopping    ? "it is stopping"
-                            : replacing ? "an upgrade is under way"
-                                        : "it has not started yet");
+  if (end_signals.ending() || replacing || !started) {
+    log.warn("SIGUSR2: {}", end_signals.ending() ? "it is stopping"
+                            : replacing          ? "an upgrade is under way"
+                                                 : "it has not started yet");
     return;
   }
   // The successor reads it anew: what it would refuse does not get that far.
@@ -269,11 +263,11 @@ Task<void> Agent::Parts::hand_over() {
   json.begin_object();
   if (balancer) balancer->write_state(json);
   json.end_object();
-  if (!stopping) upgrading.start(origin, sockets, state);
+  if (!end_signals.ending()) upgrading.start(origin, sockets, state);
 }
 
 void Agent::Parts::give_way() {
-  stopping = true;
+  end_signals.end_has_begun();
   kept.clear();
   scope->spawn(leave());
 }
@@ -287,7 +281,7 @@ Task<void> Agent::Parts::leave() {
 
 /// There is no successor: the control plane starts again here.
 void Agent::Parts::take_back() {
-  if (stopping) return;
+  if (end_signals.ending()) return;
   std::map<std::string, int> open;
   for (const auto& [at, fd] : network.listening()) open[to_string(at)] = fd;
   for (auto& [at, socket] : kept) {
@@ -330,13 +324,12 @@ int Agent::run(std::unique_ptr<Predecessor> predecessor) {
   } else {
     p.predecessor_gone.set();
   }
-  p.loop.watch_signal(SIGTERM, [&p] { p.on_signal("SIGTERM"); });
-  p.loop.watch_signal(SIGINT, [&p] { p.on_signal("SIGINT"); });
+  p.end_signals.watch();
   p.loop.watch_signal(SIGHUP, [&p] { p.reload(); });
   p.loop.watch_signal(SIGUSR2, [&p] { p.upgrade(); });
   p.scope->spawn(p.start_or_fail());
   p.loop.run();
-  return p.exit_code;
+  return p.failed_to_start || p.end_signals.cut_short() ? 1 : 0;
 }
 
 }  // namespace sluice

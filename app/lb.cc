@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "app/balancer.h"
+#include "app/end_signals.h"
 #include "app/lb_config.h"
 #include "app/lb_fetch.h"
 #include "app/lb_registry.h"
@@ -36,11 +37,11 @@ struct LoadBalancer {
   Result<void> start(std::unique_ptr<Predecessor> before);
   Result<Balancer::Inheritance> inherit();
   Task<void> serve();
-  void on_signal(const char* name);
   void on_reload();
   Task<void> reload();
   void take_settings(Result<LbConfig> read);
   void upgrade();
+  void begin_end();
   Task<void> stop();
   void give_way();
   Task<void> leave();
@@ -58,10 +59,9 @@ struct LoadBalancer {
   std::unique_ptr<Scope> scope = std::make_unique<Scope>(loop);
   std::unique_ptr<Predecessor> predecessor;
   Upgrade upgrading{loop, log, {.served = [this] { give_way(); }, .failed = [] {}}};
-  bool stopping = false;
+  EndSignals end_signals{loop, log, [this] { begin_end(); }};
   bool reloading = false;
   bool reload_wanted = false;
-  int exit_code = 0;
 };
 
 Result<Balancer::Inheritance> LoadBalancer::inherit() {
@@ -104,28 +104,16 @@ Task<void> LoadBalancer::serve() {
   if (!said) log.error("{}", said.error().message);
 }
 
-void LoadBalancer::on_signal(const char* name) {
-  if (std::exchange(stopping, true)) {
-    log.warn("{} again: ending at once", name);
-    exit_code = 1;
-    loop.stop();
-    return;
-  }
-  log.info("{}: stopping", name);
-  upgrading.abandon();
-  scope->spawn(stop());
-}
-
 /// SIGHUP.
 void LoadBalancer::on_reload() {
-  if (stopping || std::exchange(reload_wanted, true)) return;
+  if (end_signals.ending() || std::exchange(reload_wanted, true)) return;
   if (!reloading) scope->spawn(reload());
 }
 
 /// Once more where the signal came again meanwhile: what was read then may be old.
 Task<void> LoadBalancer::reload() {
   reloading = true;
-  while (!stopping && std::exchange(reload_wanted, false)) {
+  while (!end_signals.ending() && std::exchange(reload_wanted, false)) {
     take_settings(
         co_await on_pool(loop, [arguments = origin.arguments, environment = origin.environment] {
           PosixDisk files;
@@ -137,7 +125,7 @@ Task<void> LoadBalancer::reload() {
 
 /// All or nothing of the properties: a bad one leaves every one as it is.
 void LoadBalancer::take_settings(Result<LbConfig> read) {
-  if (stopping) return;
+  if (end_signals.ending()) return;
   Result<LogLevel> level = read ? log_level(read->properties) : pass(read);
   if (!level) {
     log.error("SIGHUP: {}; everything stays as it is", level.error().message);
@@ -153,8 +141,8 @@ void LoadBalancer::take_settings(Result<LbConfig> read) {
 
 /// SIGUSR2.
 void LoadBalancer::upgrade() {
-  if (stopping || upgrading.under_way() || predecessor) {
-    log.warn("SIGUSR2: {}", stopping ? "it is stopping" : "an upgrade is under way");
+  if (end_signals.ending() || upgrading.under_way() || predecessor) {
+    log.warn("SIGUSR2: {}", end_signals.ending() ? "it is stopping" : "an upgrade is under way");
     return;
   }
   OfferedSockets sockets = balancer->listening();
@@ -168,7 +156,7 @@ void LoadBalancer::upgrade() {
 }
 
 void LoadBalancer::give_way() {
-  stopping = true;
+  end_signals.end_has_begun();
   scope->spawn(leave());
 }
 
@@ -176,6 +164,11 @@ void LoadBalancer::give_way() {
 Task<void> LoadBalancer::leave() {
   co_await balancer->hand_over();
   loop.stop();
+}
+
+void LoadBalancer::begin_end() {
+  upgrading.abandon();
+  scope->spawn(stop());
 }
 
 Task<void> LoadBalancer::stop() {
@@ -216,8 +209,7 @@ int run_lb(const std::vector<std::string>& arguments) {
   }
   Log log(STDERR_FILENO, Log::Options{.level = *level});
   LoadBalancer balancer(*std::move(config), *std::move(origin), log);
-  balancer.loop.watch_signal(SIGTERM, [&balancer] { balancer.on_signal("SIGTERM"); });
-  balancer.loop.watch_signal(SIGINT, [&balancer] { balancer.on_signal("SIGINT"); });
+  balancer.end_signals.watch();
   balancer.loop.watch_signal(SIGHUP, [&balancer] { balancer.on_reload(); });
   balancer.loop.watch_signal(SIGUSR2, [&balancer] { balancer.upgrade(); });
   Result<void> started = balancer.start(std::move(*predecessor));
@@ -226,7 +218,7 @@ int run_lb(const std::vector<std::string>& arguments) {
     return 1;
   }
   balancer.loop.run();
-  return balancer.exit_code;
+  return balancer.end_signals.cut_short() ? 1 : 0;
 }
 
 }  // namespace sluice
