@@ -30,14 +30,6 @@ constexpr FlagSpec kEvalStatusFlags[] = {
     {"json", Kind::kBool, "print the API's JSON"},
     {"t", Kind::kValue, "print by a template such as {{.ID}}"},
 };
-constexpr FlagSpec kEvalListFlags[] = {
-    kFilterFlag,
-    kPerPageFlag,
-    kPageTokenFlag,
-    {"verbose", Kind::kBool, "full ids"},
-    {"json", Kind::kBool, "print the API's JSON"},
-    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
-};
 constexpr FlagSpec kLogsFlags[] = {
     {"f", Kind::kBool, "follow"},
     {"tail", Kind::kBool, "the end only"},
@@ -137,6 +129,11 @@ Task<int> eval_status(Session& session) {
   co_return code;
 }
 
+/// The name of a task behind the allocation, or of -task; "": none was given.
+std::string task_word(const Flags& flags) {
+  return flags.words().size() > 1 ? flags.words()[1] : flags.value_or("task", "");
+}
+
 /// The task that was named, or the only one.
 Result<std::string> choose_task(const Json& alloc, const std::string& named) {
   const std::vector<std::string> tasks = sorted_keys(at(alloc, "TaskResources"));
@@ -205,9 +202,7 @@ Task<int> alloc_logs(Session& session) {
   Result<Json> alloc = flags.is_on("job") ? co_await alloc_of_job(session, word)
                                           : co_await find_alloc(session, word);
   if (!alloc) co_return session.error(alloc.error().message);
-  const std::string named =
-      flags.words().size() > 1 ? flags.words()[1] : flags.value_or("task", "");
-  Result<std::string> task = choose_task(*alloc, named);
+  Result<std::string> task = choose_task(*alloc, task_word(flags));
   if (!task) co_return session.error(task.error().message);
   const std::string id(alloc->get_string("ID"));
   const bool follow = flags.is_on("f");
@@ -244,19 +239,22 @@ Task<int> alloc_stop(Session& session) {
   co_return co_await monitor_evaluation(session, eval_id);
 }
 
+/// The task that was named, or "": all of them.
+Result<std::string> one_or_all_tasks(const Json& alloc, const std::string& named) {
+  if (named.empty()) return named;
+  return choose_task(alloc, named);
+}
+
 Task<int> alloc_restart(Session& session) {
   const Flags& flags = session.flags();
   Result<Json> alloc = co_await find_alloc(session, flags.words()[0]);
   if (!alloc) co_return session.error(alloc.error().message);
-  std::string task = flags.words().size() > 1 ? flags.words()[1] : flags.value_or("task", "");
-  if (!task.empty()) {
-    Result<std::string> known = choose_task(*alloc, task);
-    if (!known) co_return session.error(known.error().message);
-  }
+  Result<std::string> task = one_or_all_tasks(*alloc, task_word(flags));
+  if (!task) co_return session.error(task.error().message);
   const std::string id(alloc->get_string("ID"));
   Result<ApiReply> reply = co_await session.put(
       "/v1/client/allocation/" + id + "/restart",
-      Json::object({{"TaskName", task}, {"AllTasks", flags.is_on("all-tasks")}}));
+      Json::object({{"TaskName", *task}, {"AllTasks", flags.is_on("all-tasks")}}));
   if (!reply) co_return session.error("restarting allocation", reply.error());
   co_return 0;
 }
@@ -265,15 +263,12 @@ Task<int> alloc_signal(Session& session) {
   const Flags& flags = session.flags();
   Result<Json> alloc = co_await find_alloc(session, flags.words()[0]);
   if (!alloc) co_return session.error(alloc.error().message);
-  std::string task = flags.words().size() > 1 ? flags.words()[1] : flags.value_or("task", "");
-  if (!task.empty()) {
-    Result<std::string> known = choose_task(*alloc, task);
-    if (!known) co_return session.error(known.error().message);
-  }
+  Result<std::string> task = one_or_all_tasks(*alloc, task_word(flags));
+  if (!task) co_return session.error(task.error().message);
   const std::string id(alloc->get_string("ID"));
   Result<ApiReply> reply = co_await session.put(
       "/v1/client/allocation/" + id + "/signal",
-      Json::object({{"Task", task}, {"Signal", flags.value_or("s", "SIGKILL")}}));
+      Json::object({{"Task", *task}, {"Signal", flags.value_or("s", "SIGKILL")}}));
   if (!reply) co_return session.error("signalling allocation", reply.error());
   co_return 0;
 }
@@ -331,7 +326,7 @@ constexpr Command kCommands[] = {
      .usage = "[options]",
      .summary = "List the evaluations",
      .help = "",
-     .flags = kEvalListFlags,
+     .flags = kPageFlags,
      .run = eval_list},
     {.name = "eval status",
      .usage = "[options] [<evaluation>]",

@@ -12,14 +12,6 @@ namespace {
 
 using Kind = FlagSpec::Kind;
 
-constexpr FlagSpec kListFlags[] = {
-    kFilterFlag,
-    kPerPageFlag,
-    kPageTokenFlag,
-    {"verbose", Kind::kBool, "full ids"},
-    {"json", Kind::kBool, "print the API's JSON"},
-    {"t", Kind::kValue, "print by a template such as {{.ID}}"},
-};
 constexpr FlagSpec kStatusFlags[] = {
     {"monitor", Kind::kBool, "follow it to its end"},
     {"short", Kind::kBool, "less"},
@@ -276,7 +268,7 @@ constexpr Command kCommands[] = {
      .usage = "[options]",
      .summary = "List all deployments",
      .help = "",
-     .flags = kListFlags,
+     .flags = kPageFlags,
      .run = deployment_list},
     {.name = "deployment status",
      .usage = "[options] [<deployment>]",

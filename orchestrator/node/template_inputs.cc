@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/json_strings.h"
 #include "orchestrator/node/task_files.h"
 
 namespace sluice::orchestrator {
@@ -72,9 +73,6 @@ Result<ServiceQuery> service_query(Arguments args) {
 }
 
 Json instance_json(const ServiceInstance& instance) {
-  Json tags = Json::array(), meta = Json::object();
-  for (const std::string& tag : instance.tags) tags.push(tag);
-  for (const auto& [key, value] : instance.meta) meta.set(key, value);
   return Json::object({{"ID", instance.id},
                        {"Name", instance.service},
                        {"Service", instance.service},
@@ -85,8 +83,8 @@ Json instance_json(const ServiceInstance& instance) {
                        {"NodeDatacenter", instance.datacenter},
                        {"Datacenter", instance.datacenter},
                        {"Status", instance.healthy ? "passing" : "critical"},
-                       {"Tags", std::move(tags)},
-                       {"ServiceMeta", std::move(meta)}});
+                       {"Tags", string_list(instance.tags)},
+                       {"ServiceMeta", string_map(instance.meta)}});
 }
 
 }  // namespace
