@@ -23,7 +23,8 @@ def build(name, variant="", go=None):
     """The path of the program in test/tools/<name>, in the cache. A variant has a module file of
     its own (go.<variant>.mod), a build tag, and the Go that it needs."""
     source = tree.root / "test" / "tools" / name
-    newest = max(p.stat().st_mtime_ns for p in source.iterdir())
+    shared = source.parent / "expect"
+    newest = max(p.stat().st_mtime_ns for folder in (source, shared) for p in folder.iterdir())
     tree.cache.mkdir(parents=True, exist_ok=True)
     flags = ["-modfile=go.%s.mod" % variant, "-tags=" + variant] if variant else []
     go = go or (GO if os.path.exists(GO) else shutil.which("go"))

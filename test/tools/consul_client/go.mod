@@ -2,7 +2,12 @@ module sluice/test/tools/consul_client
 
 go 1.19
 
-require github.com/hashicorp/consul/api v1.18.0
+require (
+	github.com/hashicorp/consul/api v1.18.0
+	sluice/test/tools/expect v0.0.0
+)
+
+replace sluice/test/tools/expect => ../expect
 
 require (
 	github.com/armon/go-metrics v0.0.0-20180917152333-f0300d1749da // indirect

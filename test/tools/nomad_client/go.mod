@@ -2,7 +2,12 @@ module sluice/test/tools/nomad_client
 
 go 1.19
 
-require github.com/hashicorp/nomad/api v0.0.0-20221006174558-2aa7e66bdb52
+require (
+	github.com/hashicorp/nomad/api v0.0.0-20221006174558-2aa7e66bdb52
+	sluice/test/tools/expect v0.0.0
+)
+
+replace sluice/test/tools/expect => ../expect
 
 require (
 	github.com/gorilla/websocket v1.5.0 // indirect

@@ -2,7 +2,12 @@ module sluice/test/tools/nomad_client
 
 go 1.26
 
-require github.com/hashicorp/nomad/api v0.0.0-20261016150620-df630b26e78a
+require (
+	github.com/hashicorp/nomad/api v0.0.0-20261016150620-df630b26e78a
+	sluice/test/tools/expect v0.0.0
+)
+
+replace sluice/test/tools/expect => ../expect
 
 require (
 	github.com/go-viper/mapstructure/v2 v2.5.0 // indirect

@@ -9,45 +9,17 @@ package main
 import (
 	"flag"
 	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+
+	"sluice/test/tools/expect"
 )
 
 var client *api.Client
 
-// check ends the program where an answer is not what it must be.
-func check(name string, ok bool, got ...interface{}) {
-	if ok {
-		fmt.Println("ok  ", name)
-		return
-	}
-	fmt.Println("FAIL", name, fmt.Sprintf("%+v", got))
-	os.Exit(1)
-}
-
-// must ends the program where a call that should work does not.
-func must(name string, err error) {
-	check(name, err == nil, err)
-}
-
-// refused wants an error that holds the text.
-func refused(name string, err error, text string) {
-	check(name, err != nil && strings.Contains(err.Error(), text), err)
-}
-
-// until asks again until it is so.
-func until(name string, ready func() bool) {
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if ready() {
-			check(name, true)
-			return
-		}
-	}
-	check(name, false, "not within 60 s")
-}
+// As these files say them.
+var check, must, refused, until = expect.That, expect.Must, expect.Refused, expect.Until
 
 func meta(name string, qm *api.QueryMeta) {
 	check(name+": index and leader", qm.LastIndex > 0 && qm.KnownLeader, qm)

@@ -1,0 +1,3 @@
+module sluice/test/tools/expect
+
+go 1.19
