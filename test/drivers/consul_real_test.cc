@@ -10,6 +10,7 @@
 #include "core/uv_network.h"
 #include "drivers/consul/catalog.h"
 #include "test/drivers/real_server.h"
+#include "test/drivers/run_to_end.h"
 #include "test/test.h"
 
 namespace sluice::drivers {

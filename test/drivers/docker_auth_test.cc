@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 
@@ -11,7 +10,8 @@
 #include "core/loop.h"
 #include "core/scope.h"
 #include "drivers/docker/credentials.h"
-#include "test/drivers/real_server.h"
+#include "test/drivers/run_to_end.h"
+#include "test/drivers/temporary_folder.h"
 #include "test/test.h"
 
 namespace sluice::drivers {

@@ -4,42 +4,15 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "drivers/docker/log_copy.h"
+#include "test/drivers/temporary_folder.h"
 #include "test/test.h"
 
 namespace sluice::drivers {
 namespace {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "slt-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// The stream's files put together.
-std::string content(const std::string& folder, const std::string& base) {
-  std::string all;
-  for (int file = 0; file < 10'000; ++file) {
-    std::ifstream in(folder + "/" + base + "." + std::to_string(file), std::ios::binary);
-    if (!in) continue;
-    std::ostringstream text;
-    text << in.rdbuf();
-    all += text.str();
-  }
-  return all;
-}
 
 /// Docker's side: what the container has said so far.
 struct Message {

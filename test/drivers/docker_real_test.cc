@@ -3,9 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <future>
-#include <sstream>
 #include <string>
 
 #include "core/log.h"
@@ -13,6 +11,8 @@
 #include "core/uv_network.h"
 #include "drivers/docker/driver.h"
 #include "test/drivers/real_server.h"
+#include "test/drivers/run_to_end.h"
+#include "test/drivers/temporary_folder.h"
 #include "test/test.h"
 
 namespace sluice::drivers {
@@ -42,18 +42,6 @@ class Daemon : public RealServer {
 Daemon& daemon() {
   static Daemon one;
   return one;
-}
-
-std::string content(const std::string& folder, const std::string& base) {
-  std::string all;
-  for (int file = 0; file < 1000; ++file) {
-    std::ifstream in(folder + "/" + base + "." + std::to_string(file), std::ios::binary);
-    if (!in) continue;
-    std::ostringstream text;
-    text << in.rdbuf();
-    all += text.str();
-  }
-  return all;
 }
 
 /// An agent as far as the driver sees one: loop, driver, a folder. `run` drives a coroutine to its

@@ -13,6 +13,7 @@
 #include "core/uv_network.h"
 #include "drivers/exec/exec.h"
 #include "drivers/exec/raw_exec.h"
+#include "test/drivers/run_to_end.h"
 #include "test/test.h"
 
 namespace sluice::drivers::exec::test {
@@ -33,15 +34,7 @@ struct Agent {
 
   template <class T>
   T get(Task<T> task) {
-    std::optional<T> result;
-    auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& on) -> Task<void> {
-      out.emplace(co_await inner);
-      on.stop();
-    };
-    Scope scope(loop);
-    scope.spawn(body(std::move(task), result, loop));
-    loop.run();
-    return std::move(*result);
+    return run_to_end(loop, std::move(task));
   }
   template <class T>
   T must(Task<Result<T>> task) {

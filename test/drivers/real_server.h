@@ -1,5 +1,5 @@
 // A real server for a test, at the other end of two pipes: one of the Python tools in test/tools,
-// which says a line for each command. Also what the real tests share.
+// which says a line for each command.
 #pragma once
 
 #include <fcntl.h>
@@ -8,14 +8,8 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <optional>
 #include <string>
-#include <utility>
 
-#include "core/loop.h"
-#include "core/scope.h"
 #include "test/test.h"
 
 namespace sluice::drivers {
@@ -69,43 +63,5 @@ class RealServer {
   int to_ = -1;
   FILE* from_ = nullptr;
 };
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "slt-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
-
-/// Runs the loop until the task has ended.
-template <class T>
-T run_to_end(UvLoop& loop, Task<T> task) {
-  std::optional<T> result;
-  Scope scope(loop);
-  auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& on) -> Task<void> {
-    out.emplace(co_await inner);
-    on.stop();
-  };
-  scope.spawn(body(std::move(task), result, loop));
-  loop.run();
-  REQUIRE(result.has_value());
-  return *std::move(result);
-}
-
-/// The same for a call that must succeed.
-template <class T>
-T run_good(UvLoop& loop, Task<Result<T>> task) {
-  Result<T> result = run_to_end(loop, std::move(task));
-  if (!result) DOCTEST_MESSAGE(result.error().message);
-  REQUIRE(result.has_value());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 }  // namespace sluice::drivers

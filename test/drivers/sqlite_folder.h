@@ -5,12 +5,11 @@
 #include <stdlib.h>
 
 #include <filesystem>
-#include <optional>
 #include <string>
 
 #include "core/loop.h"
-#include "core/scope.h"
 #include "drivers/sqlite/store.h"
+#include "test/drivers/run_to_end.h"
 #include "test/orchestrator/sample_state.h"
 #include "test/test.h"
 
@@ -26,33 +25,20 @@ struct Folder {
   std::string path = "/tmp/sluice-store-XXXXXX";
 };
 
-template <class T>
-T get(UvLoop& loop, Task<T> task) {
-  std::optional<T> result;
-  auto body = [](Task<T> inner, std::optional<T>& out, UvLoop& on) -> Task<void> {
-    out.emplace(co_await inner);
-    on.stop();
-  };
-  Scope scope(loop);
-  scope.spawn(body(std::move(task), result, loop));
-  loop.run();
-  return std::move(*result);
-}
-
 /// A store over the folder and the state that goes with it.
 struct Opened {
   explicit Opened(const Folder& folder, SqliteOptions options = {})
       : store(loop, folder.path + "/server", options) {
-    loaded = get(loop, store.load());
+    loaded = run_to_end(loop, store.load());
     if (loaded) state.reset(*loaded);
   }
   Result<void> append(int commits) {
     const Snapshot before = state.snapshot();
-    Result<void> done = get(loop, store.append(sample_commits(state, commits)));
+    Result<void> done = run_to_end(loop, store.append(sample_commits(state, commits)));
     if (!done) state.reset(before);
     return done;
   }
-  Result<void> checkpoint() { return get(loop, store.checkpoint(state.snapshot())); }
+  Result<void> checkpoint() { return run_to_end(loop, store.checkpoint(state.snapshot())); }
   std::string dump() { return orchestrator::test::dump(state.snapshot()); }
 
   UvLoop loop;

@@ -172,7 +172,7 @@ TEST_CASE("sqlite: appends go on between the parts of a checkpoint") {
       during += checkpointed ? 0 : 1;
     }
     EXPECT(during > 0);
-    get(opened.loop, [](Scope& all) -> Task<bool> {
+    run_to_end(opened.loop, [](Scope& all) -> Task<bool> {
       co_await all.join();
       co_return true;
     }(scope));
@@ -191,14 +191,14 @@ DOCTEST_TEST_CASE("sqlite child: appends and checkpoints until it is killed" * d
   REQUIRE(path != nullptr);
   UvLoop loop;
   SqliteStore store(loop, std::string(path) + "/server", {.records_per_part = 5});
-  State state(*get(loop, store.load()));
+  State state(*run_to_end(loop, store.load()));
   for (;;) {
     const int batch = 1 + static_cast<int>(state.index() % 5);
-    REQUIRE(get(loop, store.append(sample_commits(state, batch))).has_value());
+    REQUIRE(run_to_end(loop, store.append(sample_commits(state, batch))).has_value());
     // Acknowledged: from here on it must not be lost.
     const uint64_t index = state.index();
     if (::write(1, &index, sizeof(index)) != sizeof(index)) return;
-    if (index % 16 < 4) REQUIRE(get(loop, store.checkpoint(state.snapshot())).has_value());
+    if (index % 16 < 4) REQUIRE(run_to_end(loop, store.checkpoint(state.snapshot())).has_value());
   }
 }
 
