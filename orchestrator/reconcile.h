@@ -75,9 +75,6 @@ struct ReconcileInput {
 
 Reconciled reconcile(const ReconcileInput& input);
 
-/// When a failed allocation is to be replaced; nullopt: never, by its policy.
-std::optional<int64_t> reschedule_at(const Allocation& alloc, int64_t& delay_ns);
-
 inline constexpr const char* kStopNotNeeded = "alloc not needed due to job update";
 inline constexpr const char* kStopMigrating = "alloc is being migrated";
 inline constexpr const char* kStopUpdating = "alloc is being updated due to job update";

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "orchestrator/feasible.h"
+#include "orchestrator/reconcile_parts.h"
 
 namespace sluice::orchestrator {
 
@@ -25,9 +26,6 @@ class SystemReconciler {
   /// True where the node has, or had, its instance of this version.
   bool keep_one(const TaskGroup& group, std::vector<AllocPtr>& allocs,
                 std::vector<AllocPtr>& destructive);
-  [[nodiscard]] bool current(const Allocation& alloc) const {
-    return alloc.job->version == job_.version && alloc.job->create_index == job_.create_index;
-  }
 
   const ReconcileInput& in_;
   const std::vector<NodePtr>& nodes_;
@@ -61,7 +59,7 @@ bool SystemReconciler::keep_one(const TaskGroup& group, std::vector<AllocPtr>& a
     }
   }
   if (live) {
-    if (current(*live)) {
+    if (same_version(*live, job_)) {
       ++updates.ignore;
     } else if (needs_new_alloc(*live->job, job_, group.name)) {
       destructive.push_back(live);
@@ -73,7 +71,7 @@ bool SystemReconciler::keep_one(const TaskGroup& group, std::vector<AllocPtr>& a
   }
   // What failed for good (its restarts are used up) or is done stays so until the job changes, or
   // until somebody asks for it.
-  if (over && current(*over) && !over->force_reschedule && !over->migrate &&
+  if (over && same_version(*over, job_) && !over->force_reschedule && !over->migrate &&
       (over->client_status == ClientStatus::kFailed || job_.is_batch())) {
     ++updates.ignore;
     return true;
@@ -91,7 +89,8 @@ void SystemReconciler::group(const TaskGroup& group, ByNode& allocs) {
     if (group.count == 0) continue;
     const bool settled = keep_one(group, here, destructive);
     for (const AllocPtr& alloc : here) {
-      if (current(*alloc) && !alloc->terminal() && alloc->client_status == ClientStatus::kPending) {
+      if (same_version(*alloc, job_) && !alloc->terminal() &&
+          alloc->client_status == ClientStatus::kPending) {
         ++starting;
       }
     }
@@ -107,7 +106,7 @@ void SystemReconciler::group(const TaskGroup& group, ByNode& allocs) {
   // What is left is on nodes that shall not run it (any more).
   for (auto& [node_id, here] : allocs) {
     const NodePtr node = in_.snapshot.node(node_id);
-    const bool lost = !node || node->status == NodeStatus::kDown;
+    const bool lost = is_lost(node);
     const bool scoped = node && in_scope(job_, *node);
     for (const AllocPtr& alloc : here) {
       if (lost) {
@@ -143,17 +142,8 @@ void SystemReconciler::group(const TaskGroup& group, ByNode& allocs) {
     ++updates.destructive_update;
   }
   if (rolling && done < static_cast<int64_t>(destructive.size())) {
-    auto next = std::make_shared<Evaluation>();
-    next->id = make_uuid(in_.ids);
-    next->namespace_ = in_.space;
-    next->priority = job_.priority;
-    next->type = job_.type;
-    next->triggered_by = kTriggerRollingUpdate;
-    next->job_id = job_.id;
-    next->job_modify_index = job_.modify_index;
-    next->wait_until.ns = in_.now_ns + group.update->stagger_ns;
-    next->previous_eval = in_.eval.id;
-    out_.followups.push_back(std::move(next));
+    out_.followups.push_back(
+        follow_up(in_, kTriggerRollingUpdate, in_.now_ns + group.update->stagger_ns));
   }
 }
 
@@ -164,8 +154,7 @@ void SystemReconciler::run(const JobIndex& index) {
   for (const auto& [name, by_node] : by_group) {
     if (job_.group(name)) continue;
     for (const auto& [node_id, allocs] : by_node) {
-      const NodePtr node = in_.snapshot.node(node_id);
-      const bool lost = !node || node->status == NodeStatus::kDown;
+      const bool lost = is_lost(in_.snapshot.node(node_id));
       for (const AllocPtr& alloc : allocs) {
         if (alloc->client_terminal() || (alloc->server_terminal() && !lost)) continue;
         stop(alloc, lost ? kStopLost : kStopNotNeeded, lost);

@@ -6,6 +6,7 @@
 #include "orchestrator/preempt.h"
 #include "orchestrator/rank.h"
 #include "orchestrator/reconcile.h"
+#include "orchestrator/reschedule.h"
 
 namespace sluice::orchestrator {
 

@@ -1,0 +1,133 @@
+// What a group lacks: canaries first, then what takes the place of the lost and the failed, then
+// the next of a rolling update, then what moves.
+#include "orchestrator/reconcile_group.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "orchestrator/reconcile_parts.h"
+
+namespace sluice::orchestrator {
+
+void GroupReconciler::place_canaries() {
+  if (!strategy() || destructive_.empty() || group_.update->canary <= 0 || state_.promoted) return;
+  if (state_.desired_canaries != group_.update->canary) {
+    state_.desired_canaries = group_.update->canary;
+    state_changed_ = true;
+  }
+  canarying_ = true;
+  if (paused() || failed()) return;
+  const int64_t missing = state_.desired_canaries - static_cast<int64_t>(canaries_.size());
+  for (int64_t i = 0; i < missing; ++i) {
+    // A canary bears the name of the one it shall replace, the first that no canary stands for yet.
+    std::string name;
+    for (const AllocPtr& alloc : destructive_) {
+      const bool covered = std::any_of(canaries_.begin(), canaries_.end(),
+                                       [&](const AllocPtr& c) { return c->name == alloc->name; }) ||
+                           std::any_of(out_.place.begin(), out_.place.end(), [&](const auto& p) {
+                             return p.canary && p.group == &group_ && p.name == alloc->name;
+                           });
+      if (!covered) {
+        name = alloc->name;
+        break;
+      }
+    }
+    if (name.empty()) name = free_name();
+    place(std::move(name), nullptr).canary = true;
+    ++out_.desired_updates[group_.name].canary;
+    complete_ = false;
+  }
+}
+
+int64_t GroupReconciler::update_limit() const {
+  if (!strategy()) return static_cast<int64_t>(destructive_.size() + keep_.size());
+  if (paused() || failed() || canarying_) return 0;
+  int64_t limit = group_.update->max_parallel;
+  if (!deployment_) return limit;
+  for (const AllocPtr& alloc : keep_) {
+    if (alloc->deployment_id != deployment_->id) continue;
+    if (alloc->is_unhealthy()) return 0;
+    if (!alloc->is_healthy()) --limit;
+  }
+  return std::max<int64_t>(limit, 0);
+}
+
+void GroupReconciler::place_missing(int64_t& limit) {
+  DesiredUpdates& updates = out_.desired_updates[group_.name];
+  const bool ready = !paused() && !failed() && !canarying_;
+  const auto replace = [&](const AllocPtr& alloc, bool rescheduled) {
+    PlaceRequest& request = place(alloc->name, alloc);
+    request.is_reschedule = rescheduled;
+    if (rescheduled) {  // as long as nothing stands in for it, it is due
+      request.stop_previous = true;
+      request.stop_reason = kStopRescheduled;
+    }
+    // While canaries are judged, or after they failed, the others keep their version.
+    if (!ready && !is_canary(*alloc) && !same_version(*alloc, job_)) {
+      request.job = alloc->job;
+      request.group = &alloc->task_group();
+      request.in_deployment = false;
+    }
+    request.canary = canarying_ && is_canary(*alloc);
+    ++updates.place;
+    complete_ = false;
+  };
+  for (const AllocPtr& alloc : lost_) replace(alloc, false);
+  for (const AllocPtr& alloc : reschedule_) replace(alloc, true);
+  if (!ready) return;
+
+  int64_t have =
+      static_cast<int64_t>(keep_.size() + migrate_.size() + lost_.size() + reschedule_.size());
+  int64_t missing = 0;
+  for (; have < group_.count; ++have, ++missing) {
+    place(free_name(), nullptr);
+    ++updates.place;
+    complete_ = false;
+  }
+  limit -= std::min(limit, missing);
+}
+
+void GroupReconciler::place_destructive(int64_t limit) {
+  DesiredUpdates& updates = out_.desired_updates[group_.name];
+  int64_t done = 0;
+  for (const AllocPtr& alloc : destructive_) {
+    complete_ = false;
+    if (done == limit) {
+      ++updates.ignore;
+      continue;
+    }
+    ++done;
+    PlaceRequest& request = place(alloc->name, alloc);
+    request.stop_previous = true;
+    request.stop_reason = kStopUpdating;
+    ++updates.destructive_update;
+  }
+}
+
+void GroupReconciler::place_migrating() {
+  DesiredUpdates& updates = out_.desired_updates[group_.name];
+  for (const AllocPtr& alloc : migrate_) {
+    const NodePtr node = in_.snapshot.node(alloc->node_id);
+    // On a node that drains, an instance runs until another stands in for it, or until the
+    // deadline.
+    const bool patient =
+        node && node->drain && node->drain->deadline_ns >= 0 &&
+        (node->drain->force_deadline.ns == 0 || node->drain->force_deadline.ns > in_.now_ns);
+    PlaceRequest& request = place(alloc->name, alloc);
+    if (!same_version(*alloc, job_) && (canarying_ || paused() || failed())) {
+      request.job = alloc->job;
+      request.group = &alloc->task_group();
+      request.in_deployment = false;
+    }
+    if (patient) {
+      request.stop_previous = true;
+      request.stop_reason = kStopMigrating;
+    } else {
+      stop(alloc, kStopMigrating);
+    }
+    ++updates.migrate;
+    complete_ = false;
+  }
+}
+
+}  // namespace sluice::orchestrator

@@ -1,0 +1,17 @@
+// When an allocation that failed is replaced, by its group's reschedule policy.
+//
+// Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "orchestrator/records.h"
+
+namespace sluice::orchestrator {
+
+/// The time at which it is to be replaced; nullopt: never, by its policy. `delay_ns` is how long
+/// after its end that is.
+std::optional<int64_t> reschedule_at(const Allocation& alloc, int64_t& delay_ns);
+
+}  // namespace sluice::orchestrator
