@@ -3,14 +3,15 @@
 //
 // A record is a plain struct with
 //
-//   template <class V, class S> static void fields(V& v, S& s) { v("ID", s.id); v("Count",
-//   s.count); }
+//   template <class V, class S>
+//   static void fields(V& v, S& s) { v("ID", s.id); v("Count", s.count); }
 //
 // where S is the struct or the const struct. A visitor has three calls:
-//   v(name, field)          part of what the user says, compared and shown by the diff;
-//   v.meta(name, field)     the server's own, or said twice: encoded, but neither compared nor
-//   shown; v.unsupported(name)     known to the language and not supported: refused by name when it
-//   is set.
+//
+//   v(name, field)        part of what the user says, compared and shown by the diff;
+//   v.meta(name, field)   the server's own, or said twice: encoded, but neither compared nor shown;
+//   v.unsupported(name)   known to the language and not supported: refused by name when it is set.
+//
 // The names are those of Nomad's JSON. The visitors themselves are in orchestrator/fields_json.h.
 //
 // Threads: plain values.
