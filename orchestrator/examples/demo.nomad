@@ -2,7 +2,7 @@
 //   sluice job run -var backend=$PWD/build/bench/demo-backend orchestrator/examples/demo.nomad
 
 variable "backend" {
-  default = "demo-backend" // bench/backend.cc, somewhere on the task's PATH
+  default = "demo-backend" // bench/backend, somewhere on the task's PATH
 }
 
 job "httpbackend" {
