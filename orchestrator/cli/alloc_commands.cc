@@ -152,10 +152,10 @@ Result<std::string> choose_task(const Json& alloc, const std::string& named) {
 
 /// A running allocation of the job, else its newest.
 Task<Result<Json>> alloc_of_job(Session& session, std::string job_prefix) {
-  Result<Json> job = co_await find_one(session, "/v1/jobs", "job", job_prefix);
+  Result<Json> job = co_await find_job(session, job_prefix);
   if (!job) co_return pass(job);
-  Result<ApiReply> allocs = co_await session.get(
-      "/v1/job/" + escaped(job->get_string("ID")) + "/allocations", {{"all", "false"}});
+  Result<ApiReply> allocs =
+      co_await session.get(job_path(*job) + "/allocations", {{"all", "false"}});
   if (!allocs) co_return pass(allocs);
   const Json* best = nullptr;
   for (const Json& alloc : items(allocs->body)) {

@@ -90,10 +90,9 @@ Task<int> deployment_promote(Session& session) {
 }
 
 Task<int> job_promote(Session& session) {
-  Result<Json> job = co_await find_one(session, "/v1/jobs", "job", session.flags().words()[0]);
+  Result<Json> job = co_await find_job(session, session.flags().words()[0]);
   if (!job) co_return session.error(job.error().message);
-  Result<ApiReply> deployment =
-      co_await session.get("/v1/job/" + escaped(job->get_string("ID")) + "/deployment");
+  Result<ApiReply> deployment = co_await session.get(job_path(*job) + "/deployment");
   if (!deployment) co_return session.error("reading deployment", deployment.error());
   if (!deployment->body.is_object()) co_return session.error("Job has no deployment to promote");
   co_return co_await promote(session, std::string(deployment->body.get_string("ID")));

@@ -30,6 +30,7 @@ struct Command {
 
 // One table a folder of verbs; commands.cc joins them.
 std::span<const Command> job_commands();
+std::span<const Command> job_change_commands();
 std::span<const Command> job_edit_commands();
 std::span<const Command> alloc_commands();
 std::span<const Command> file_commands();
@@ -61,6 +62,11 @@ std::span<const FlagSpec> common_flags();
 /// ("job"). An id that is given in full wins over longer ones.
 Task<Result<Json>> find_one(Session& session, std::string list_path, std::string kind,
                             std::string prefix);
+
+/// The one job whose id starts so.
+Task<Result<Json>> find_job(Session& session, std::string prefix);
+/// Where the API has it.
+std::string job_path(const Json& job);
 
 /// The one allocation whose id starts so; with `of_job`, a running one of that job.
 Task<Result<Json>> find_alloc_for(Session& session, std::string word, bool of_job);

@@ -153,9 +153,9 @@ const std::vector<const Command*>& all_commands() {
   static const std::vector<const Command*> kAll = [] {
     std::vector<const Command*> all;
     for (const auto& table :
-         {job_commands(), job_edit_commands(), alloc_commands(), file_commands(), node_commands(),
-          cluster_commands(), exec_commands(), restart_commands(), acl_commands(), route_commands(),
-          snapshot_commands(), completion_commands()}) {
+         {job_commands(), job_change_commands(), job_edit_commands(), alloc_commands(),
+          file_commands(), node_commands(), cluster_commands(), exec_commands(), restart_commands(),
+          acl_commands(), route_commands(), snapshot_commands(), completion_commands()}) {
       for (const Command& command : table) all.push_back(&command);
     }
     all.push_back(&kVersion);
@@ -235,6 +235,14 @@ Task<Result<Json>> find_one(Session& session, std::string list_path, std::string
   for (const Json& item : matches) ids += "\n  " + std::string(item.get_string("ID"));
   co_return fail(Code::kInvalid, "Prefix matched multiple {}s; give more of the id:\n{}", kind,
                  ids);
+}
+
+Task<Result<Json>> find_job(Session& session, std::string prefix) {
+  co_return co_await find_one(session, "/v1/jobs", "job", std::move(prefix));
+}
+
+std::string job_path(const Json& job) {
+  return "/v1/job/" + escaped(job.get_string("ID"));
 }
 
 Task<int> run_verb(CliEnv& env, std::vector<std::string> words) {

@@ -36,10 +36,6 @@ constexpr FlagSpec kRunFlags[] = {
     {"vault-token", Kind::kValue, "accepted, without effect"},
 };
 
-std::string job_id(const Json& job) {
-  return std::string(job.get_string("ID"));
-}
-
 bool is_template(const Json& job) {
   return at(job, "Periodic").is_object() || at(job, "ParameterizedJob").is_object();
 }
@@ -65,9 +61,8 @@ Task<int> plan(Session& session) {
   options.verbose = session.verbose();
   options.path = path;
   options.run_arguments = job_file_arguments(session.flags());
-  Result<ApiReply> reply =
-      co_await session.put("/v1/job/" + escaped(job_id(*job)) + "/plan",
-                           Json::object({{"Job", *job}, {"Diff", options.diff}}));
+  Result<ApiReply> reply = co_await session.put(
+      job_path(*job) + "/plan", Json::object({{"Job", *job}, {"Diff", options.diff}}));
   if (!reply) {
     session.error("during plan", reply.error());
     co_return kPlanError;
