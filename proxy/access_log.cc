@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/civil_time.h"
+#include "proxy/redirect.h"
 
 namespace sluice::proxy {
 
@@ -113,6 +114,8 @@ Result<void> AccessFormat::add_field(std::string_view name) {
   for (const auto& [known, field] : kFields) {
     if (known == name) {
       items_.push_back({field, 0, {}});
+      const bool scheme = field == Field::kRequestScheme || field == Field::kRequestUrl;
+      shows_scheme_ = shows_scheme_ || scheme;
       return {};
     }
   }
@@ -125,13 +128,13 @@ void AccessFormat::add_text(std::string_view text) {
   items_.back().text += text;
 }
 
-AccessRequest AccessFormat::read(const http1::Head& head, bool tls) const {
+AccessRequest AccessFormat::read(const http1::Head& head, const ClientFacts& client) const {
   AccessRequest out;
   out.method = head.method_text;
   out.target = head.target;
   out.host = head.authority;
   out.minor_version = head.minor_version;
-  out.tls = tls;
+  if (shows_scheme_) out.https = asked_for_https(head, client);
   for (size_t i = 0; i < headers_.size(); ++i) {
     const http1::Header* header = head.find(std::string_view(headers_[i]));
     if (header != nullptr) out.headers[i] = header->value;
@@ -278,7 +281,7 @@ void AccessBuffer::put_request(Out& out, AccessFormat::Field field, const Access
   using Field = AccessFormat::Field;
   if (request == nullptr) return;
   const std::string_view proto = request->minor_version == 0 ? "HTTP/1.0" : "HTTP/1.1";
-  const std::string_view scheme = request->tls ? "https" : "http";
+  const std::string_view scheme = request->https ? "https" : "http";
   if (field == Field::kRequest) {
     out.add_foreign(request->method);
     out.add(" ");

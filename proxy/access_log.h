@@ -26,6 +26,8 @@
 
 namespace sluice::proxy {
 
+struct ClientFacts;
+
 /// What a line tells of the request. Views: of the head while its bytes are kept, else of a copy.
 struct AccessRequest {
   static constexpr size_t kHeaders = 8;  // different $header.X in one format
@@ -34,7 +36,7 @@ struct AccessRequest {
   std::string_view target;  // as received: path and query, or an absolute URL
   std::string_view host;
   uint8_t minor_version = 1;
-  bool tls = false;
+  bool https = false;                              // what the client asked for, see asked_for_https
   std::array<std::string_view, kHeaders> headers;  // in the order of AccessFormat::headers()
 };
 
@@ -62,7 +64,7 @@ class AccessFormat {
   [[nodiscard]] const std::vector<std::string>& headers() const { return headers_; }
 
   /// Finds what a line needs of the head; the views are the head's.
-  [[nodiscard]] AccessRequest read(const http1::Head& head, bool tls) const;
+  [[nodiscard]] AccessRequest read(const http1::Head& head, const ClientFacts& client) const;
 
   /// Copies what the views show into `room` and points them there, each cut to its part of it. To
   /// be called before the head's bytes go while the exchange goes on.
@@ -120,6 +122,7 @@ class AccessFormat {
 
   std::vector<Item> items_;
   std::vector<std::string> headers_;
+  bool shows_scheme_ = false;
 };
 
 class AccessBuffer {

@@ -29,15 +29,19 @@ AccessRecorder::~AccessRecorder() {
   reactor_.timers().remove(*this);
 }
 
-AccessRecord* AccessRecorder::open(const http1::Head* head, bool tls) {
+AccessRecord* AccessRecorder::open() {
   if (format_ == nullptr) return nullptr;
   AccessRecord* record = records_.make();
   if (record == nullptr) return nullptr;
   record->begin_ns = steady_ns();
-  if (head != nullptr) {
-    record->request = format_->read(*head, tls);
-    record->has_request = true;
-  }
+  return record;
+}
+
+AccessRecord* AccessRecorder::open(const http1::Head& head, const ClientFacts& client) {
+  AccessRecord* record = open();
+  if (record == nullptr) return nullptr;
+  record->request = format_->read(head, client);
+  record->has_request = true;
   return record;
 }
 
@@ -95,7 +99,7 @@ void AccessRecorder::refused(const ClientFacts& client, const http1::Head* head,
   AccessEvent event;
   AccessRequest request;
   if (head != nullptr) {
-    request = format_->read(*head, client.tls);
+    request = format_->read(*head, client);
     event.request = &request;
   }
   char ip[SocketAddress::kMaxText];

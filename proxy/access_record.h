@@ -46,7 +46,8 @@ class AccessRecorder final : private Timer {
 
   bool on() const { return format_ != nullptr; }
   /// nullptr if there is no access log, or at the limit.
-  AccessRecord* open(const http1::Head* head, bool tls);
+  AccessRecord* open();  // of a tunnel
+  AccessRecord* open(const http1::Head& head, const ClientFacts& client);
   void note_route(AccessRecord* record, const http1::Head* head, const RouteDecision& decision,
                   TableReader::Pin pin);
   /// The request's bytes are about to move or go.

@@ -38,7 +38,7 @@ void Forward::on_request_head(const http1::Head& head, bool end) {
   stale_ = false;
   worker_.retry_budget().earn();
   head_ = &head;
-  record_ = worker_.access().open(&head, client_.facts().tls);
+  record_ = worker_.access().open(head, client_.facts());
   feed({.kind = EventKind::kRequestHead, .end = end});
   head_ = nullptr;
 }

@@ -1,6 +1,7 @@
 #include "proxy/headers.h"
 
 #include "core/http1_text.h"
+#include "proxy/redirect.h"
 
 namespace sluice::proxy {
 
@@ -155,8 +156,14 @@ void write_forwarding(HeadWriter& out, const Head& head, const Believed& had,
   out.add("\r\n");
   out.header("X-Real-Ip", had.real_ip != nullptr ? had.real_ip->value : ip);
   // Of a websocket too it is http or https: clients' libraries choke on ws.
-  out.header("X-Forwarded-Proto",
-             had.proto != nullptr ? had.proto->value : (client.tls ? "https" : "http"));
+  if (had.proto != nullptr) {
+    out.header("X-Forwarded-Proto", had.proto->value);
+  } else {
+    const bool https = had.forwarded == nullptr
+                           ? client.tls
+                           : forwarded_says_https(had.forwarded->value, client.tls);
+    out.header("X-Forwarded-Proto", https ? "https" : "http");
+  }
   out.header("X-Forwarded-Port",
              had.port != nullptr ? had.port->value : port_of(head.authority, client.tls));
   if (had.host != nullptr || !head.authority.empty()) {
@@ -370,10 +377,14 @@ std::string_view reason_of(uint16_t status) {
     case 403: return "Forbidden";
     case 404: return "Not Found";
     case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
     case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
     case 413: return "Content Too Large";
     case 414: return "URI Too Long";
     case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
     case 429: return "Too Many Requests";
     case 431: return "Request Header Fields Too Large";
     case 500: return "Internal Server Error";

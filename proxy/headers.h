@@ -35,6 +35,21 @@ class HeadWriter {
   }
   bool ok() const { return ok_; }
   size_t size() const { return static_cast<size_t>(at_ - begin_); }
+  /// What was written from this byte on, and changes of it.
+  std::string_view written(size_t from) const { return {begin_ + from, size() - from}; }
+  void erase(size_t from, size_t count) {
+    __builtin_memmove(begin_ + from, begin_ + from + count, size() - from - count);
+    at_ -= count;
+  }
+  void insert(size_t before, char c) {
+    if (at_ == end_) {
+      ok_ = false;
+      return;
+    }
+    __builtin_memmove(begin_ + before + 1, begin_ + before, size() - before);
+    begin_[before] = c;
+    ++at_;
+  }
 
  private:
   char* begin_;

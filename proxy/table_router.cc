@@ -11,6 +11,7 @@
 #include "proxy/headers.h"
 #include "proxy/host_path.h"
 #include "proxy/maglev.h"
+#include "proxy/redirect.h"
 #include "proxy/trace.h"
 
 namespace sluice::proxy {
@@ -68,39 +69,6 @@ std::optional<uint64_t> parse_id(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id, 16);
   if (text.size() != 16 || error != std::errc() || end != text.data() + 16) return std::nullopt;
   return id;
-}
-
-// `$host` and `$path` replaced; the query only behind $path.
-std::string_view expand_redirect(const RouteQuery& query, const Target& target,
-                                 std::string_view path, std::string_view query_part,
-                                 HeadWriter& out, char* room) {
-  std::string_view url = target.options().redirect_url;
-  bool with_path = false;
-  while (!url.empty()) {
-    if (url.starts_with("$host")) {
-      out.add(query.head.authority);
-      url.remove_prefix(5);
-    } else if (url.starts_with("$path")) {
-      out.add(path);
-      with_path = true;
-      url.remove_prefix(5);
-    } else {
-      out.add(url.substr(0, 1));
-      url.remove_prefix(1);
-    }
-  }
-  if (with_path) out.add(query_part);
-  return {room, out.size()};
-}
-
-// A redirect to where the request already is would go round for ever.
-bool leads_to_itself(const RouteQuery& query, std::string_view location,
-                     std::string_view path_and_query) {
-  const std::string_view scheme = query.client.tls ? "https://" : "http://";
-  if (!location.starts_with(scheme)) return false;
-  location.remove_prefix(scheme.size());
-  return location.starts_with(query.head.authority) &&
-         location.substr(query.head.authority.size()) == path_and_query;
 }
 
 }  // namespace
@@ -174,9 +142,11 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
     if (target.endpoint() != nullptr && target.endpoint()->scheme() == Scheme::kTcp) continue;
     if (target.endpoint() == nullptr) {
       HeadWriter out(send_room_.data(), send_room_.size());
-      const std::string_view location =
-          expand_redirect(query, target, path, query_part, out, send_room_.data());
-      if (!out.ok() || leads_to_itself(query, location, whole)) continue;
+      const RedirectedRequest asked{query.head.authority, path, query_part};
+      write_redirect(out, target.options().redirect_url, target.options().strip, asked);
+      const std::string_view location = out.written(0);
+      const bool https = asked_for_https(query.head, query.client);
+      if (!out.ok() || leads_to_itself(location, asked, https)) continue;
       if (!admitted(target.options(), query)) return found({.refuse = 403}, &target);
       return found({.refuse = target.options().redirect_code, .location = location}, &target);
     }

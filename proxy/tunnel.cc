@@ -33,7 +33,7 @@ bool Tunnel::start(Socket client, std::unique_ptr<tls::Session> tls, const Socke
   client_.channel.start_tls(std::move(tls));
   listener_ = &listener;
   peer_ = peer;
-  record_ = worker_.access().open(nullptr, listener.tls);
+  record_ = worker_.access().open();
   if (connect_next()) return true;
   log();
   client_.channel.reset(worker_.reactor());
@@ -57,7 +57,7 @@ Tunnel::Started Tunnel::start(Channel& client, std::string_view bytes,
   }
   client_.channel.take(worker_.reactor(), client, client_);
   client_.channel.start_tls(std::move(tls));
-  record_ = worker_.access().open(nullptr, listener.tls && !either);
+  record_ = worker_.access().open();
   if (connect_next(either ? &first : nullptr)) return Started::kYes;
   log();
   up_.buffer.release();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/http1.h"
+#include "proxy/headers.h"
 #include "test/test.h"
 
 namespace sluice::proxy {
@@ -84,7 +85,7 @@ TEST_CASE("every field") {
       registry.find_or_add({.destination = {Scheme::kHttps, "10.0.0.1", 5000}});
   AccessRequest request = get();
   request.target = "/a?b=c&d";
-  request.tls = true;
+  request.https = true;
   request.headers[0] = "v";
   const AccessEvent event = {.request = &request,
                              .remote_host = "fe80::1",
@@ -181,6 +182,19 @@ TEST_CASE("long lines are cut, the buffer flushes by itself, and nothing is lost
   EXPECT(text.ends_with("\n/ 19999\n"));
 }
 
+TEST_CASE("the scheme of a request: what a believed peer says of it, where a line shows it") {
+  const std::string text = "GET / HTTP/1.1\r\nHost: h.com\r\nX-Forwarded-Proto: https\r\n\r\n";
+  http1::Head head;
+  http1::HeadReader reader;
+  REQUIRE(reader.read_request(text, {}, head).state == http1::ReadState::kDone);
+  for (const char* shows : {"$request_scheme", "$request_url"}) {
+    auto format = AccessFormat::compile(shows);
+    EXPECT(format->read(head, {.trusted = true}).https);
+    EXPECT(!format->read(head, {.trusted = false}).https);
+    EXPECT(format->read(head, {.tls = true, .trusted = false}).https);
+  }
+}
+
 TEST_CASE("what is kept of a request survives its head") {
   auto format = AccessFormat::compile("$request $request_host $header.A $header.B");
   std::string head_text = "POST " + std::string("/") + std::string(3000, 'p') +
@@ -189,7 +203,7 @@ TEST_CASE("what is kept of a request survives its head") {
   http1::Head head;
   http1::HeadReader reader;
   REQUIRE(reader.read_request(head_text, {}, head).state == http1::ReadState::kDone);
-  AccessRequest request = format->read(head, false);
+  AccessRequest request = format->read(head, {});
   EXPECT_EQ(request.headers[1], "b");
   std::vector<char> room(AccessFormat::kRoomBytes);
   format->keep(request, room.data());

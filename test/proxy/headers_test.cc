@@ -136,6 +136,16 @@ TEST_CASE("a believed peer: its words stay, our element comes behind them") {
                      "httpproto=http/1.1\r\nVia: 1.1 sluice\r\n\r\n");
 }
 
+TEST_CASE("a believed peer that says Forwarded alone: X-Forwarded-Proto is its proto") {
+  ClientFacts client = plain();
+  const std::string request = kGet + "Forwarded: for=1.1.1.1; proto=https\r\n\r\n";
+  EXPECT(sent(request, client, {}).find("X-Forwarded-Proto: http\r\n") != std::string::npos);
+  client.trusted = true;
+  EXPECT(sent(request, client, {}).find("X-Forwarded-Proto: https\r\n") != std::string::npos);
+  EXPECT(sent(kGet + "Forwarded: for=1.1.1.1\r\n\r\n", client, {})
+             .find("X-Forwarded-Proto: http\r\n") != std::string::npos);
+}
+
 TEST_CASE("a response: hop by hop headers go, HSTS in place of the upstream's, Via behind") {
   EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nConnection: a\r\nA: 1\r\nKeep-Alive: timeout=5\r\n"
                      "Proxy-Connection: x\r\nTE: x\r\nUpgrade: h2\r\nB: 2\r\nContent-Length: 0\r\n"
