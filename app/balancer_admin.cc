@@ -80,7 +80,7 @@ BalancerAdmin::Answer BalancerAdmin::get(const HttpServerRequest& request) const
     return {200, kJsonType, proxy::rejected_json(publisher_.rejected(), indent)};
   }
   if (request.path == "/api/config") return {200, kJsonType, config_json(indent)};
-  if (request.path == "/api/version") return {200, kJsonType, "\"" SLUICE_VERSION "\"\n"};
+  if (request.path == "/api/version") return {200, kTextType, SLUICE_VERSION};
   return {404, kTextType, "not found\n"};
 }
 

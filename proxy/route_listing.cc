@@ -46,7 +46,7 @@ std::string join(std::span<const std::string> words) {
 std::string command_of(const Host& host, const Route& route, const Target& target) {
   std::string text = fmt::format("route add {} {}{} {}", target.service(), host.pattern(),
                                  route.path(), target.destination());
-  if (target.fixed_weight() > 0) text += fmt::format(" weight {:.2f}", target.fixed_weight());
+  if (target.fixed_weight() > 0) text += fmt::format(" weight {:.4f}", target.fixed_weight());
   if (!target.tags().empty()) text += fmt::format(" tags \"{}\"", join(target.tags()));
   if (!target.options().text.empty()) text += fmt::format(" opts \"{}\"", target.options().text);
   return text;

@@ -101,7 +101,7 @@ Result<std::vector<AddressRange>> parse_ranges(std::string_view name, std::strin
 }
 
 std::string with_slash(std::string_view path) {
-  std::string out(path);
+  std::string out = encoded_path(path);
   if (!out.starts_with('/')) out.insert(out.begin(), '/');
   return out;
 }
@@ -310,7 +310,7 @@ Result<HostPath> parse_source(std::string_view text) {
     }
     return out;  // no path
   }
-  out.path = slash == std::string_view::npos ? "/" : text.substr(slash);
+  out.path = slash == std::string_view::npos ? "/" : encoded_path(text.substr(slash));
   // The colon of a port, not one inside the brackets of an IPv6 literal.
   const size_t bracket = out.host.rfind(']');
   const size_t colon = out.host.rfind(':');
@@ -334,7 +334,10 @@ Result<Destination> parse_destination(std::string_view text) {
   const auto scheme = parse_scheme(text.substr(0, mark));
   if (!scheme) return fail(Code::kInvalid, "{:?} has an unknown scheme", text);
   std::string_view authority = text.substr(mark + 3);
-  authority = authority.substr(0, authority.find_first_of("/?#"));
+  if (authority.find_first_of("?#") != std::string_view::npos) {
+    return fail(Code::kInvalid, "{:?}: a destination has no query", text);
+  }
+  authority = authority.substr(0, authority.find('/'));
   if (authority.find_first_of("@ \t") != std::string_view::npos || has_control(authority)) {
     return fail(Code::kInvalid, "{:?} is not a destination: expected scheme://host:port", text);
   }

@@ -22,6 +22,21 @@ Result<uint32_t> parse_count(std::string_view name, std::string_view value) {
 
 }  // namespace
 
+std::string encoded_path(std::string_view path) {
+  constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string out;
+  out.reserve(path.size());
+  for (const char c : path) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte < 0x80) {
+      out += c;
+    } else {
+      out += {'%', kHex[byte >> 4], kHex[byte & 15]};
+    }
+  }
+  return out;
+}
+
 Result<Rate> parse_rate(std::string_view name, std::string_view value) {
   const auto number = [](std::string_view text, double& out) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);

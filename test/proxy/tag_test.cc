@@ -115,6 +115,12 @@ TEST_CASE("tags: every option") {
   EXPECT(spec_of("urlprefix-a.com/ proto=grpcs").destination.scheme == Scheme::kGrpcs);
 }
 
+TEST_CASE("tags: a path that is not ASCII is kept as requests have it") {
+  const RouteSpec spec = spec_of("urlprefix-a.com/\xc3\xbc/x strip=/\xc3\xbc");
+  EXPECT_EQ(spec.path, "/%C3%BC/x");
+  EXPECT_EQ(spec.options.strip, "/%C3%BC");
+}
+
 TEST_CASE("tags: redirects need a code and a URL, and no endpoint") {
   const RouteSpec spec = spec_of("urlprefix-a.com/ redirect=301,https://www.a.com/x,y$path");
   EXPECT_EQ(spec.options.redirect_code, 301);
@@ -191,8 +197,9 @@ TEST_CASE("destinations") {
   EXPECT_EQ(text("https://[::1]:8443/x"), "https://[::1]:8443");
   EXPECT_EQ(text("https://a"), "https://a:443");
   EXPECT_EQ(text("tcp://1.2.3.4:22"), "tcp://1.2.3.4:22");
-  for (const char* bad : {"", "1.2.3.4:80", "ftp://a:1", "tcp://a", "http://", "http://a:0",
-                          "http://a:x", "http://[::1", "http://[::1]x", "http://u@a:1"}) {
+  for (const char* bad :
+       {"", "1.2.3.4:80", "ftp://a:1", "tcp://a", "http://", "http://a:0", "http://a:x",
+        "http://[::1", "http://[::1]x", "http://u@a:1", "http://a/?b=c", "http://a#b"}) {
     CAPTURE(bad);
     EXPECT(!parse_destination(bad).has_value());
   }

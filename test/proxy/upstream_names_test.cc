@@ -239,8 +239,8 @@ TEST_CASE("the addresses of a name share its weight, and route commands mean the
   EXPECT_EQ(setting.live("/gone"), Lines{"one  1.00"});
   // As commands, one for each destination.
   const std::string text = routes_text(setting.publisher.table());
-  EXPECT_EQ(std::string_view(text).find("http://a.test:80/ weight 0.20"),
-            text.rfind("http://a.test:80/ weight 0.20"));
+  EXPECT_EQ(std::string_view(text).find("http://a.test:80/ weight 0.2000"),
+            text.rfind("http://a.test:80/ weight 0.2000"));
   setting.lookup.known["a.test"] = {{"10.0.0.1"}, 1'000};
   setting.run(1'100);
   EXPECT_EQ(setting.live("/fixed"), (Lines{"one  0.80", "web 10.0.0.1 0.20"}));
