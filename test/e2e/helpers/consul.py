@@ -1,52 +1,23 @@
 """A real Consul: the one on PATH, or the pinned one built with Debian's Go into the cache."""
 
-import fcntl
 import json
-import os
 import pathlib
 import shutil
-import subprocess
 import urllib.error
 import urllib.request
 
-from . import tree
+from . import go_tool
 from .ports import free_port
 from .process import Process
 from .wait import until
 
 VERSION = "1.12.9"  # of test/tools/consul/go.mod; newer ones do not resolve with Go 1.19
-GO = "/usr/lib/go-1.19/bin/go"
 
 
 def binary():
     """The path of a consul; the first call on a machine builds it (three to four minutes)."""
-    found = shutil.which("consul")
-    if found:
-        return found
-    built = tree.cache / ("consul-" + VERSION)
-    if built.exists():
-        return str(built)
-    tree.cache.mkdir(parents=True, exist_ok=True)
-    with open(tree.cache / "consul.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs build it once
-        if not built.exists():
-            _build(built)
-    return str(built)
-
-
-def _build(target):
-    go = GO if os.path.exists(GO) else shutil.which("go")
-    if not go:
-        raise RuntimeError("no Go to build Consul with: apt-get install golang-go")
-    partial = target.with_suffix(".partial")
-    env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0"}
-    out = subprocess.run(
-        [go, "build", "-p", "2", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w",
-         "-o", str(partial), "github.com/hashicorp/consul"],
-        cwd=tree.root / "test" / "tools" / "consul", env=env, capture_output=True, text=True)
-    if out.returncode != 0:
-        raise RuntimeError("Consul did not build:\n" + out.stderr[-4000:])
-    partial.rename(target)
+    return shutil.which("consul") or go_tool.server("consul", VERSION,
+                                                    "github.com/hashicorp/consul")
 
 
 class Consul:

@@ -1,4 +1,5 @@
-"""The Go programs of test/tools, built with Debian's Go once for each state of their sources."""
+"""The Go programs of test/tools, built with Debian's Go once for each state of their sources, and
+the real servers that a module there pins."""
 
 import fcntl
 import os
@@ -7,7 +8,8 @@ import shutil
 import subprocess
 
 from . import tree
-from .consul import GO
+
+GO = "/usr/lib/go-1.19/bin/go"
 
 
 def newer_go(wanted):
@@ -19,27 +21,39 @@ def newer_go(wanted):
     return go if found and tuple(map(int, found.groups())) >= wanted else None
 
 
+def _compile(target, lock_name, source, arguments, go=None):
+    """The program at `target`, which is built first where it is not there."""
+    tree.cache.mkdir(parents=True, exist_ok=True)
+    go = go or (GO if os.path.exists(GO) else shutil.which("go"))
+    with open(tree.cache / (lock_name + ".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs build it once
+        if not target.exists():
+            if not go:
+                raise RuntimeError("no Go to build %s with: apt-get install golang-go" % lock_name)
+            env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly",
+                   "CGO_ENABLED": "0"}
+            partial = target.with_name(target.name + ".partial")
+            command = [go, "build", "-p", "2", "-trimpath", "-buildvcs=false", "-o", str(partial),
+                       *arguments]
+            out = subprocess.run(command, cwd=source, env=env, capture_output=True, text=True)
+            if out.returncode != 0:
+                raise RuntimeError("%s did not build:\n%s" % (lock_name, out.stderr[-4000:]))
+            partial.rename(target)
+    return str(target)
+
+
+def server(name, version, package):
+    """The path of a server of which test/tools/<name>/go.mod pins this version."""
+    return _compile(tree.cache / ("%s-%s" % (name, version)), name,
+                    tree.root / "test" / "tools" / name, ["-ldflags", "-s -w", package])
+
+
 def build(name, variant="", go=None):
     """The path of the program in test/tools/<name>, in the cache. A variant has a module file of
     its own (go.<variant>.mod), a build tag, and the Go that it needs."""
     source = tree.root / "test" / "tools" / name
     shared = source.parent / "expect"
     newest = max(p.stat().st_mtime_ns for folder in (source, shared) for p in folder.iterdir())
-    tree.cache.mkdir(parents=True, exist_ok=True)
     flags = ["-modfile=go.%s.mod" % variant, "-tags=" + variant] if variant else []
-    go = go or (GO if os.path.exists(GO) else shutil.which("go"))
-    name += variant and "-" + variant
-    target = tree.cache / ("%s-%d" % (name.replace("_", "-"), newest))
-    with open(tree.cache / (name.replace("_", "-") + ".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs build it once
-        if not target.exists():
-            assert go, "no Go to build %s with: apt-get install golang-go" % name
-            env = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly",
-                   "CGO_ENABLED": "0"}
-            partial = target.with_suffix(".partial")
-            command = [go, "build", *flags, "-p", "2", "-trimpath", "-buildvcs=false", "-o",
-                       str(partial), "."]
-            out = subprocess.run(command, cwd=source, env=env, capture_output=True, text=True)
-            assert out.returncode == 0, "%s did not build:\n%s" % (name, out.stderr[-4000:])
-            partial.rename(target)
-    return str(target)
+    name = (name + (variant and "-" + variant)).replace("_", "-")
+    return _compile(tree.cache / ("%s-%d" % (name, newest)), name, source, [*flags, "."], go)
