@@ -178,6 +178,14 @@ class Envoy(Peer):
                 "--log-level", "error"]
 
 
+def route_of(values, kind):
+    """The one route of a kind, for fabio and sluice: a host's tcp route would be for its requests
+    too."""
+    routes = {"tcp": "route add tcp :{TCP} tcp://127.0.0.1:{UPSTREAM}",
+              "sni": "route add sni {SNI_NAME}/ tcp://127.0.0.1:{UPSTREAM_TLS}"}
+    return routes.get(kind, "route add web / http://127.0.0.1:{UPSTREAM}/").format(**values)
+
+
 class Fabio(Peer):
     name, template = "fabio", "fabio.properties"
     # Without the second it does not run as root; a version that does not know it ignores it.
@@ -190,7 +198,7 @@ class Fabio(Peer):
         return _version([self.binary, "-v"], r"^([\d.]+)") if self.binary else None
 
     def command(self, config, values, kind):
-        return [self.binary, "-cfg", config]
+        return [self.binary, "-cfg", config, "-registry.static.routes", route_of(values, kind)]
 
 
 class Limit(Peer):
@@ -222,10 +230,7 @@ class Sluice(Peer):
         return _version([tree.SLUICE, "version"], r"v?(\d[\d.]+\S*)")
 
     def words(self, values, kind):
-        routes = {"tcp": "route add tcp :{TCP} tcp://127.0.0.1:{UPSTREAM}",
-                  "sni": 'route add sni {SNI_NAME}/ tcp://127.0.0.1:{UPSTREAM_TLS}'}
-        route = routes.get(kind, "route add web / http://127.0.0.1:{UPSTREAM}/")
-        return ("127.0.0.1:" + values[kind.upper()] + self.listeners[kind], route.format(**values))
+        return ("127.0.0.1:" + values[kind.upper()] + self.listeners[kind], route_of(values, kind))
 
     def command(self, config, values, kind):
         address, routes = self.words(values, kind)
