@@ -1,6 +1,4 @@
 // The balancer's settings: fabio's of version 1.7, every one of them, and a few of our own.
-//
-// long: one table, a line or two a property.
 #include "app/lb_config.h"
 
 namespace sluice {

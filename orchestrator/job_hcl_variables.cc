@@ -1,4 +1,3 @@
-// long: the four sources of a variable and their checks, one step after the other.
 #include "orchestrator/job_hcl_variables.h"
 
 #include <algorithm>

@@ -12,6 +12,11 @@ def test_files_are_short_or_say_why(cpp):
             if len(s.lines) > MAX_LINES + 1 and not re.search(r"^// long: \S", s.text, re.M)])
 
 
+def test_only_what_is_long_says_why(cpp):
+    report(["%s: %d lines need no reason" % (s.path, len(s.lines)) for s in cpp
+            if len(s.lines) <= MAX_LINES + 1 and re.search(r"^// long: \S", s.text, re.M)])
+
+
 def test_lines_have_at_most_100_columns(sources):
     report(["%s:%d: %d columns" % (s.path, n, len(line)) for s in sources
             if s.path.endswith((".h", ".cc", ".py")) and s.folder != "docs"
