@@ -1,4 +1,5 @@
-"""SIGTERM: /health fails first, traffic goes on for a while, then what is under way ends."""
+"""SIGTERM: /health fails first, traffic goes on for a while, then what is under way ends; a second
+one waits for nothing."""
 
 import socket
 import time
@@ -49,3 +50,16 @@ def test_what_does_not_end_is_cut_at_the_limit(lb, backend):
         assert balancer.process.wait() == 0
         assert 0.4 < time.monotonic() - begun < 5
     assert "not drained after 500 ms" in balancer.err()
+
+
+def test_a_second_signal_ends_it_at_once(lb, backend):
+    balancer = lb(registry_backend="static", registry_static_routes=routes_to(backend()),
+                  proxy_shutdownwait="60s").start()
+    with socket.create_connection(("127.0.0.1", balancer.port)) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: mysite.com\r\nContent-Length: 10\r\n\r\nhalf")
+        until(lambda: has_client(balancer.port), "the request is under way")
+        balancer.process.terminate()
+        balancer.process.wait_for("SIGTERM: stopping")
+        balancer.process.terminate()
+        assert balancer.process.wait() == 1
+    assert "SIGTERM again: ending at once" in balancer.err()
