@@ -12,32 +12,51 @@ re2::RE2::Options options() {
   return made;
 }
 
-/// Go's `$1` as RE2's `\1`.
-Result<std::string> rewrite(std::string_view with) {
+bool group_byte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/// The group's number; 0 is the whole match, -1 nothing: Go takes a group that is not there for an
+/// empty one.
+int group_number(const re2::RE2& regex, const std::string& name) {
+  if (name.find_first_not_of("0123456789") == std::string::npos) {
+    const int number = name.size() > 3 ? -1 : std::stoi(name);
+    return number <= regex.NumberOfCapturingGroups() ? number : -1;
+  }
+  const auto found = regex.NamedCapturingGroups().find(name);
+  return found == regex.NamedCapturingGroups().end() ? -1 : found->second;
+}
+
+/// Go's `$1`, `${1}` and `${name}` as RE2's `\1`.
+Result<std::string> rewrite(const re2::RE2& regex, std::string_view with) {
+  constexpr int kMostGroups = 9;  // RE2's
   std::string out;
   for (size_t at = 0; at < with.size(); ++at) {
-    if (with[at] == '\\') {
-      out += "\\\\";
-      continue;
-    }
     if (with[at] != '$') {
-      out += with[at];
+      out += with[at] == '\\' ? "\\\\" : std::string(1, with[at]);
       continue;
     }
-    const std::string_view rest = with.substr(at + 1);
+    std::string_view rest = with.substr(at + 1);
     if (rest.starts_with('$')) {
       out += '$';
       ++at;
       continue;
     }
     const bool braces = rest.starts_with('{');
-    const std::string_view group = rest.substr(braces ? 1 : 0, 1);
-    if (group.empty() || group[0] < '0' || group[0] > '9' || (braces && rest.substr(2, 1) != "}")) {
-      return fail(Code::kInvalid, "the replacement \"{}\" names no group from $0 to $9", with);
+    if (braces) rest.remove_prefix(1);
+    size_t length = 0;
+    while (length < rest.size() && group_byte(rest[length])) ++length;
+    if (length == 0 || (braces && !rest.substr(length).starts_with('}'))) {
+      out += '$';  // not a group's name: as it stands
+      continue;
     }
-    out += '\\';
-    out += group;
-    at += braces ? 3 : 1;
+    const std::string name(rest.substr(0, length));
+    const int number = group_number(regex, name);
+    if (number > kMostGroups) {
+      return fail(Code::kInvalid, "the replacement \"{}\" names a group above $9", with);
+    }
+    if (number >= 0) out += "\\" + std::to_string(number);
+    at += length + (braces ? 2 : 0);
   }
   return out;
 }
@@ -85,7 +104,7 @@ Result<std::string> regex_replace_all(std::string_view regex, std::string_view t
                                       std::string_view with) {
   const re2::RE2 compiled(re2::StringPiece(regex.data(), regex.size()), options());
   if (!compiled.ok()) return fail(Code::kInvalid, "regular expression: {}", compiled.error());
-  Result<std::string> replacement = rewrite(with);
+  Result<std::string> replacement = rewrite(compiled, with);
   if (!replacement) return pass(replacement);
   std::string why;
   if (!compiled.CheckRewriteString(*replacement, &why)) return fail(Code::kInvalid, "{}", why);

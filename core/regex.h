@@ -41,7 +41,8 @@ class Regex {
 
 /// Once, and over UTF-8: whether it matches anywhere. kInvalid: not a regular expression.
 Result<bool> regex_matches(std::string_view regex, std::string_view text);
-/// Every match replaced; `$1` or `${1}` in `with` is a group, `$$` a dollar.
+/// Every match replaced; `$1`, `${1}` or `${name}` in `with` is a group (of as many letters and
+/// digits as follow; empty where there is none such), `$$` a dollar. As in Go.
 Result<std::string> regex_replace_all(std::string_view regex, std::string_view text,
                                       std::string_view with);
 

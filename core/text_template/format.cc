@@ -14,15 +14,17 @@ namespace {
 
 using Arguments = std::span<const Json>;
 
-/// As Go's strconv with the shortest form, %v of a float64.
+/// As Go's strconv with the shortest form, %v of a float64: plain digits below a million.
 std::string float_text(double value) {
+  constexpr double kFirstScientific = 1e6, kLastScientific = 1e-4;
   if (std::isnan(value)) return "NaN";
   if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
   if (value == 0) return std::signbit(value) ? "-0" : "0";
-  const int exponent = static_cast<int>(std::floor(std::log10(std::fabs(value))));
+  const double size = std::fabs(value);
+  const auto format = size < kLastScientific || size >= kFirstScientific
+                          ? std::chars_format::scientific
+                          : std::chars_format::fixed;
   char buffer[64];
-  const auto format =
-      exponent < -4 || exponent >= 21 ? std::chars_format::scientific : std::chars_format::fixed;
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value, format);
   if (error != std::errc()) return fmt::format("{}", value);
   return std::string(buffer, end);
@@ -49,15 +51,8 @@ std::string padded(std::string text, const Verb& verb) {
 
 /// What Go prints for an operand of the wrong type.
 std::string mismatch(char verb, const Json& value) {
-  const char* kind = value.is_string()   ? "string"
-                     : value.is_int()    ? "int"
-                     : value.is_bool()   ? "bool"
-                     : value.is_null()   ? "<nil>"
-                     : value.is_array()  ? "[]interface {}"
-                     : value.is_object() ? "map[string]interface {}"
-                                         : "float64";
   if (value.is_null()) return fmt::format("%!{}(<nil>)", verb);
-  return fmt::format("%!{}({}={})", verb, kind, to_text(value));
+  return fmt::format("%!{}({}={})", verb, kind_name(value), to_text(value));
 }
 
 std::string whole_text(int64_t value, const Verb& verb) {
@@ -100,6 +95,17 @@ std::string float_verb(double value, const Verb& verb) {
   return text;
 }
 
+std::string one_verb(const Verb& verb, const Json& value);
+
+/// Go formats the elements of a list one by one.
+std::string each_verb(const Verb& verb, const Json& list) {
+  std::string out = "[";
+  for (const Json& item : list.as_array()) {
+    out += (out.size() > 1 ? " " : "") + one_verb(verb, item);
+  }
+  return out + "]";
+}
+
 std::string one_verb(const Verb& verb, const Json& value) {
   std::string text;
   switch (verb.verb) {
@@ -115,8 +121,14 @@ std::string one_verb(const Verb& verb, const Json& value) {
       if (verb.precision >= 0) text = text.substr(0, static_cast<size_t>(verb.precision));
       break;
     case 'q':
+      if (value.is_array()) return each_verb(verb, value);
       if (!value.is_string()) return mismatch('q', value);
       text = to_json(value);
+      break;
+    case 'T': text = kind_name(value); break;
+    case 'U':
+      if (!value.is_int()) return mismatch('U', value);
+      text = fmt::format("U+{:04X}", value.as_int());
       break;
     case 't':
       if (!value.is_bool()) return mismatch('t', value);
@@ -125,6 +137,7 @@ std::string one_verb(const Verb& verb, const Json& value) {
     case 'd':
     case 'b':
     case 'o':
+      if (value.is_array()) return each_verb(verb, value);
       if (!value.is_int()) return mismatch(verb.verb, value);
       text = whole_text(value.as_int(), verb);
       break;
@@ -161,9 +174,22 @@ std::string one_verb(const Verb& verb, const Json& value) {
 
 }  // namespace
 
+std::string_view kind_name(const Json& value) {
+  switch (value.kind()) {
+    case Json::Kind::kNull: return "<nil>";
+    case Json::Kind::kBool: return "bool";
+    case Json::Kind::kInt: return "int";
+    case Json::Kind::kDouble: return "float64";
+    case Json::Kind::kString: return "string";
+    case Json::Kind::kArray: return "[]interface {}";
+    case Json::Kind::kObject: return "map[string]interface {}";
+  }
+  return {};
+}
+
 std::string to_text(const Json& value) {
   switch (value.kind()) {
-    case Json::Kind::kNull: return "<no value>";
+    case Json::Kind::kNull: return "<nil>";
     case Json::Kind::kBool: return value.as_bool() ? "true" : "false";
     case Json::Kind::kInt: return fmt::format("{}", value.as_int());
     case Json::Kind::kDouble: return float_text(value.as_double());
@@ -230,6 +256,10 @@ Result<std::string> format(Arguments args) {
       break;
     }
     verb.verb = pattern[at];
+    if (verb.verb == '*' || verb.verb == '[') {
+      return fail(Code::kInvalid, "\"{}\": widths and numbers of arguments (%*, %[) are not known",
+                  pattern);
+    }
     if (verb.verb == '%') {
       out += '%';
     } else if (next == args.size()) {

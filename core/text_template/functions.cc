@@ -21,32 +21,33 @@ int order(const Json& a, const Json& b, bool& comparable) {
   comparable = true;
   const auto of = [](const auto& x, const auto& y) { return x < y ? -1 : y < x ? 1 : 0; };
   if (a.is_int() && b.is_int()) return of(a.as_int(), b.as_int());
-  if (a.is_number() && b.is_number()) return of(a.as_double(), b.as_double());
+  if (a.kind() == Json::Kind::kDouble && b.kind() == Json::Kind::kDouble) {
+    return of(a.as_double(), b.as_double());
+  }
   if (a.is_string() && b.is_string()) return of(a.as_string(), b.as_string());
   comparable = false;
   return 0;
+}
+
+/// Go's numbers of two kinds do not compare either: 1 and 1.0, which is what parseJSON makes.
+std::unexpected<Error> incomparable(const Json& a, const Json& b) {
+  return fail(Code::kInvalid, "incompatible types for comparison: {} ({}) and {} ({})", to_text(a),
+              kind_name(a), to_text(b), kind_name(b));
 }
 
 Result<Json> compare(Arguments args, bool (*decide)(int)) {
   if (args.size() != 2) return wrong_count(2, args.size());
   bool comparable = false;
   const int how = order(args[0], args[1], comparable);
-  if (!comparable) {
-    return fail(Code::kInvalid, "incompatible types for comparison: {} and {}", to_text(args[0]),
-                to_text(args[1]));
-  }
+  if (!comparable) return incomparable(args[0], args[1]);
   return Json(decide(how));
 }
 
 Result<Json> equal(Arguments args) {
   if (args.size() < 2) return wrong_count(2, args.size());
   for (const Json& other : args.subspan(1)) {
-    const bool kinds_fit = args[0].kind() == other.kind() || args[0].is_null() || other.is_null() ||
-                           (args[0].is_number() && other.is_number());
-    if (!kinds_fit) {
-      return fail(Code::kInvalid, "incompatible types for comparison: {} and {}", to_text(args[0]),
-                  to_text(other));
-    }
+    const bool kinds_fit = args[0].kind() == other.kind() || args[0].is_null() || other.is_null();
+    if (!kinds_fit) return incomparable(args[0], other);
     if (args[0] == other) return Json(true);
   }
   return Json(false);

@@ -169,8 +169,8 @@ class Lexer {
     const bool negative = body.starts_with('-');
     if (negative || body.starts_with('+')) body.remove_prefix(1);
     int base = 10;
-    constexpr std::pair<std::string_view, int> kBases[] = {
-        {"0x", 16}, {"0X", 16}, {"0o", 8}, {"0b", 2}};
+    constexpr std::pair<std::string_view, int> kBases[] = {{"0x", 16}, {"0X", 16}, {"0o", 8},
+                                                           {"0O", 8},  {"0b", 2},  {"0B", 2}};
     for (const auto& [prefix, value] : kBases) {
       if (body.starts_with(prefix)) {
         base = value;
@@ -178,6 +178,9 @@ class Lexer {
         break;
       }
     }
+    const bool old_octal = base == 10 && body.size() > 1 && body.starts_with('0') &&
+                           body.find_first_not_of("01234567") == std::string_view::npos;
+    if (old_octal) base = 8;
     int64_t whole = 0;
     auto [end, error] = std::from_chars(body.data(), body.data() + body.size(), whole, base);
     if (error == std::errc() && end == body.data() + body.size()) {

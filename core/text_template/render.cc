@@ -61,7 +61,7 @@ class Renderer {
         Result<Json> value = pipe(item.pipe, dot);
         if (!value) return pass(value);
         if (!item.pipe.variables.empty()) return Flow::kOn;
-        Result<void> put = write(to_text(*value));
+        Result<void> put = write(value->is_null() ? "<no value>" : to_text(*value));
         if (!put) return pass(put);
         return Flow::kOn;
       }
@@ -145,22 +145,39 @@ class Renderer {
   }
 
   Result<Flow> call(const Node& item, const Json& dot) {
-    const auto found = tree_.defined.find(item.text);
-    if (found == tree_.defined.end()) return wrong("template \"{}\" not defined", item.text);
-    if (++depth_ > tree_.options.limits.depth) {
-      return wrong("templates call each other too deeply");
-    }
     Json inside;
     if (!item.pipe.commands.empty()) {
       Result<Json> value = pipe(item.pipe, dot);
       if (!value) return pass(value);
       inside = *std::move(value);
     }
+    return defined(item.text, inside);
+  }
+
+  Result<Flow> defined(const std::string& name, const Json& inside) {
+    const auto found = tree_.defined.find(name);
+    if (found == tree_.defined.end()) return wrong("template \"{}\" not defined", name);
+    if (++depth_ > tree_.options.limits.depth) {
+      return wrong("templates call each other too deeply");
+    }
     std::vector<Variable> outer = std::exchange(variables_, {{"$", inside}});
     Result<Flow> flow = nodes(found->second, inside);
     variables_ = std::move(outer);
     --depth_;
     return flow;
+  }
+
+  /// What a defined template makes, as a value.
+  Result<Json> execute(std::span<const Json> arguments) {
+    if (arguments.empty() || arguments.size() > 2 || !arguments[0].is_string()) {
+      return wrong("{}: wants a template's name and at most one value", kExecute);
+    }
+    std::string outer = std::exchange(out_, {});
+    Result<Flow> flow =
+        defined(arguments[0].as_string(), arguments.size() == 2 ? arguments[1] : Json());
+    std::string made = std::exchange(out_, std::move(outer));
+    if (!flow) return pass(flow);
+    return Json(std::move(made));
   }
 
   Result<void> assign(const std::string& name, Json value) {
@@ -215,6 +232,7 @@ class Renderer {
 
   Result<Json> call(const std::string& name, std::span<const Json> arguments) {
     const auto own = functions_.find(name);
+    if (name == kExecute && own != functions_.end()) return execute(arguments);
     const Function* function = nullptr;
     if (own != functions_.end()) {
       function = &own->second;
@@ -255,17 +273,19 @@ class Renderer {
   }
 
   Result<Json> fields(Json value, const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
+    for (size_t i = 0; i < names.size(); ++i) {
+      const std::string& name = names[i];
+      if (value.is_null() && i == 0 && !tree_.options.error_on_missing_key) return Json();
       if (value.is_null()) {
-        if (tree_.options.error_on_missing_key) return wrong("nil has no key \"{}\"", name);
-        return Json();
+        return wrong("nil pointer evaluating interface {{}}.{}", name);
       }
       if (!value.is_object()) return wrong("can't evaluate field {} in {}", name, to_text(value));
       const Json* found = value.find(name);
       if (found == nullptr) {
         if (tree_.options.error_on_missing_key)
           return wrong("map has no entry for key \"{}\"", name);
-        return Json();
+        value = Json();
+        continue;
       }
       Json inner = *found;
       value = std::move(inner);

@@ -21,7 +21,9 @@
 
 namespace sluice::text_template {
 
-/// The last argument is the value of the pipeline so far, where there is one.
+/// The last argument is the value of the pipeline so far, where there is one. One that a caller
+/// names kExecute is the renderer's own: the name of a defined template, and its dot.
+inline constexpr std::string_view kExecute = "executeTemplate";
 using Function = std::function<Result<Json>(std::span<const Json> arguments)>;
 using Functions = std::map<std::string, Function, std::less<>>;
 
@@ -59,6 +61,8 @@ class Template {
 
 /// As Go prints a value with %v.
 std::string to_text(const Json& value);
+/// What Go calls its type.
+std::string_view kind_name(const Json& value);
 /// fmt.Sprintf of Go.
 Result<std::string> format(std::span<const Json> arguments);
 /// false, 0, "", null and what is empty are not.

@@ -36,20 +36,54 @@ Json pair_of(const std::string& path, const std::string& key, const std::string&
   return Json::object({{"Path", path}, {"Key", key}, {"Value", value}});
 }
 
-/// "tag.name@dc" in its parts.
+/// "KEY@DC" is a key of another datacenter.
+Result<void> of_this_datacenter(const std::string& key) {
+  if (!key.contains('@')) return {};
+  return fail(Code::kInvalid, "\"{}\": keys of another datacenter (@) are not known", key);
+}
+
+/// "tag.name@dc|passing,warning" in its parts; further arguments are filters, too.
 struct ServiceQuery {
   std::string name, tag, datacenter;
-  bool any = false;  // whatever its checks say
+  std::set<std::string> statuses;  // of its checks taken together
 };
+
+Result<void> take_filters(const std::string& filters, ServiceQuery& query) {
+  size_t begin = 0;
+  while (begin <= filters.size()) {
+    const size_t end = std::min(filters.find(',', begin), filters.size());
+    std::string word = filters.substr(begin, end - begin);
+    std::erase(word, ' ');
+    begin = end + 1;
+    if (word.empty()) continue;
+    const auto known = {"any", "passing", "warning", "critical", "maintenance"};
+    if (std::find(known.begin(), known.end(), word) == known.end()) {
+      return fail(Code::kInvalid, "invalid filter \"{}\"", word);
+    }
+    query.statuses.insert(std::move(word));
+  }
+  return {};
+}
 
 Result<ServiceQuery> service_query(Arguments args) {
   Result<std::string> text = text_at(args, 0);
   if (!text) return pass(text);
   ServiceQuery query;
   std::string& rest = *text;
+  std::string filters;
   if (const size_t bar = rest.find('|'); bar != std::string::npos) {
-    query.any = rest.substr(bar + 1) == "any";
+    filters = rest.substr(bar + 1);
     rest.resize(bar);
+  }
+  for (size_t i = 1; i < args.size(); ++i) {
+    if (!args[i].is_string()) return fail(Code::kInvalid, "argument {} is no string", i + 1);
+    filters += "," + args[i].as_string();
+  }
+  Result<void> taken = take_filters(filters, query);
+  if (!taken) return pass(taken);
+  if (query.statuses.empty()) query.statuses.insert("passing");
+  if (const size_t near = rest.find('~'); near != std::string::npos) {
+    return fail(Code::kInvalid, "\"{}\": ~ (near a node) is not known", rest);
   }
   if (const size_t at = rest.find('@'); at != std::string::npos) {
     query.datacenter = rest.substr(at + 1);
@@ -59,17 +93,19 @@ Result<ServiceQuery> service_query(Arguments args) {
     query.tag = rest.substr(0, dot);
     rest.erase(0, dot + 1);
   }
-  query.name = rest;
-  for (size_t i = 1; i < args.size(); ++i) {
-    if (!args[i].is_string()) return fail(Code::kInvalid, "argument {} is no string", i + 1);
-    const std::string& filter = args[i].as_string();
-    if (filter == "any" || filter.find("critical") != std::string::npos) {
-      query.any = true;
-    } else if (filter != "passing") {
-      return fail(Code::kInvalid, "filter \"{}\"; passing and any are known", filter);
-    }
+  if (rest.find_first_of(" \t\r\n/") != std::string::npos) {
+    return fail(Code::kInvalid, "\"{}\" is no service's name", rest);
   }
+  query.name = rest;
   return query;
+}
+
+/// Of all its checks, its node's too, as Consul's clients take them together; passing without any.
+std::string_view status_of(const ServiceInstance& instance) {
+  if (instance.maintenance) return "maintenance";
+  CheckStatus worst = CheckStatus::kPassing;
+  for (const CheckState& check : instance.checks) worst = std::max(worst, check.status);
+  return to_string(worst);
 }
 
 Json instance_json(const ServiceInstance& instance) {
@@ -82,7 +118,7 @@ Json instance_json(const ServiceInstance& instance) {
                        {"Node", instance.node},
                        {"NodeDatacenter", instance.datacenter},
                        {"Datacenter", instance.datacenter},
-                       {"Status", instance.healthy ? "passing" : "critical"},
+                       {"Status", status_of(instance)},
                        {"Tags", string_list(instance.tags)},
                        {"ServiceMeta", string_map(instance.meta)}});
 }
@@ -96,6 +132,7 @@ TemplateInputs::TemplateInputs(NodeContext& context, Event& changed)
 }
 
 std::optional<std::string> TemplateInputs::key(const std::string& name, bool must_exist) {
+  if (name.empty()) return std::nullopt;
   const Key& found = keys_[name];
   if (!found.here || (must_exist && !found.value)) missing_.insert("kv.block(" + name + ")");
   return found.value;
@@ -113,13 +150,17 @@ const std::map<std::string, std::string>* TemplateInputs::folder(const std::stri
 Result<Json> TemplateInputs::service(Arguments args) {
   Result<ServiceQuery> query = service_query(args);
   if (!query) return pass(query);
-  services_used_.insert(query->name);
   Json list = Json::array();
+  if (query->name.empty()) return list;
+  services_used_.insert(query->name);
   const auto known = context_.services.find(query->name);
   if (known == context_.services.end()) return list;
   std::vector<const ServiceInstance*> found;
   for (const ServiceInstance& instance : known->second.instances) {
-    if (!query->any && !instance.healthy) continue;
+    if (!query->statuses.contains("any") &&
+        !query->statuses.contains(std::string(status_of(instance)))) {
+      continue;
+    }
     if (!query->datacenter.empty() && instance.datacenter != query->datacenter) continue;
     if (!query->tag.empty() &&
         std::find(instance.tags.begin(), instance.tags.end(), query->tag) == instance.tags.end()) {
@@ -172,23 +213,27 @@ void TemplateInputs::add_data_functions() {
     Result<std::string> name = text_at(args, 0), other = text_at(args, 1);
     if (!name || !other) return pass(name ? other : name);
     const auto found = environment_->find(*name);
-    const bool set = found != environment_->end() && !found->second.empty();
-    return Json(set ? found->second : *other);
+    return Json(found != environment_->end() ? found->second : *other);
   };
   by_name("mustEnv", [this](const std::string& name, Arguments) -> Result<Json> {
     const auto found = environment_->find(name);
-    if (found == environment_->end()) return fail(Code::kInvalid, "{} is not set", name);
+    if (found == environment_->end() || found->second.empty()) {
+      return fail(Code::kInvalid, "required environment variable {} is empty", name);
+    }
     return Json(found->second);
   });
   by_name("key", [this](const std::string& name, Arguments) -> Result<Json> {
+    if (Result<void> ours = of_this_datacenter(name); !ours) return pass(ours);
     return Json(key(name, true).value_or(""));
   });
   by_name("keyExists", [this](const std::string& name, Arguments) -> Result<Json> {
+    if (Result<void> ours = of_this_datacenter(name); !ours) return pass(ours);
     return Json(key(name, false).has_value());
   });
   functions_["keyOrDefault"] = [this](Arguments args) -> Result<Json> {
     Result<std::string> name = text_at(args, 0), other = text_at(args, 1);
     if (!name || !other) return pass(name ? other : name);
+    if (Result<void> ours = of_this_datacenter(*name); !ours) return pass(ours);
     const auto value = key(*name, false);
     return Json(value && !value->empty() ? *value : *other);
   };
@@ -209,6 +254,8 @@ void TemplateInputs::add_data_functions() {
                                                             {"safeTree", true, true}};
   for (const auto& [name, must_exist, deep] : kLists) {
     by_name(name, [list, must_exist, deep](const std::string& prefix, Arguments) -> Result<Json> {
+      if (Result<void> ours = of_this_datacenter(prefix); !ours) return pass(ours);
+      if (prefix.empty()) return Json::array();
       return list(prefix, must_exist, deep);
     });
   }

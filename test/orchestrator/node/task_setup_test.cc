@@ -204,6 +204,8 @@ TEST_CASE("services in a template: those that pass, by name and tag") {
                            .port = 5432,
                            .node = id,
                            .tags = std::move(tags),
+                           .checks = {{.status = healthy ? CheckStatus::kPassing
+                                                         : CheckStatus::kCritical}},
                            .healthy = healthy};
   };
   world.until([&] { return static_cast<bool>(world.catalog.tell_services); });
