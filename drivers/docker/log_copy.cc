@@ -104,6 +104,7 @@ bool LogStreamCopy::is_last_line(int64_t time_ns, std::string_view text) const {
 }
 
 Result<void> LogStreamCopy::message(int64_t time_ns, std::string_view text, int64_t now_ns) {
+  skipped_ = false;
   if (!aligning_ && done_ == 0 && is_last_line(time_ns, text)) return {};
   if (!aligning_ && time_ns < position_.time_ns && position_.time_ns <= now_ns) replay();
   if (aligning_) {
@@ -113,6 +114,7 @@ Result<void> LogStreamCopy::message(int64_t time_ns, std::string_view text, int6
       return {};
     }
     aligning_ = false;
+    skipped_ = time_ns > position_.time_ns;
   }
   bool there = false;
   if (done_ == 0 && matched_ < files_.end()) {
@@ -200,6 +202,7 @@ std::string LogCopy::begin_stream() {
     stream.replay();
     since_ns = std::min(since_ns, std::max(stream.position().time_ns, newest_ns_ - kStreamSkewNs));
   }
+  since_ns_ = since_ns;
   if (since_ns <= 0) return "";
   return fmt::format("{}.{:09}", since_ns / 1'000'000'000, since_ns % 1'000'000'000);
 }
@@ -210,7 +213,10 @@ Result<void> LogCopy::frame(LogStream stream, std::string_view payload, int64_t 
   int64_t file = copy.end().file;
   // What comes without a time (the daemon's own complaint) counts as of the last one.
   int64_t time_ns = message.time_ns != 0 ? message.time_ns : copy.position().time_ns;
+  const int64_t before_ns = copy.position().time_ns;
   if (auto written = copy.message(time_ns, message.text, now_ns); !written) return written;
+  // A stream that was quiet for long has its last message before the replay.
+  if (copy.skipped() && before_ns >= since_ns_) gap_ = Gap{before_ns, time_ns};
   newest_ns_ = std::max(newest_ns_, time_ns);
   // The checkpoint's file must not be among those that are removed.
   if (copy.end().file != file) return checkpoint();

@@ -16,8 +16,10 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/result.h"
 #include "drivers/docker/frames.h"
@@ -60,6 +62,8 @@ class LogStreamCopy {
   LogFiles::Place end() const { return files_.end(); }
   /// How often what Docker replayed was not what the files hold.
   int64_t mismatches() const { return mismatches_; }
+  /// Whether the last message ended a replay that did not have the message before it any more.
+  bool skipped() const { return skipped_; }
 
  private:
   Result<size_t> match(std::string_view text);
@@ -67,6 +71,7 @@ class LogStreamCopy {
 
   LogFiles files_;
   Position position_;
+  bool skipped_ = false;
   bool aligning_ = false;  // still before the last message written
   int64_t seen_same_ = 0;
   LogFiles::Place matched_;  // what the files hold up to here came by in the replay
@@ -91,6 +96,11 @@ class LogCopy {
   /// Saves the positions if they have changed.
   Result<void> checkpoint();
 
+  /// What Docker rotated away before it was copied: between these two times, once.
+  struct Gap {
+    int64_t from_ns = 0, to_ns = 0;
+  };
+  std::optional<Gap> take_gap() { return std::exchange(gap_, std::nullopt); }
   /// The time of the newest message; 0: none has come.
   int64_t newest_ns() const { return newest_ns_; }
   int64_t mismatches() const { return streams_[0].mismatches() + streams_[1].mismatches(); }
@@ -107,7 +117,9 @@ class LogCopy {
   int lock_fd_ = -1;
   std::array<LogStreamCopy, 2> streams_;
   int64_t newest_ns_ = 0;  // of both streams
-  std::string pending_;    // not taken apart yet
+  int64_t since_ns_ = 0;   // where the stream's replay begins
+  std::optional<Gap> gap_;
+  std::string pending_;  // not taken apart yet
 };
 
 }  // namespace sluice::drivers

@@ -1,8 +1,11 @@
 #include "drivers/docker/log_pump.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
+#include "core/civil_time.h"
 #include "drivers/docker/container.h"
 
 namespace sluice::drivers {
@@ -18,6 +21,12 @@ constexpr uint64_t kFarBytes = 1 << 20;
 constexpr int64_t kNearNs = 100'000'000;
 constexpr int64_t kQuietMs = 250;
 constexpr int64_t kHoldRetryMs = 1'000;
+
+std::string time_text(int64_t unix_ns) {
+  const CivilTime at = to_civil(unix_ns / 1'000'000'000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year, at.month, at.day, at.hour,
+                     at.minute, at.second);
+}
 
 }  // namespace
 
@@ -61,6 +70,7 @@ Task<Result<void>> LogPump::write(std::string bytes) {
     });
     copy_ = std::move(back.first);
     bytes.clear();
+    if (const auto gap = copy_->take_gap()) say_gap(*gap);
     if (back.second || back.second.error().code == Code::kInvalid ||
         back.second.error().code == Code::kLimit) {
       co_return std::move(back.second);
@@ -69,6 +79,15 @@ Task<Result<void>> LogPump::write(std::string bytes) {
       log_.error("docker: logs of task {}: {}", options_.task, back.second.error().message);
     co_await sleep_for(env_.executor, kDiskRetryMs);
   }
+}
+
+/// Docker keeps two files of a limited size, and nobody held the task while no agent was there.
+void LogPump::say_gap(const LogCopy::Gap& gap) {
+  log_.warn(
+      "docker: logs of task {}: output is lost between {} and {}: Docker had rotated it away "
+      "before "
+      "it was copied",
+      options_.task, time_text(gap.from_ns), time_text(gap.to_ns));
 }
 
 Task<Result<bool>> LogPump::container_ended() {

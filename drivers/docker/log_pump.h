@@ -43,6 +43,7 @@ class LogPump {
   Task<Outcome> copy_stream(bool follow);
   Task<Result<void>> write(std::string bytes);
   Task<Result<bool>> container_ended();
+  void say_gap(const LogCopy::Gap& gap);
   Task<void> keep_near();
   Task<void> hold();
   Task<void> let_go_when_quiet();

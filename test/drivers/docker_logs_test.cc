@@ -160,6 +160,54 @@ TEST_CASE("docker logs: what Docker no longer has is a mismatch, and nothing new
   EXPECT_EQ(copy->mismatches(), 1);
 }
 
+TEST_CASE("docker logs: what Docker rotated away before it was copied is said") {
+  TemporaryFolder folder;
+  std::vector<Message> said = {{LogStream::kStdout, kStart, "a\n"},
+                               {LogStream::kStderr, kStart + 1, "e\n"},
+                               {LogStream::kStdout, kStart + 2, "b\n"},
+                               {LogStream::kStdout, kStart + 3, "c\n"},
+                               {LogStream::kStdout, kStart + 4, "d\n"}};
+  const auto copied = [&](const std::string& in, size_t before, size_t gone) {
+    {
+      auto copy = open_copy(in);
+      std::vector<Message> early(said.begin(), said.begin() + static_cast<long>(before));
+      REQUIRE(copy->feed(replay(early, before, copy->begin_stream())).has_value());
+      REQUIRE(copy->checkpoint());
+      EXPECT(!copy->take_gap());
+    }
+    auto copy = open_copy(in);
+    std::vector<Message> left(said.begin() + static_cast<long>(gone), said.end());
+    REQUIRE(copy->feed(replay(left, left.size(), copy->begin_stream())).has_value());
+    return copy->take_gap();
+  };
+  TemporaryFolder whole, last;
+  EXPECT(!copied(whole.path(), 3, 0));
+  EXPECT(!copied(last.path(), 3, 2));  // the last one copied is still there: nothing is missing
+  const auto gap = copied(folder.path(), 3, 4);
+  REQUIRE(gap);
+  EXPECT_EQ(gap->from_ns, kStart + 2);
+  EXPECT_EQ(gap->to_ns, kStart + 4);
+  EXPECT_EQ(content(folder.path(), "web.stdout"), "a\nb\nd\n");
+}
+
+TEST_CASE("docker logs: a stream that was quiet for long misses nothing") {
+  TemporaryFolder folder;
+  constexpr int64_t kLater = kStart + 20'000'000'000;
+  std::vector<Message> said = {{LogStream::kStderr, kStart, "early\n"},
+                               {LogStream::kStdout, kLater, "now\n"},
+                               {LogStream::kStderr, kLater + 1, "next\n"}};
+  {
+    auto copy = open_copy(folder.path());
+    std::vector<Message> early(said.begin(), said.begin() + 2);
+    REQUIRE(copy->feed(replay(early, 2, copy->begin_stream())).has_value());
+    REQUIRE(copy->checkpoint());
+  }
+  auto copy = open_copy(folder.path());
+  REQUIRE(copy->feed(replay(said, 3, copy->begin_stream())).has_value());
+  EXPECT(!copy->take_gap());
+  EXPECT_EQ(content(folder.path(), "web.stderr"), "early\nnext\n");
+}
+
 TEST_CASE("docker logs: the next container of the task goes on in the same files") {
   TemporaryFolder folder;
   std::vector<Message> said = {{LogStream::kStdout, kStart, "run\n"}};
