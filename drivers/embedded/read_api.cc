@@ -45,10 +45,16 @@ Task<void> ReadApi::handle(const HttpServerRequest& request, HttpResponseWriter&
                             request.method));
     co_return;
   }
+  if (const auto health = agent_health(request.path, table_, node_)) {
+    co_await answer_health(*health, request, writer);
+    co_return;
+  }
   if (call == nullptr) {
-    (void)co_await writer.respond(404, kText,
-                                  "Invalid URL path: not a recognized HTTP API endpoint of "
-                                  "sluice's embedded catalog\n");
+    (void)co_await writer.respond(
+        404, kText,
+        fmt::format("Invalid URL path: not a recognized HTTP API endpoint "
+                    "of sluice's embedded catalog: {}\n",
+                    request.path));
     co_return;
   }
   if (name.empty() && !call->missing.empty()) {
@@ -64,6 +70,22 @@ Task<void> ReadApi::handle(const HttpServerRequest& request, HttpResponseWriter&
     co_return;
   }
   co_await answer(*call, *query, name, writer);
+}
+
+/// `format=text`, or an Accept of it: the reason alone.
+Task<void> ReadApi::answer_health(const AgentHealth& health, const HttpServerRequest& request,
+                                  HttpResponseWriter& writer) {
+  const auto asks = [&](std::string_view key) {
+    return std::ranges::find(request.query, key, [](const auto& each) { return each.first; });
+  };
+  const auto format = asks("format");
+  const std::string* accept = request.headers.find("Accept");
+  const bool text = format != request.query.end() ? format->second == "text"
+                                                  : accept != nullptr && *accept == "text/plain";
+  writer.add_header("X-Consul-Reason", health.reason);
+  (void)co_await writer.respond(
+      health.status, text ? "text/plain" : "application/json",
+      text ? health.reason : to_json(health.body, asks("pretty") != request.query.end() ? 4 : 0));
 }
 
 Task<void> ReadApi::answer(const ReadCall& call, const ReadQuery& query, const std::string& name,
@@ -89,7 +111,8 @@ Task<void> ReadApi::answer(const ReadCall& call, const ReadQuery& query, const s
   const Result<Json> body = call.body(of);
   if (call.index != nullptr) add_index_headers(writer, query, call.index(of));
   if (!body) {
-    (void)co_await writer.respond(404, body.error().message.empty() ? "" : kText,
+    const int status = body.error().code == Code::kInvalid ? 400 : 404;
+    (void)co_await writer.respond(status, body.error().message.empty() ? "" : kText,
                                   body.error().message);
     co_return;
   }

@@ -11,6 +11,7 @@
 
 #include "core/env.h"
 #include "core/http_server.h"
+#include "drivers/embedded/agent_health.h"
 #include "drivers/embedded/read_calls.h"
 #include "drivers/embedded/table.h"
 
@@ -25,6 +26,8 @@ class ReadApi {
   Task<void> handle(const HttpServerRequest& request, HttpResponseWriter& writer);
 
  private:
+  Task<void> answer_health(const AgentHealth& health, const HttpServerRequest& request,
+                           HttpResponseWriter& writer);
   Task<void> answer(const ReadCall& call, const ReadQuery& query, const std::string& name,
                     HttpResponseWriter& writer);
 

@@ -253,8 +253,12 @@ Result<Json> status_peers(const ReadContext& of) {
   return Json::array({leader_address(of.node)});
 }
 
-/// There are no keys: as Consul answers for one that is not there.
-Result<Json> no_key(const ReadContext&) {
+/// There are no keys: as Consul answers for one that is not there, and for a list of all.
+Result<Json> no_key(const ReadContext& of) {
+  if (of.name.empty() && of.query.keys) return Json::array();
+  if (of.name.empty() && !of.query.recurse) {
+    return fail(Code::kInvalid, "Bad request: Missing key name");
+  }
   return fail(Code::kNotFound, "");
 }
 

@@ -29,6 +29,8 @@ struct ReadQuery {
   bool consistent = false;
   bool pretty = false;
   bool passing = false;
+  bool keys = false;                                           // of the keys: their names alone,
+  bool recurse = false;                                        // or all below
   std::vector<std::string> tags;                               // all of them
   std::vector<std::pair<std::string, std::string>> node_meta;  // all of it
   std::optional<JsonFilter> filter;
@@ -52,7 +54,7 @@ struct ReadCall {
   std::string_view missing;  // what is said where none does; "": it may be empty
   /// nullptr: the agent's own view, which has no index.
   uint64_t (*index)(const ReadContext& of);
-  /// kNotFound: 404 with the message, or with nothing.
+  /// kNotFound: 404 with the message, or with nothing; kInvalid: 400.
   Result<Json> (*body)(const ReadContext& of);
   /// What `?filter=` looks at; nullptr: the call takes none.
   Json (*sample)(const ReadNode& node);

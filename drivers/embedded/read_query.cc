@@ -62,6 +62,8 @@ Result<ReadQuery> parse_read_query(const HttpServerRequest& request, const ReadN
     if (key == "stale") query.stale = true;
     if (key == "consistent") query.consistent = true;
     if (key == "pretty") query.pretty = true;
+    if (key == "keys") query.keys = true;
+    if (key == "recurse") query.recurse = true;
     if (key == "hash") query.hash = value;
     Result<void> taken = take_one(key, value, node, query);
     if (!taken) return pass(taken);

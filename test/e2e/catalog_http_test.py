@@ -48,8 +48,11 @@ def test_what_it_refuses(agent, curl):
     assert "read only" in refused(405, "/v1/kv/a", "-X", "DELETE")
     body = refused(405, "/v1/catalog/nodes", "-X", "POST", "-d", "")
     assert body.startswith("method POST not allowed")
-    assert "not a recognized HTTP API endpoint" in refused(404, "/v1/session/list")
-    assert refused(404, "/v1/kv/a") == ""
+    unknown = refused(404, "/v1/session/list")
+    assert "not a recognized HTTP API endpoint" in unknown and "/v1/session/list" in unknown
+    assert refused(404, "/v1/kv/a") == refused(404, "/v1/kv/?recurse") == ""
+    assert refused(404, "/v1/kv/a?keys") == "" and refused(200, "/v1/kv/?keys") == "[]"
+    assert refused(400, "/v1/kv/") == "Bad request: Missing key name"
     assert refused(500, "/v1/catalog/nodes?dc=x") == "No path to datacenter"
     assert refused(400, "/v1/health/service/") == "Bad request: Missing service name"
     assert refused(413, "/v1/kv/a", "-X", "PUT", "-H", "Expect:", "-d", "x" * 70000)
@@ -57,6 +60,36 @@ def test_what_it_refuses(agent, curl):
     assert "Host evil.example" in refused(403, "/v1/catalog/nodes", "-H", "Host: evil.example")
     assert "may not use" in refused(403, "/v1/catalog/nodes", "-H", "Origin: http://evil.example")
     assert curl(agent.catalog + "/v1/catalog/nodes", "-H", "Host: localhost").status == 200
+
+
+def test_a_services_health_is_a_status(agent, curl):
+    def asked(path, *args):
+        return curl(agent.catalog + "/v1/agent/health/service/" + path, *args)
+    until(lambda: asked("name/shop").status == 200 and asked("name/dull").status == 429
+          and curl(agent.catalog + "/v1/health/service/shop?passing").json()[1:],
+          "both are passing")
+    answer = asked("name/shop")
+    assert answer.headers["x-consul-reason"] == "passing"
+    entries = answer.json()
+    assert [e["AggregatedStatus"] for e in entries] == ["passing"] * 2
+    assert [c["Status"] for e in entries for c in e["Checks"]] == ["passing"] * 2
+    one = asked("id/" + entries[0]["Service"]["ID"])
+    assert (one.status, one.json()) == (200, entries[0])
+    for how in (["name/dull?format=text"], ["name/dull", "-H", "Accept: text/plain"]):
+        dull = asked(*how)
+        assert (dull.status, dull.body, dull.headers["content-type"]) == (
+            429, "warning", "text/plain")
+    sick = asked("name/sick")
+    assert (sick.status, sick.headers["x-consul-reason"]) == (503, "critical")
+    # Of a service that is not here, and with another case: as Consul's agent has it.
+    for name in ("none", "SHOP", "consul"):
+        missing = asked("name/" + name)
+        assert (missing.status, missing.json()) == (404, [])
+        assert missing.headers["x-consul-reason"] == "ServiceName %s Not Found" % name
+    missing = asked("id/none")
+    assert missing.status == 404 and missing.json() == {
+        "AggregatedStatus": "critical", "Service": None, "Checks": None}
+    assert asked("id/none?format=text").body == "ServiceId none not found"
 
 
 def test_many_wait_and_their_close_ends_them(agent, curl):
