@@ -253,13 +253,14 @@ std::string json_metrics(const std::vector<Gauge>& gauges, int64_t now_ns) {
   return text;
 }
 
-/// Prometheus's text form: names with underscores, one TYPE line a name.
+/// Prometheus's text form: names with underscores, one HELP (the name again, as Nomad's has it) and
+/// one TYPE line a name.
 std::string prometheus_metrics(const std::vector<Gauge>& gauges) {
   std::string text, last;
   for (const Gauge& gauge : gauges) {
     std::string name = gauge.name;
     std::replace(name.begin(), name.end(), '.', '_');
-    if (name != last) text += fmt::format("# TYPE {} gauge\n", name);
+    if (name != last) text += fmt::format("# HELP {0} {0}\n# TYPE {0} gauge\n", name);
     last = name;
     std::string labels;
     for (const auto& [key, value] : gauge.labels) {

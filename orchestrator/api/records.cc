@@ -1,6 +1,8 @@
 // The calls on evaluations, allocations and deployments.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/list.h"
 #include "orchestrator/api/routes.h"
@@ -140,6 +142,41 @@ Task<void> alloc_services(Call& call) {
   return call.reply("[]");
 }
 
+bool holds_nomads(const std::vector<Service>& services) {
+  return std::ranges::any_of(services,
+                             [](const Service& service) { return service.provider == "nomad"; });
+}
+
+/// A job that wants its services from here, where they are not; "" where there is none.
+std::string job_with_nomads_services(const Snapshot& snapshot) {
+  std::string found;
+  snapshot.tables().jobs.each([&](const JobPtr& job) {
+    const bool holds = std::ranges::any_of(job->groups, [](const TaskGroup& group) {
+      return holds_nomads(group.services) ||
+             std::ranges::any_of(
+                 group.tasks, [](const TaskConfig& task) { return holds_nomads(task.services); });
+    });
+    if (holds && !job->stop) found = job->id;
+  });
+  return found;
+}
+
+/// Nomad's own services are those of `provider = "nomad"`. Ours are all in the catalog, so there
+/// are none here; who looks for such ones is told where they are.
+Task<void> list_services(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, {}, {}}});
+  const std::string job = job_with_nomads_services(snapshot);
+  if (job.empty()) {
+    co_await call.reply("[]");
+    co_return;
+  }
+  co_await call.refuse(501,
+                       fmt::format("the services of provider \"nomad\" (job \"{}\") are in the "
+                                   "agent's catalog: ask Consul's calls for them (catalog "
+                                   "http_addr, or Consul)",
+                                   job));
+}
+
 // ---------------------------------------------------------------------------- deployments
 
 Task<void> list_deployments(Call& call) {
@@ -250,6 +287,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/allocation/:id", read_alloc},
     {"PUT", "/v1/allocation/:id/stop", stop_alloc},
     {"GET", "/v1/allocation/:id/services", alloc_services},
+    {"GET", "/v1/services", list_services},
+    {"GET", "/v1/service/:name", list_services},
     {"GET", "/v1/deployments", list_deployments},
     {"GET", "/v1/deployment/:id", read_deployment},
     {"GET", "/v1/deployment/allocations/:id", deployment_allocs},
