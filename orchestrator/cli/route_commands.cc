@@ -31,11 +31,12 @@ Task<Result<Json>> ask(Session& session, std::string path, Query query) {
   const std::string url = session.flags().value_or(
       "ui-address", from_environment.empty() ? kDefaultUi : std::string_view(from_environment));
   if (url.starts_with("https://")) {
-    co_return fail(Code::kUnsupported, "address {}: the routes page is asked by http here", url);
+    co_return fail(Code::kUnsupported,
+                   "address {}: the balancer's page (-ui.addr) speaks http only", url);
   }
   Result<Address> address = parse_api_address(url);
   if (!address) co_return pass(address);
-  HttpClient client(session.env().executor, session.env().network, *address);
+  HttpClient client(session.env().executor, session.network(), *address);
   HttpRequest request;
   request.target = std::move(path);
   char glue = '?';

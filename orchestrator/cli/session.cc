@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/text_template/template.h"
 #include "core/tls/client_files.h"
 
@@ -9,6 +11,7 @@ namespace sluice::orchestrator::cli {
 namespace {
 
 constexpr std::string_view kDefaultAddress = "http://127.0.0.1:4646";
+constexpr std::string_view kDefaultPort = ":4646";
 constexpr std::string_view kHttps = "https://";
 constexpr std::string_view kBlockingWait = "30000ms";  // below the client's time limit
 
@@ -26,6 +29,17 @@ std::string trimmed(std::string text) {
   return text;
 }
 
+/// RFC 1123 2.1, and the underscores that people give their machines; but no number, which is an
+/// address that is none.
+bool may_be_host_name(std::string_view text) {
+  const bool bytes = std::ranges::all_of(text, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+  return bytes && text.size() <= 253 && !text.starts_with('.') && !text.starts_with('-') &&
+         text.find_first_not_of("0123456789.") != std::string_view::npos;
+}
+
 }  // namespace
 
 Result<Address> parse_api_address(std::string_view url) {
@@ -39,15 +53,27 @@ Result<Address> parse_api_address(std::string_view url) {
     return fail(Code::kInvalid, "address {}: expected http://HOST:PORT", url);
   }
   rest = rest.substr(0, rest.find('/'));
-  std::string text(rest);
-  if (text.starts_with("localhost")) text.replace(0, 9, "127.0.0.1");
-  if (text.find(':') == std::string::npos) text += ":4646";
-  Result<Address> address = parse_address(text);
-  if (!address) {
-    return fail(Code::kInvalid, "address {}: expected http://IP:PORT, such as {}", url,
+  const auto wrong = [url] {
+    return fail(Code::kInvalid, "address {}: expected http://HOST:PORT, such as {}", url,
                 kDefaultAddress);
+  };
+  std::string_view host = rest, port;
+  if (const size_t bracket = rest.find(']'); rest.starts_with('[')) {  // RFC 3986 3.2.2
+    if (bracket == std::string_view::npos) return wrong();
+    host = rest.substr(0, bracket + 1);
+    port = rest.substr(bracket + 1);
+  } else if (const size_t colon = rest.find(':'); colon != std::string_view::npos) {
+    host = rest.substr(0, colon);
+    port = rest.substr(colon);
   }
-  if (address->ip.empty()) address->ip = "127.0.0.1";
+  if (port.empty()) port = kDefaultPort;
+  if (host.empty() || host == "localhost") host = "127.0.0.1";
+  Result<Address> address = parse_address(fmt::format("{}{}", host, port));
+  if (address) return address;
+  if (host.starts_with('[') || !may_be_host_name(host)) return wrong();
+  address = parse_address(fmt::format("127.0.0.1{}", port));
+  if (!address) return wrong();
+  address->ip = std::string(host);
   return address;
 }
 
@@ -65,7 +91,7 @@ Result<std::unique_ptr<Session>> Session::open(CliEnv& env, const Flags& flags) 
                        env.environment("NOMAD_CLI_NO_COLOR").empty();
   Result<Address> address = parse_api_address(session->address_text_);
   if (!address) return pass(address);
-  Network* network = &env.network;
+  sluice::Network* network = &session->network_;
   if (session->address_text_.starts_with(kHttps)) {
     Result<void> secured = session->use_tls(*address);
     if (!secured) return pass(secured);
@@ -93,9 +119,11 @@ Result<void> Session::use_tls(const Address& address) {
   std::string name = setting("tls-server-name", "NOMAD_TLS_SERVER_NAME");
   if (name.empty()) {
     const std::string_view host = std::string_view(address_text_).substr(kHttps.size());
-    name = host.starts_with("localhost") ? "localhost" : address.ip;
+    const bool local =
+        host == "localhost" || host.starts_with("localhost:") || host.starts_with("localhost/");
+    name = local ? "localhost" : address.ip;
   }
-  tls_network_ = std::make_unique<tls::TlsNetwork>(env_.executor, env_.network, *std::move(context),
+  tls_network_ = std::make_unique<tls::TlsNetwork>(env_.executor, network_, *std::move(context),
                                                    std::move(name), skips);
   return {};
 }

@@ -17,6 +17,7 @@
 #include "core/http_client.h"
 #include "core/json.h"
 #include "core/network.h"
+#include "core/resolving_network.h"
 #include "core/result.h"
 #include "core/task.h"
 #include "core/tls/network.h"
@@ -54,7 +55,7 @@ class Terminal {
 
 struct CliEnv {
   Executor& executor;
-  Network& network;
+  sluice::Network& network;
   Disk& disk;
   Terminal& terminal;
   std::function<std::string(const char* name)> environment;  // "" where it is not set
@@ -62,8 +63,8 @@ struct CliEnv {
   int64_t poll_ms = 250;  // how often a monitor looks again
 };
 
-/// "http://127.0.0.1:4646", "https://localhost:4646", "unix:///run/sluice.sock". Names other than
-/// localhost are resolved by `resolve` (nullptr: refused).
+/// "http://127.0.0.1:4646", "https://nomad.internal", "[::1]:4646", "unix:///run/sluice.sock". A
+/// host name stands in `ip`: the session's network looks it up.
 Result<Address> parse_api_address(std::string_view url);
 
 using Query = std::vector<std::pair<std::string, std::string>>;
@@ -110,9 +111,12 @@ class Session {
   std::string target(std::string_view path, const Query& query) const;
   HttpRequest request(std::string method, std::string_view path, const Query& query) const;
   HttpClient& client() { return *client_; }
+  /// For calls elsewhere; takes host names.
+  sluice::Network& network() { return network_; }
 
  private:
-  Session(CliEnv& env, const Flags& flags) : env_(env), flags_(flags) {}
+  Session(CliEnv& env, const Flags& flags)
+      : env_(env), flags_(flags), network_(env.executor, env.network) {}
   Task<Result<ApiReply>> send(HttpRequest request);
   Result<void> use_tls(const Address& address);
   static Result<std::string> render(std::string_view text, const Json& value);
@@ -125,6 +129,7 @@ class Session {
   std::string token_;
   std::string namespace_;
   std::string region_;
+  ResolvingNetwork network_;
   std::unique_ptr<tls::TlsNetwork> tls_network_;  // of an https address
   std::unique_ptr<HttpClient> client_;
 };

@@ -1,5 +1,7 @@
 // Verbs against a stand-in for the API on a real socket: what they ask, what they print, how they
 // end.
+#include <fmt/format.h>
+
 #include <map>
 
 #include "core/http_server.h"
@@ -7,6 +9,7 @@
 #include "core/uv_network.h"
 #include "orchestrator/cli/cli.h"
 #include "orchestrator/cli/monitor.h"
+#include "orchestrator/cli/session.h"
 #include "test/run_loop.h"
 #include "test/test.h"
 
@@ -85,6 +88,43 @@ constexpr const char* kJobWithUpdate =
     R"({"ID":"web","Type":"service","TaskGroups":[{"Update":{"Canary":1}}]})";
 
 }  // namespace
+
+TEST_CASE("verbs: what an address may be") {
+  struct Row {
+    const char *text, *ip;
+    uint16_t port;
+  };
+  const Row table[] = {
+      {"http://10.0.0.1:80", "10.0.0.1", 80},
+      {"10.0.0.1", "10.0.0.1", 4646},
+      {"http://localhost", "127.0.0.1", 4646},
+      {"https://localhost:1/", "127.0.0.1", 1},
+      {"http://[::1]:8080", "::1", 8080},
+      {"https://[fd00::2]", "fd00::2", 4646},
+      {"[::1]", "::1", 4646},
+      {"http://nomad.internal", "nomad.internal", 4646},
+      {"https://n-1_a:8443/ui", "n-1_a", 8443},
+      {"http://localhost.example:9", "localhost.example", 9},
+      {":4747", "127.0.0.1", 4747},
+  };
+  for (const Row& row : table) {
+    CAPTURE(row.text);
+    const Result<Address> address = parse_api_address(row.text);
+    REQUIRE(address);
+    EXPECT_EQ(address->ip, row.ip);
+    EXPECT_EQ(address->port, row.port);
+  }
+  EXPECT_EQ(parse_api_address("unix:///run/s.sock")->path, "/run/s.sock");
+  for (const char* text : {"ftp://a", "http://a b", "http://1.2.3", "http://[::1", "http://::1",
+                           "http://a:b", "http://a:99999", "http://[name]:1", "http://-a"}) {
+    CAPTURE(text);
+    const Result<Address> address = parse_api_address(text);
+    REQUIRE(!address);
+    EXPECT_EQ(address.error().message,
+              fmt::format("address {}: expected http://HOST:PORT", text) +
+                  (std::string(text).starts_with("ftp") ? "" : ", such as http://127.0.0.1:4646"));
+  }
+}
 
 TEST_CASE("an evaluation's news are the lines of the user's own session") {
   EvalNews news(false, true);
