@@ -197,6 +197,7 @@ void Agent::Parts::reload() {
   log.set_level(*level);
   properties = reload_properties(properties, balancer_properties(*read), log);
   if (balancer) balancer->reload(properties);
+  if (control) control->reload_certificates(read->tls);
   log.info("SIGHUP: the log's level, the balancer's settings and certificates were read again");
 }
 

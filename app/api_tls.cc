@@ -4,7 +4,8 @@
 
 namespace sluice {
 
-Result<ApiTlsContext> load_api_tls(Disk& disk, const ApiTls& files, tls::Keyring& keyring) {
+Result<ApiTlsContext> load_api_tls(Disk& disk, const ApiTls& files, tls::Keyrings& keyrings,
+                                   int64_t now_ms) {
   Result<std::string> certificate = disk.read_file(files.cert_file, tls::kMaxPemBytes);
   if (!certificate) return pass(certificate, "tls: cert_file");
   Result<std::string> key = disk.read_file(files.key_file, tls::kMaxPemBytes);
@@ -21,7 +22,7 @@ Result<ApiTlsContext> load_api_tls(Disk& disk, const ApiTls& files, tls::Keyring
   }
   auto context = tls::ServerContext::make(
       {.alpn = {"http/1.1"}}, std::make_shared<const tls::CertificateSet>(std::vector{*loaded}),
-      clients, keyring);
+      clients, keyrings.of(clients ? clients->fingerprint() : std::string(), now_ms));
   if (!context) return pass(context, "tls");
   return ApiTlsContext{.context = *std::move(context), .names = (*loaded)->names()};
 }

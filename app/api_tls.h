@@ -1,6 +1,6 @@
 // The TLS of the jobs API: what the configuration's files give.
 //
-// Reads files, at the start. The keyring outlives the context.
+// Reads files: at the start and with SIGHUP. The keyrings outlive the context.
 #pragma once
 
 #include <memory>
@@ -20,6 +20,7 @@ struct ApiTlsContext {
 };
 
 /// Errors name the file.
-Result<ApiTlsContext> load_api_tls(Disk& disk, const ApiTls& files, tls::Keyring& keyring);
+Result<ApiTlsContext> load_api_tls(Disk& disk, const ApiTls& files, tls::Keyrings& keyrings,
+                                   int64_t now_ms);
 
 }  // namespace sluice

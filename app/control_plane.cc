@@ -1,5 +1,8 @@
 #include "app/control_plane.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <cstdlib>
 #include <utility>
 
@@ -38,6 +41,8 @@ std::string docker_config_file() {
   return home != nullptr ? std::string(home) + "/.docker/config.json" : "";
 }
 
+constexpr std::string_view kNoExec =
+    "not offered; the agent may not isolate tasks (root, CAP_SYS_ADMIN)";
 constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
 
 }  // namespace
@@ -50,8 +55,9 @@ struct ControlPlane::Parts {
   const ControlPlaneBase on;
   std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
   const bool exec_enabled = drivers::exec::may_isolate();  // never without isolation
-  tls::Keyring api_tickets{on.loop.now_ms()};              // of the API's TLS
-  std::vector<std::string> api_names;                      // whom its certificate is for
+  tls::Keyrings api_tickets;                               // of the API's TLS
+  std::vector<std::string> api_names;                      // that its callers may know it by
+  tls::TlsListener* api_tls = nullptr;                     // in api_listener, then in api_server
   std::unique_ptr<Listener> api_listener;                  // until the API takes it
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
@@ -72,6 +78,7 @@ struct ControlPlane::Parts {
   Task<Result<void>> start();
   Task<Result<void>> start_server();
   void load_authorities();
+  void take_names(std::vector<std::string> of_certificate);
   Result<void> make_catalog();
   Task<Result<void>> start_node();
   void start_api();
@@ -94,8 +101,7 @@ Task<Result<void>> ControlPlane::Parts::start_server() {
   ServerOptions options;
   options.region = on.config.region;
   options.datacenter = on.config.datacenter;
-  options.drivers = {"docker"};
-  if (exec_enabled) options.drivers.push_back("exec");
+  options.drivers = {"docker", "exec"};
   if (on.config.raw_exec_enabled) options.drivers.push_back("raw_exec");
   for (const std::string_view kind : catalog->check_kinds()) options.check_kinds.emplace_back(kind);
   options.validate_config = [this](std::string_view driver, const Json& block) -> Result<void> {
@@ -183,7 +189,7 @@ DriverMap ControlPlane::Parts::make_drivers(const std::string& cluster_id,
                                            // that could have Docker.
                                            .expected = on.config.server_enabled}));
   if (!exec_enabled) {
-    on.log.info("driver exec: not offered; the agent may not isolate tasks (root, CAP_SYS_ADMIN)");
+    on.log.info("driver exec: {}", kNoExec);
   }
   if (!on.config.raw_exec_enabled && !exec_enabled) return drivers;
   supervisor = std::make_unique<drivers::exec::SupervisorClient>(on.env, on.log,
@@ -244,6 +250,12 @@ Task<Result<void>> ControlPlane::Parts::start_node() {
                       .drivers = make_drivers(cluster_id, *node_id)};
   Node& node_facts = context.node;
   node_facts.name = on.config.name;
+  if (!exec_enabled) {
+    // It is never asked, but jobs wait for it and `node status` says why.
+    node_facts.drivers["exec"] = {.description = std::string(kNoExec),
+                                  .attributes = {},
+                                  .update_time = TimeStamp{on.env.executor.wall_ns()}};
+  }
   node_facts.datacenter = on.config.datacenter;
   node_facts.node_class = on.config.node_class;
   node_facts.meta = on.config.meta;
@@ -272,6 +284,14 @@ void ControlPlane::Parts::start_api() {
       [this](const HttpServerRequest& request, HttpResponseWriter& writer) {
         return api->handle(request, writer);
       });
+}
+
+/// The certificate's, this agent's and its machine's: a page from elsewhere comes by none of them.
+void ControlPlane::Parts::take_names(std::vector<std::string> of_certificate) {
+  api_names = std::move(of_certificate);
+  if (!on.config.name.empty()) api_names.push_back(on.config.name);
+  char host[HOST_NAME_MAX + 1] = {};
+  if (::gethostname(host, sizeof host - 1) == 0) api_names.emplace_back(host);
 }
 
 Task<void> ControlPlane::Parts::rotate_tickets() {
@@ -328,12 +348,16 @@ Result<void> ControlPlane::listen() {
       on.network.listen(Address{.ip = on.config.bind_addr, .port = on.config.http_port});
   if (!listener) return pass(listener, "jobs API");
   parts_->api_listener = std::move(*listener);
+  parts_->take_names({});
   if (on.config.tls.http) {
-    Result<ApiTlsContext> tls = load_api_tls(on.env.disk, on.config.tls, parts_->api_tickets);
+    Result<ApiTlsContext> tls =
+        load_api_tls(on.env.disk, on.config.tls, parts_->api_tickets, on.loop.now_ms());
     if (!tls) return pass(tls);
-    parts_->api_names = std::move(tls->names);
-    parts_->api_listener = std::make_unique<tls::TlsListener>(std::move(parts_->api_listener),
-                                                              std::move(tls->context));
+    parts_->take_names(std::move(tls->names));
+    auto secured = std::make_unique<tls::TlsListener>(std::move(parts_->api_listener),
+                                                      std::move(tls->context));
+    parts_->api_tls = secured.get();
+    parts_->api_listener = std::move(secured);
   }
   return CatalogDoors::open(on.env, on.log, on.config, parts_->catalog_doors);
 }
@@ -347,6 +371,24 @@ Task<void> ControlPlane::finish_calls(int64_t limit_ms) {
   if (!parts_->api_server) co_return;
   co_await parts_->api_server->close_listener();
   co_await parts_->api_server->finish(limit_ms);
+}
+
+void ControlPlane::reload_certificates(const ApiTls& files) {
+  const ControlPlaneBase& on = parts_->on;
+  if (files.http != (parts_->api_tls != nullptr)) {
+    on.log.warn("SIGHUP: tls http has changed: only a new agent takes that");
+    return;
+  }
+  if (!files.http) return;
+  Result<ApiTlsContext> tls =
+      load_api_tls(on.env.disk, files, parts_->api_tickets, on.loop.now_ms());
+  if (!tls) {
+    on.log.error("SIGHUP: {}; the jobs API keeps the certificate that it has", tls.error().message);
+    return;
+  }
+  parts_->api_tls->set_context(std::move(tls->context));
+  parts_->take_names(std::move(tls->names));
+  if (parts_->api) parts_->api->set_hosts(parts_->api_names);
 }
 
 void ControlPlane::forget_inherited_routes() {

@@ -49,6 +49,9 @@ class ControlPlane {
   Task<Result<void>> start();
   /// Every call that is not a long wait has its answer, or `limit_ms` has passed.
   Task<void> finish_calls(int64_t limit_ms);
+  /// SIGHUP: reads the API's certificates again, which may be other files by now. Where anything is
+  /// wrong with them, the log says so and those that it has stay.
+  void reload_certificates(const ApiTls& files);
   /// What the catalog has not said by now of the routes that were inherited has ended meanwhile.
   void forget_inherited_routes();
   /// For -dev: ends all tasks and forgets them.

@@ -1,5 +1,7 @@
 #include "orchestrator/feasible.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "orchestrator/constraint.h"
@@ -37,6 +39,13 @@ bool is_distinct(const Constraint& constraint) {
 bool driver_there(const Node& node, const std::string& name) {
   const auto found = node.drivers.find(name);
   return found != node.drivers.end() && found->second.detected;
+}
+
+/// With what the driver, or the node in its place, says of why it is not there.
+std::string missing_driver(const Node& node, const std::string& name) {
+  const auto found = node.drivers.find(name);
+  const std::string why = found == node.drivers.end() ? "" : found->second.description;
+  return fmt::format("missing drivers \"{}\"{}", name, why.empty() ? "" : " (" + why + ")");
 }
 
 }  // namespace
@@ -89,7 +98,7 @@ std::string Feasibility::look(const Node& node) const {
   };
   if (std::string why = broken(job_.constraints); !why.empty()) return why;
   for (const TaskConfig& task : group_.tasks) {
-    if (!driver_there(node, task.driver)) return "missing drivers \"" + task.driver + "\"";
+    if (!driver_there(node, task.driver)) return missing_driver(node, task.driver);
   }
   if (std::string why = broken(group_.constraints); !why.empty()) return why;
   for (const TaskConfig& task : group_.tasks) {

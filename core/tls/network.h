@@ -53,6 +53,8 @@ class TlsListener final : public Listener {
   Task<Result<std::unique_ptr<Stream>>> accept() override;
   Address local() const override { return inner_->local(); }
   bool is_waiting() const override { return inner_->is_waiting(); }
+  /// For connections from now on; those that are open keep theirs.
+  void set_context(std::shared_ptr<const ServerContext> context) { context_ = std::move(context); }
 
  private:
   std::unique_ptr<Listener> inner_;

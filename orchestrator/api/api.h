@@ -45,6 +45,8 @@ class Api {
   Api(Env env, Log& log, Server& server, NodeAgent* node, ApiOptions options = {})
       : parts_{env, log, server, node, std::move(options)} {}
 
+  void set_hosts(std::vector<std::string> hosts) { parts_.options.hosts = std::move(hosts); }
+
   Task<void> handle(const HttpServerRequest& request, HttpResponseWriter& writer);
 
  private:

@@ -27,7 +27,10 @@ std::string refuse_origin(const HttpServerRequest& request, const std::vector<st
   const auto is_host = [&](const std::string& each) { return http1::iequals(host, each); };
   if (!is_ip(host) && !http1::iequals(host, "localhost") &&
       std::none_of(hosts.begin(), hosts.end(), is_host)) {
-    return fmt::format("Host {} is not one of this agent's; use its IP address or localhost", host);
+    return fmt::format(
+        "Host {} is not one of this agent's; use its IP address, localhost or a name of this "
+        "machine, of the agent (name = ...) or of its certificate",
+        host);
   }
   const std::string* origin = request.headers.find("Origin");
   if (origin == nullptr) return "";

@@ -1,5 +1,7 @@
 """What an agent's file may say and what becomes of it."""
 
+import re
+
 from helpers import jobs
 from helpers.wait import until
 
@@ -38,5 +40,16 @@ def test_exec_is_offered_only_where_it_isolates(make_agent):
     assert "driver exec: not offered; the agent may not isolate tasks" in agent.err()
     path = agent.folder / "job.nomad"
     path.write_text(jobs.batch("once", []).replace("raw_exec", "exec"))
-    refused = agent.verb("job", "run", path)
-    assert refused.code == 1 and 'unknown driver "exec" (known: docker, raw_exec)' in refused.err
+    why = "not offered; the agent may not isolate tasks (root, CAP_SYS_ADMIN)"
+    said = 'Constraint "missing drivers \\"exec\\" (%s)": 1 nodes' % why
+    ran = agent.verb("job", "run", path)
+    assert ran.code == 2 and said in ran.out, ran
+    assert said in agent.verb("job", "plan", path).out
+    node = agent.get("/v1/nodes")[0]["ID"]
+    drivers = agent.get("/v1/node/" + node)["Drivers"]
+    assert (drivers["exec"]["Detected"], drivers["exec"]["Healthy"]) == (False, False)
+    shown = agent.verb("node", "status", "-verbose", node).out
+    row = next(line for line in shown.splitlines() if line.startswith("exec "))
+    assert row.split()[1:3] == ["false", "false"] and why in row
+    assert "exec" not in [name.strip() for name in re.search(
+        "Driver Status *= (.*)", agent.verb("node", "status", node).out).group(1).split(",")]

@@ -2,6 +2,7 @@
 runs next, the next page of a list, and what was wrong with a question."""
 
 import re
+import socket
 
 import pytest
 from helpers import jobs
@@ -167,3 +168,54 @@ def test_a_promotion_of_one_group(agent):
     deployment = agent.get("/v1/job/two/deployment")["ID"]
     assert agent.verb("deployment", "promote", "-group", "a", deployment).code == 0
     assert canaries()["a"][1]
+
+
+def test_services_of_nomads_own_are_none(agent):
+    """Prometheus and consul-template ask for them where somebody told them to."""
+    assert agent.get("/v1/services") == []
+    assert agent.get("/v1/service/shop", index=1, wait="10ms") == [] and agent.index > 0
+    agent.run(jobs.http(), flags=["-detach"])
+    assert agent.get("/v1/services", namespace="*") == []
+    agent.run(jobs.http(service='provider = "nomad"'), flags=["-detach"])
+    with pytest.raises(ApiError) as refused:
+        agent.get("/v1/services")
+    assert refused.value.status == 501
+    assert 'provider "nomad" (job "shop") are in the agent\'s catalog' in refused.value.text
+    agent.call("DELETE", "/v1/job/shop")
+    assert agent.get("/v1/service/shop") == []
+
+
+def test_metrics_for_prometheus(agent, curl):
+    text = curl(agent.api + "/v1/metrics?format=prometheus").body
+    names = re.findall(r"^# TYPE (\S+) gauge$", text, re.M)
+    assert len(names) == len(set(names)) > 10
+    for name in names:
+        assert "# HELP %s %s\n# TYPE %s gauge\n%s" % (name, name, name, name) in text
+
+
+def test_an_address_by_name(agent):
+    for address in ("http://LOCALHOST:%d", "LocalHost:%d/"):
+        status = agent.verb("job", "status", "-address", address % agent.api_port)
+        assert (status.code, status.out) == (0, "No running jobs\n"), status
+    routes = agent.verb("route", "list", "-ui-address", "http://LOCALHOST:%d" % agent.ui_port)
+    assert (routes.code, routes.out) == (0, "No routes\n"), routes
+    unknown = agent.verb("job", "status", "-address", "http://nobody.invalid:4646")
+    assert unknown.code == 1 and "nobody.invalid" in unknown.err, unknown
+    secured = agent.verb("route", "list", "-ui-address", "https://127.0.0.1:9998")
+    assert secured.code == 1 and "speaks http only" in secured.err, secured
+
+
+def test_an_address_of_ipv6(make_agent):
+    agent = make_agent()
+    agent.config.write_text(agent.config.read_text().replace(
+        'bind_addr = "127.0.0.1"', 'bind_addr = "::1"'))
+    agent.api = "http://[::1]:%d" % agent.api_port
+    agent.start()
+    status = agent.verb("job", "status")
+    assert (status.code, status.out) == (0, "No running jobs\n"), status
+
+
+def test_the_machines_name_is_no_strangers(agent, curl):
+    """What a page from elsewhere could come by is refused; a name of this machine is none."""
+    for name, status in ((socket.gethostname(), 200), ("evil.example", 403)):
+        assert curl(agent.api + "/v1/jobs", "-H", "Host: %s" % name).status == status

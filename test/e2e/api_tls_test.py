@@ -1,6 +1,12 @@
 """TLS of the jobs API: by whom it is trusted, who may call, and that all of it works over it."""
 
+import http.client
 import json
+import os
+import pathlib
+import re
+import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -131,3 +137,79 @@ def test_what_cannot_be(make_agent, lines, refusal):
     agent = make_agent(config="tls {\n  %s\n}\n" % lines).launch()
     assert agent.process.wait(10) == 1
     assert refusal in agent.err()
+
+
+def served(agent, authority):
+    """The serial number that a new connection is shown; the connection stays open."""
+    context = ssl.create_default_context(cafile=authority.file)
+    connection = http.client.HTTPSConnection("127.0.0.1", agent.api_port, context=context,
+                                             timeout=10)
+    connection.connect()
+    return connection, connection.sock.getpeercert()["serialNumber"]
+
+
+def asked(connection, path="/v1/jobs"):
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def test_a_new_certificate_with_sighup(make_agent, authority):
+    one = Secured(make_agent, authority)
+    agent, pair = one.agent, one.pair
+    old, first = served(agent, authority)
+    assert asked(old) == (200, [])
+
+    def again(said):
+        seen = len(re.findall(said, agent.err()))
+        os.kill(agent.process.pid, signal.SIGHUP)
+        until(lambda: len(re.findall(said, agent.err())) > seen, said)
+
+    new = authority.issue(["127.0.0.1", "renewed.test"])
+    shutil.copy(new.cert, pair.cert)
+    # The key is still the old one's.
+    again("ERROR.*SIGHUP: tls: %s: .*; the jobs API keeps the certificate" % pair.cert)
+    assert served(agent, authority)[1] == first
+    shutil.copy(new.key, pair.key)
+    again("certificates were read again")
+    renewed, second = served(agent, authority)
+    assert second != first
+    assert one.verb("job", "status").code == 0
+    assert asked(renewed) == (200, [])
+    assert asked(old) == (200, [])  # on the certificate that it came with
+    # Its names are the Host headers that may come.
+    for name, code in (("renewed.test", "200"), ("jobs.test", "403")):
+        assert one.curl("-k", "-o", agent.folder / "body", "-w", "%{http_code}", "-H",
+                        "Host: " + name, agent.api + "/v1/jobs").stdout == code
+    pathlib.Path(pair.key).unlink()
+    again("ERROR.*SIGHUP: tls: key_file.*; the jobs API keeps the certificate")
+    assert served(agent, authority)[1] == second
+    agent.stop()
+
+
+def test_clients_certificates_asked_for_with_sighup(make_agent, authority):
+    """A ticket from before lets nobody in."""
+    one = Secured(make_agent, authority)
+    context = ssl.create_default_context(cafile=authority.file)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the ticket comes with the handshake
+
+    def connect(session=None):
+        plain = socket.create_connection(("127.0.0.1", one.agent.api_port), 10)
+        return context.wrap_socket(plain, server_hostname="127.0.0.1", session=session)
+    with connect() as before:
+        ticket = before.session
+    with connect(ticket) as resumed:
+        assert resumed.session_reused
+    text = one.agent.config.read_text()
+    one.agent.config.write_text(text.replace("http      = true",
+                                             "http      = true\n  verify_https_client = true"))
+    os.kill(one.agent.process.pid, signal.SIGHUP)
+    until(lambda: "certificates were read again" in one.agent.err(), "it has read them")
+    with pytest.raises(OSError):
+        with connect(ticket) as late:
+            late.sendall(b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert late.recv(100) == b""
+            raise OSError("closed")
+    own = authority.issue(["client"])
+    assert one.verb("job", "status", "-client-cert", own.cert, "-client-key", own.key).code == 0
+    one.agent.stop()
