@@ -16,7 +16,7 @@ VERSION = "1.12.9"  # of test/tools/consul/go.mod; newer ones do not resolve wit
 
 def binary():
     """The path of a consul; the first call on a machine builds it (three to four minutes)."""
-    return shutil.which("consul") or go_tool.server("consul", VERSION,
+    return shutil.which("consul") or go_tool.program("consul", VERSION,
                                                     "github.com/hashicorp/consul")
 
 

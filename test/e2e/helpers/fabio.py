@@ -16,7 +16,7 @@ GO_ASKS = "accept-encoding: gzip"
 
 def binary():
     """The path of the pinned fabio; the first call on a machine builds it (under a minute)."""
-    return go_tool.server("fabio", VERSION, "github.com/fabiolb/fabio")
+    return go_tool.program("fabio", VERSION, "github.com/fabiolb/fabio")
 
 
 class Fabio(Balancer):

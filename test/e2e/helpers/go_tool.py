@@ -1,5 +1,5 @@
 """The Go programs of test/tools, built with Debian's Go once for each state of their sources, and
-the real servers that a module there pins."""
+other projects' programs that a module there pins."""
 
 import fcntl
 import os
@@ -42,8 +42,8 @@ def _compile(target, lock_name, source, arguments, go=None):
     return str(target)
 
 
-def server(name, version, package):
-    """The path of a server of which test/tools/<name>/go.mod pins this version."""
+def program(name, version, package):
+    """The path of a real program of which test/tools/<name>/go.mod pins this version."""
     return _compile(tree.cache / ("%s-%s" % (name, version)), name,
                     tree.root / "test" / "tools" / name, ["-ldflags", "-s -w", package])
 
