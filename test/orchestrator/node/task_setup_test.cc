@@ -198,15 +198,15 @@ TEST_CASE("services in a template: those that pass, by name and tag") {
   World world;
   world.start_agent();
   const auto instance = [](const char* id, bool healthy, std::vector<std::string> tags) {
-    return ServiceInstance{.id = id,
-                           .service = "db",
-                           .address = "10.0.0.1",
-                           .port = 5432,
-                           .node = id,
-                           .tags = std::move(tags),
-                           .checks = {{.status = healthy ? CheckStatus::kPassing
-                                                         : CheckStatus::kCritical}},
-                           .healthy = healthy};
+    return ServiceInstance{
+        .id = id,
+        .service = "db",
+        .address = "10.0.0.1",
+        .port = 5432,
+        .node = id,
+        .tags = std::move(tags),
+        .checks = {{.status = healthy ? CheckStatus::kPassing : CheckStatus::kCritical}},
+        .healthy = healthy};
   };
   world.until([&] { return static_cast<bool>(world.catalog.tell_services); });
   world.catalog.tell_services(
