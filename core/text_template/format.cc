@@ -202,6 +202,7 @@ std::string to_text(const Json& value) {
     case Json::Kind::kObject: {
       std::vector<std::string> parts;
       for (const JsonMember& member : value.as_object()) {
+        if (member.key == kRecord) continue;
         parts.push_back(member.key + ":" + to_text(member.value));
       }
       std::sort(parts.begin(), parts.end());

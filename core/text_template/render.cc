@@ -125,7 +125,7 @@ class Renderer {
       for (size_t i = 0; i < items.size() && flow && *flow != Flow::kBreak; ++i) {
         flow = once(Json(static_cast<int64_t>(i)), items[i]);
       }
-    } else if (value->is_object()) {
+    } else if (value->is_object() && value->find(kRecord) == nullptr) {
       std::vector<const JsonMember*> members;
       for (const JsonMember& member : value->as_object()) members.push_back(&member);
       std::sort(members.begin(), members.end(), [](auto* a, auto* b) { return a->key < b->key; });
@@ -281,6 +281,9 @@ class Renderer {
       }
       if (!value.is_object()) return wrong("can't evaluate field {} in {}", name, to_text(value));
       const Json* found = value.find(name);
+      if (const Json* type = value.find(kRecord); type != nullptr && found == nullptr) {
+        return wrong("can't evaluate field {} in type {}", name, to_text(*type));
+      }
       if (found == nullptr) {
         if (tree_.options.error_on_missing_key)
           return wrong("map has no entry for key \"{}\"", name);

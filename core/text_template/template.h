@@ -5,7 +5,8 @@
 // What for: files that a node renders for a task. A Template is a value that never changes once it
 // is parsed; rendering is pure but for the functions that the caller gives it. Values are Json: an
 // object is both Go's map and its struct, walked in the order of its keys.
-// Limits: Limits. Any thread.
+// What Go has as a struct says so with a member kRecord, its type's name: a field that it lacks is
+// an error then, and not "<no value>". Limits: Limits. Any thread.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,9 @@
 #include "core/result.h"
 
 namespace sluice::text_template {
+
+/// Not a field: nothing prints it or walks over it.
+inline constexpr const char* kRecord = "";
 
 /// The last argument is the value of the pipeline so far, where there is one. One that a caller
 /// names kExecute is the renderer's own: the name of a defined template, and its dot.

@@ -33,7 +33,8 @@ std::string with_slash(std::string prefix) {
 }
 
 Json pair_of(const std::string& path, const std::string& key, const std::string& value) {
-  return Json::object({{"Path", path}, {"Key", key}, {"Value", value}});
+  return Json::object(
+      {{text_template::kRecord, "KeyPair"}, {"Path", path}, {"Key", key}, {"Value", value}});
 }
 
 /// "KEY@DC" is a key of another datacenter.
@@ -109,7 +110,19 @@ std::string_view status_of(const ServiceInstance& instance) {
 }
 
 Json instance_json(const ServiceInstance& instance) {
-  return Json::object({{"ID", instance.id},
+  std::vector<std::string> tags = instance.tags;
+  std::sort(tags.begin(), tags.end());
+  Json checks = Json::array();
+  for (const CheckState& check : instance.checks) {
+    checks.push(Json::object({{text_template::kRecord, "HealthCheck"},
+                              {"CheckID", check.check_id},
+                              {"Name", check.name},
+                              {"Status", to_string(check.status)},
+                              {"Output", check.output},
+                              {"ServiceID", check.service_id}}));
+  }
+  return Json::object({{text_template::kRecord, "HealthService"},
+                       {"ID", instance.id},
                        {"Name", instance.service},
                        {"Service", instance.service},
                        {"Address", instance.address},
@@ -119,7 +132,8 @@ Json instance_json(const ServiceInstance& instance) {
                        {"NodeDatacenter", instance.datacenter},
                        {"Datacenter", instance.datacenter},
                        {"Status", status_of(instance)},
-                       {"Tags", string_list(instance.tags)},
+                       {"Tags", string_list(tags)},
+                       {"Checks", std::move(checks)},
                        {"ServiceMeta", string_map(instance.meta)}});
 }
 
@@ -184,7 +198,8 @@ Result<Json> TemplateInputs::services() {
     }
     Json all = Json::array();
     for (const std::string& tag : tags) all.push(tag);
-    list.push(Json::object({{"Name", name}, {"Tags", std::move(all)}}));
+    list.push(Json::object(
+        {{text_template::kRecord, "CatalogSnippet"}, {"Name", name}, {"Tags", std::move(all)}}));
   }
   return list;
 }

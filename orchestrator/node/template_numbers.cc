@@ -134,6 +134,7 @@ Json sorted(Json value) {
     for (Json& item : value.as_array()) item = sorted(std::move(item));
   } else if (value.is_object()) {
     Json::Object& members = value.as_object();
+    std::erase_if(members, [](auto& member) { return member.key == text_template::kRecord; });
     std::sort(members.begin(), members.end(), [](auto& a, auto& b) { return a.key < b.key; });
     for (JsonMember& member : members) member.value = sorted(std::move(member.value));
   }

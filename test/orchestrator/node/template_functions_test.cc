@@ -50,7 +50,7 @@ ServiceInstance instance(const std::string& id, std::vector<CheckStatus> checks)
                       .port = 80,
                       .node = "n",
                       .datacenter = "dc1",
-                      .tags = {"a"},
+                      .tags = {"b", "a"},
                       .meta = {{"team", "x/y"}, {"shard", "7"}},
                       .checks = {}};
   for (const CheckStatus status : checks) out.checks.push_back({.status = status});
@@ -117,7 +117,7 @@ TEST_CASE("template functions: services by the status of all their checks") {
   EXPECT_EQ(of("\"a.web@dc1|critical\""), "3-critical ");
   EXPECT_EQ(of("\"web|maintenance\""), "5-maintenance ");
   EXPECT_EQ(of("\"web\" \"any\""), "1-passing 2-warning 3-critical 4-bare 5-maintenance ");
-  EXPECT_EQ(of("\"b.web|any\""), "");
+  EXPECT_EQ(of("\"c.web|any\""), "");
   EXPECT_EQ(of("\"web@dc2|any\""), "");
   EXPECT_EQ(of("\"web|sick\""), "refused: t:1: service: invalid filter \"sick\"");
   EXPECT_EQ(inputs.text("{{ range service \"web|any\" }}{{ .Status }} {{ end }}"),
@@ -125,9 +125,18 @@ TEST_CASE("template functions: services by the status of all their checks") {
   EXPECT_EQ(inputs.text("{{ range $k, $s := service \"web\" | byMeta \"team,none,shard|int\" }}"
                         "{{ $k }}={{ len $s }}{{ end }}"),
             "x_y__no_none__00007=2");
+  EXPECT_EQ(inputs.text("{{ range service \"web|critical\" }}{{ range .Checks }}{{ .Status }} "
+                        "{{ end }}{{ .Tags }}{{ end }}"),
+            "warning critical [a b]");
+  EXPECT_EQ(inputs.text("{{ range service \"web\" }}{{ .NodeMeta }}{{ end }}"),
+            "refused: t:1: can't evaluate field NodeMeta in type HealthService");
+  EXPECT_EQ(inputs.text("{{ range services }}{{ . | toJSON }}{{ . }}{{ end }}"),
+            "{\"Name\":\"web\",\"Tags\":[\"a\",\"b\"]}map[Name:web Tags:[a b]]");
+  EXPECT_EQ(inputs.text("{{ range services }}{{ range . }}x{{ end }}{{ end }}"),
+            "refused: t:1: range can't iterate over map[Name:web Tags:[a b]]");
   EXPECT_EQ(
       inputs.text("{{ range $k, $s := service \"web\" | byTag }}{{ $k }}={{ len $s }}{{ end }}"),
-      "a=2");
+      "a=2b=2");
 }
 
 }  // namespace sluice::orchestrator
