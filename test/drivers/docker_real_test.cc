@@ -202,7 +202,7 @@ TEST_CASE("docker real: exit codes, start errors, oom") {
     return exit;
   };
   EXPECT_EQ(outcome("e1", R"({"image":"probe:1","args":["exit","3"]})").exit_code, 3);
-  TaskExit oom = outcome("e2", R"({"image":"probe:1","args":["eat","200"]})");
+  TaskExit oom = outcome("e2", R"({"image":"probe:1","args":["starve","200"]})");
   EXPECT_EQ(oom.exit_code, 137);
   EXPECT(oom.oom_killed);
 

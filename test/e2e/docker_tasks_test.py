@@ -200,7 +200,7 @@ def test_signals(agent, docker):
 
 
 def test_the_end_for_want_of_memory(agent):
-    agent.run(job(probe("eat", "100"), task="resources {\n cpu = 50\n memory = 24\n }"),
+    agent.run(job(probe("starve", "100"), task="resources {\n cpu = 50\n memory = 24\n }"),
               flags=["-detach"])
     alloc = until(lambda: agent.allocs("one", "failed"), "it fails")[0]["ID"]
     assert ("Terminated", "Exit Code: 137, OOM Killed") in events(agent, alloc)

@@ -1,13 +1,17 @@
 // What tests run as a task: a small static program that does one thing, as its first argument says.
 // It stands alone in an image FROM scratch, where there is no shell.
 //
-//   lines COUNT PAUSE_US [BURST [WIDTH]]  numbered lines on both streams, with a pause after each or
+//   lines COUNT PAUSE_US [BURST [WIDTH]]  numbered lines on both streams, with a pause after each
+//   or
 //                         after so many, filled up to so many bytes, then exit 0 (COUNT 0: no end)
 //   long BYTES            one line of that many bytes
 //   exit CODE             ends at once
 //   stay                  waits; SIGTERM ends it with 0, SIGUSR1 prints a line
 //   deaf                  waits; does not hear SIGTERM
 //   eat MB                touches that much memory, then waits
+//   starve MB             a child eats; ends as a shell would once the child was killed, a second
+//                         later: Docker learns of the want of memory and of a container's end by
+//                         two ways, and knows only of what came first
 //   spin                  works without end, to no purpose
 //   env                   prints the environment
 //   copy                  its input, to its output and its errors, to the end
@@ -21,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char** environ;
@@ -60,6 +65,17 @@ static void wait_for_ever(void) {
   for (;;) pause();
 }
 
+static int eat(long megabytes) {
+  for (long i = 0; i < megabytes; ++i) {
+    // Volatile: memory that nobody reads need not be touched, and the compiler knows that.
+    volatile char* part = malloc(1 << 20);
+    if (!part) return 9;
+    for (long at = 0; at < 1 << 20; at += 1024) part[at] = 1;
+  }
+  wait_for_ever();
+  return 0;
+}
+
 int main(int argc, char** argv) {
   const char* what = argc > 1 ? argv[1] : "stay";
   long number = argc > 2 ? atol(argv[2]) : 0;
@@ -91,14 +107,14 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (strcmp(what, "exit") == 0) return (int)number;
-  if (strcmp(what, "eat") == 0) {
-    for (long i = 0; i < number; ++i) {
-      // Volatile: memory that nobody reads need not be touched, and the compiler knows that.
-      volatile char* part = malloc(1 << 20);
-      if (!part) return 9;
-      for (long at = 0; at < 1 << 20; at += 1024) part[at] = 1;
-    }
-    wait_for_ever();
+  if (strcmp(what, "eat") == 0) return eat(number);
+  if (strcmp(what, "starve") == 0) {
+    pid_t child = fork();
+    if (child == 0) return eat(number);
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) != child) return 9;
+    sleep(1);
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   }
   if (strcmp(what, "spin") == 0) {
     for (volatile unsigned long turns = 0;; ++turns) continue;
