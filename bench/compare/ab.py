@@ -26,6 +26,31 @@ class Build(peers.StaticProxy):
         return [self.binary, *super().command(config, values, kind)[1:]]
 
 
+def compare(options):
+    field = [Build("old", options.old), Build("new", options.new)]
+    directory = tempfile.mkdtemp(prefix="sluice-ab-")
+    os.chmod(directory, 0o755)
+    backends = stand.Backends(directory)
+    try:
+        for row in work.ROWS:
+            if options.rows not in row.id or row.kind.startswith("tls"):
+                continue
+            result = stand.run_row(row, field, backends, options, directory)
+            if result["absent"]:
+                print(row.id, result["absent"])
+                continue
+            columns = {"closed": result["closed"], "%d a second" % result["rates"]["fast"]:
+                       result["constant"]["fast"]}
+            for name, cells in columns.items():
+                ratio = measure.paired_ratio(cells["new"]["cpu_us_rounds"],
+                                             cells["old"]["cpu_us_rounds"])
+                print("%-16s %-16s %.3f (%.3f to %.3f)   %.1f -> %.1f us" %
+                      (row.id, name, ratio["ratio"], ratio["low"], ratio["high"],
+                       cells["old"]["cpu_us"], cells["new"]["cpu_us"]), flush=True)
+    finally:
+        backends.stop()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("old")
@@ -36,29 +61,10 @@ def main():
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.sched_setaffinity(0, {measure.LOAD_CORE})
-    with network.own():
-        field = [Build("old", options.old), Build("new", options.new)]
-        directory = tempfile.mkdtemp(prefix="sluice-ab-")
-        os.chmod(directory, 0o755)
-        backends = stand.Backends(directory)
-        try:
-            for row in work.ROWS:
-                if options.rows not in row.id or row.kind.startswith("tls"):
-                    continue
-                result = stand.run_row(row, field, backends, options, directory)
-                if result["absent"]:
-                    print(row.id, result["absent"])
-                    continue
-                columns = {"closed": result["closed"], "%d a second" % result["rates"]["fast"]:
-                           result["constant"]["fast"]}
-                for name, cells in columns.items():
-                    ratio = measure.paired_ratio(cells["new"]["cpu_us_rounds"],
-                                                 cells["old"]["cpu_us_rounds"])
-                    print("%-16s %-16s %.3f (%.3f to %.3f)   %.1f -> %.1f us" %
-                          (row.id, name, ratio["ratio"], ratio["low"], ratio["high"],
-                           cells["old"]["cpu_us"], cells["new"]["cpu_us"]), flush=True)
-        finally:
-            backends.stop()
+    with network.own() as why_not:
+        if why_not:
+            print("no network of its own (%s): the machine's is used" % why_not)
+        compare(options)
 
 
 if __name__ == "__main__":

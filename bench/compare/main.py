@@ -1,7 +1,6 @@
 """What bench/run starts once everything is built."""
 
 import argparse
-import contextlib
 import datetime
 import os
 import platform
@@ -131,14 +130,11 @@ def run_other_extras(options, results, directory):
 
 def run_proxies(options, results, field, directory):
     """What is measured of proxies, in a network of its own where that is allowed."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(network.own())
-            where = "its own"
-        except network.NotAllowed as e:
-            stand.say("no network of its own (%s): the machine's is used" % e)
-            where = "the machine's"
-        results["machine"].update(network=where, congestion_control=network.congestion_control())
+    with network.own() as why_not:
+        if why_not:
+            stand.say("no network of its own (%s): the machine's is used" % why_not)
+        results["machine"].update(network="the machine's" if why_not else "their own",
+                                  congestion_control=network.congestion_control())
         run_rows(options, results, field, directory)
         if not options.rows:
             run_proxy_extras(options, results, field[0], directory)

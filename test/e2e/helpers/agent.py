@@ -113,7 +113,8 @@ catalog {
 """ % (self.catalog_port, self.dns_port)
 
     def launch(self):
-        args = [*self.wrapper, tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config", self.config]
+        args = [*self.wrapper, tree.sluice, "agent", *(["-dev"] if self.dev else []), "-config",
+                self.config]
         self.process = Process([*args, *self.flags], self.folder, "sluice", env=self.env)
         self.line = None
         return self
