@@ -1,5 +1,7 @@
 #include "core/civil_time.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
 #include "core/check.h"
@@ -61,6 +63,11 @@ const char* weekday_name(uint8_t weekday) {
   static constexpr const char* kNames[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   CHECK(weekday < 7);
   return kNames[weekday];
+}
+
+std::string date_time_text(const CivilTime& time) {
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", time.year, time.month, time.day,
+                     time.hour, time.minute, time.second);
 }
 
 size_t put_decimal(char* out, uint64_t value, unsigned width) {

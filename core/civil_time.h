@@ -1,9 +1,10 @@
-// Calendar text without allocation and without the C library's locks.
+// Calendar time and its text, without the C library's locks.
 // Pure; any thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace sluice {
 
@@ -21,6 +22,9 @@ struct CivilTime {
 CivilTime to_civil(int64_t unix_seconds);
 /// The inverse, UTC; the weekday is not looked at.
 int64_t from_civil(const CivilTime& time);
+
+/// "2006-01-02T15:04:05": RFC 3339 without fraction and offset. Years 0 to 9999.
+std::string date_time_text(const CivilTime& time);
 
 /// "Jan" to "Dec"; "Sun" to "Sat".
 const char* month_name(uint8_t month);

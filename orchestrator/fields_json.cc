@@ -13,9 +13,7 @@ std::string format_time(TimeStamp time) {
     fraction += 1'000'000'000;
     --seconds;
   }
-  const CivilTime civil = to_civil(seconds);
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", civil.year, civil.month,
-                                 civil.day, civil.hour, civil.minute, civil.second);
+  std::string text = date_time_text(to_civil(seconds));
   if (fraction != 0) {
     std::string digits = fmt::format(".{:09}", fraction);
     while (digits.back() == '0') digits.pop_back();

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/hex.h"
+
 namespace sluice::proxy {
 
 namespace {
@@ -18,12 +20,6 @@ constexpr std::array<uint8_t, 256> host_bytes() {
 }
 constexpr std::array<uint8_t, 256> kHostBytes = host_bytes();
 
-constexpr bool is_hex(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-constexpr int hex_value(char c) {
-  return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
 constexpr bool is_unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == '~';
@@ -46,7 +42,7 @@ bool copy_literal(std::string_view text, HostName& out) {  // [v6], brackets and
   if (text.size() < 4 || text.size() > kHostNameBytes) return false;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
-    const bool inside = is_hex(c) || c == ':' || c == '.';
+    const bool inside = hex_digit(c) >= 0 || c == ':' || c == '.';
     if (i == 0 ? c != '[' : i + 1 == text.size() ? c != ']' : !inside) return false;
     out.bytes[i] = c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c;
   }
@@ -152,11 +148,11 @@ NormalPath normalise_path(std::string_view path, char* buffer) {
       continue;
     }
     if (c == '%') {
-      if (in + 2 >= path.size() || !is_hex(path[in + 1]) || !is_hex(path[in + 2])) {
+      if (in + 2 >= path.size() || hex_digit(path[in + 1]) < 0 || hex_digit(path[in + 2]) < 0) {
         return {PathStatus::kMalformed, {}};
       }
       const char decoded =
-          static_cast<char>(hex_value(path[in + 1]) * 16 + hex_value(path[in + 2]));
+          static_cast<char>(hex_digit(path[in + 1]) * 16 + hex_digit(path[in + 2]));
       if (is_unreserved(decoded)) {
         buffer[out++] = decoded;
         in += 2;

@@ -206,9 +206,7 @@ Result<Value> timeadd(Arguments arguments, CallContext&) {
   time->seconds += *duration / kSecond + (nanoseconds >= kSecond) - (nanoseconds < 0);
   CivilTime civil = local_time(*time);
   if (civil.year < 0 || civil.year > 9999) return fail(Code::kInvalid, "the year leaves 0 to 9999");
-  return Value::string(fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}", civil.year, civil.month,
-                                   civil.day, civil.hour, civil.minute, civil.second,
-                                   *zone_verb(*time, 1)));
+  return Value::string(date_time_text(civil) + *zone_verb(*time, 1));
 }
 
 }  // namespace

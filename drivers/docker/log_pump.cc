@@ -23,9 +23,7 @@ constexpr int64_t kQuietMs = 250;
 constexpr int64_t kHoldRetryMs = 1'000;
 
 std::string time_text(int64_t unix_ns) {
-  const CivilTime at = to_civil(unix_ns / 1'000'000'000);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", at.year, at.month, at.day, at.hour,
-                     at.minute, at.second);
+  return date_time_text(to_civil(unix_ns / 1'000'000'000)) + "Z";
 }
 
 }  // namespace

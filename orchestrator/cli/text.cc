@@ -101,9 +101,7 @@ std::string time_text(int64_t unix_ns, const Clock& clock) {
   const int64_t seconds = unix_ns / kSecondNs;
   if (seconds < 1) return "N/A";
   const int32_t offset = clock.utc_offset_s ? clock.utc_offset_s(seconds) : 0;
-  const CivilTime t = to_civil(seconds + offset);
-  std::string out = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", t.year, t.month, t.day,
-                                t.hour, t.minute, t.second);
+  std::string out = date_time_text(to_civil(seconds + offset));
   if (offset == 0) return out + "Z";
   const int32_t minutes = std::abs(offset) / 60;
   return out + fmt::format("{}{:02}:{:02}", offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
