@@ -72,29 +72,27 @@ std::string replaced(std::string text, const std::string& what, const std::strin
   return text;
 }
 
-std::string trimmed(std::string_view text) {
-  const auto space = [](std::string_view at) {
-    return hcl::is_space(hcl::first_code_point(at).value);
-  };
-  while (!text.empty() && space(text)) text.remove_prefix(first_length(text));
+/// Without the characters at its ends that `at_end` says of: it gets the text from one on.
+template <class AtEnd>
+std::string trimmed_by(std::string_view text, const AtEnd& at_end) {
+  while (!text.empty() && at_end(text)) text.remove_prefix(first_length(text));
   size_t end = 0;
   for (size_t at = 0; at < text.size(); at += first_length(text.substr(at))) {
-    if (!space(text.substr(at))) end = at + first_length(text.substr(at));
+    if (!at_end(text.substr(at))) end = at + first_length(text.substr(at));
   }
   return std::string(text.substr(0, end));
 }
 
+std::string trimmed(std::string_view text) {
+  return trimmed_by(
+      text, [](std::string_view rest) { return hcl::is_space(hcl::first_code_point(rest).value); });
+}
+
 /// Without the characters of `set` at its ends.
 std::string trimmed_of(const std::string& set, std::string_view text) {
-  const auto held = [&](std::string_view at) {
-    return set.find(at.substr(0, first_length(at))) != std::string::npos;
-  };
-  while (!text.empty() && held(text)) text.remove_prefix(first_length(text));
-  size_t end = 0;
-  for (size_t at = 0; at < text.size(); at += first_length(text.substr(at))) {
-    if (!held(text.substr(at))) end = at + first_length(text.substr(at));
-  }
-  return std::string(text.substr(0, end));
+  return trimmed_by(text, [&](std::string_view rest) {
+    return set.find(rest.substr(0, first_length(rest))) != std::string::npos;
+  });
 }
 
 /// Of the text without the space around it; nothing of nothing.

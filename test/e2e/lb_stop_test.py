@@ -1,6 +1,7 @@
 """SIGTERM: /health fails first, traffic goes on for a while, then what is under way ends; a second
 one waits for nothing."""
 
+import contextlib
 import socket
 import time
 
@@ -39,12 +40,19 @@ def has_client(port):
                    for line in table.readlines()[1:])
 
 
-def test_what_does_not_end_is_cut_at_the_limit(lb, backend):
-    balancer = lb(registry_backend="static", registry_static_routes=routes_to(backend()),
-                  proxy_shutdownwait="500ms").start()
+@contextlib.contextmanager
+def half_a_request(balancer):
+    """It is under way, and does not end."""
     with socket.create_connection(("127.0.0.1", balancer.port)) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: mysite.com\r\nContent-Length: 10\r\n\r\nhalf")
         until(lambda: has_client(balancer.port), "the request is under way")
+        yield
+
+
+def test_what_does_not_end_is_cut_at_the_limit(lb, backend):
+    balancer = lb(registry_backend="static", registry_static_routes=routes_to(backend()),
+                  proxy_shutdownwait="500ms").start()
+    with half_a_request(balancer):
         begun = time.monotonic()
         balancer.process.terminate()
         assert balancer.process.wait() == 0
@@ -55,9 +63,7 @@ def test_what_does_not_end_is_cut_at_the_limit(lb, backend):
 def test_a_second_signal_ends_it_at_once(lb, backend):
     balancer = lb(registry_backend="static", registry_static_routes=routes_to(backend()),
                   proxy_shutdownwait="60s").start()
-    with socket.create_connection(("127.0.0.1", balancer.port)) as client:
-        client.sendall(b"POST / HTTP/1.1\r\nHost: mysite.com\r\nContent-Length: 10\r\n\r\nhalf")
-        until(lambda: has_client(balancer.port), "the request is under way")
+    with half_a_request(balancer):
         balancer.process.terminate()
         balancer.process.wait_for("SIGTERM: stopping")
         balancer.process.terminate()
