@@ -7,12 +7,32 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "core/disk.h"
 
 namespace sluice {
+
+namespace {
+
+constexpr std::chrono::seconds kPatience(5);
+constexpr std::chrono::milliseconds kPause(20);
+
+/// 0 once it is ours, else the errno. A killed agent is a zombie before the last of its threads has
+/// let go of the lock: who starts the next one then is not refused.
+int lock(int fd) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > end) return errno;
+    std::this_thread::sleep_for(kPause);
+  }
+  return 0;
+}
+
+}  // namespace
 
 Result<DataFolder> DataFolder::open(const std::string& path) {
   PosixDisk disk;
@@ -21,8 +41,7 @@ Result<DataFolder> DataFolder::open(const std::string& path) {
   const std::string lock_path = path + "/lock";
   const int fd = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return fail_errno(errno, "open " + lock_path);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+  if (const int error = lock(fd); error != 0) {
     ::close(fd);
     if (error == EWOULDBLOCK) {
       return fail(Code::kConflict, "data_dir {} is in use by another agent; give each its own",

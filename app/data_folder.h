@@ -12,7 +12,8 @@ namespace sluice {
 
 class DataFolder {
  public:
-  /// Makes and locks the folder. kConflict, naming it, where another agent has it.
+  /// Makes and locks the folder. kConflict, naming it, where another agent has it and keeps it for
+  /// 5 seconds more; the thread waits for that long.
   static Result<DataFolder> open(const std::string& path);
   /// A fresh one that is removed with this object: for -dev.
   static Result<DataFolder> make_temporary();

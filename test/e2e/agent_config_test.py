@@ -1,9 +1,34 @@
 """What an agent's file may say and what becomes of it."""
 
+import os
+import pathlib
 import re
 
+import pytest
 from helpers import jobs
+from helpers.process import Process
 from helpers.wait import until
+
+
+@pytest.mark.parametrize("first_is", ["kept", "killed"])
+def test_one_agent_a_folder(make_agent, first_is):
+    """A second one is refused by name; but as a killed one's lock goes a moment after it looks
+    ended, it waits a moment."""
+    agent = make_agent().start()
+    first, data = agent.process, agent.folder / "data"
+    agent.process = second = Process(first.args, agent.folder, "sluice")
+    fds = pathlib.Path("/proc/%d/fd" % second.pid)
+    until(lambda: any(os.readlink(fd) == str(data / "lock") for fd in fds.iterdir()),
+          "the second one has opened the lock")
+    if first_is == "kept":
+        assert second.wait(30) == 1
+        assert "data_dir %s is in use by another agent; give each its own" % data in second.err()
+        assert first.running() and agent.nodes_ready()
+        agent.process = first
+        return
+    first.kill()
+    second.wait_for("node .* is ready", timeout=30)
+    assert agent.nodes_ready()
 
 
 def test_labelled_blocks(make_agent, tmp_path):

@@ -31,17 +31,26 @@ def start_again(dockerd):
 
 @pytest.fixture
 def dockerd(daemon):
-    """One dockerd for this file's tests, each of which leaves it running and empty."""
+    """One dockerd for this file's tests, each of which leaves it running and empty; after one that
+    failed it is emptied, so that only that one fails."""
     yield daemon
     if not daemon.process.running():
         start_again(daemon)
+    daemon.empty()
 
 
 @pytest.fixture(scope="module")
-def consul(consul_binary, tmp_path_factory):
+def own_consul(consul_binary, tmp_path_factory):
     server = consul_helper.Consul(tmp_path_factory.mktemp("consul")).start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def consul(own_consul):
+    """The same for Consul."""
+    yield own_consul
+    own_consul.empty()
 
 
 @pytest.fixture

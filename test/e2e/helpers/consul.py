@@ -79,6 +79,11 @@ class Consul:
         """The instances of a service as /v1/health/service gives them."""
         return self.get("/v1/health/service/" + name)
 
+    def empty(self):
+        """Deregisters every service."""
+        for service in self.get("/v1/agent/services"):
+            self.put("/v1/agent/service/deregister/" + service)
+
     def stop(self):
         if self.process:
             self.process.end(30)

@@ -8,11 +8,13 @@ from .wait import until
 
 
 def alive(pid):
-    """A zombie is not: its parent is its predecessor, which may live on for a while."""
+    """A zombie is not: its parent is its predecessor, which may live on for a while. While one of
+    its threads is still on its way out, what it had locked is locked: that is alive."""
     try:
         with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+            state = stat.read().rsplit(")", 1)[1].split()[0]
+        return state != "Z" or len(os.listdir("/proc/%d/task" % pid)) > 1
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
