@@ -1,4 +1,4 @@
-// What the functions of templates have in common, and where they are: three tables that
+// What the functions of templates have in common, and where they are: four tables that
 // add_template_helpers() puts together. Internal to orchestrator/node; pure, any thread.
 #pragma once
 
@@ -31,6 +31,8 @@ text_template::Function of_texts(Run run) {
 
 /// add, minimum, parseInt, parseJSON, toJSON, ...
 void add_template_numbers(text_template::Functions& functions);
+/// parseYAML, toYAML.
+void add_template_yaml(text_template::Functions& functions);
 /// explode, byTag, mergeMap, ...
 void add_template_maps(text_template::Functions& functions);
 

@@ -300,6 +300,7 @@ void add_template_helpers(Functions& functions) {
   add_encodings(functions);
   add_template_numbers(functions);
   add_template_maps(functions);
+  add_template_yaml(functions);
   // The renderer's.
   functions[std::string(text_template::kExecute)] = [](Arguments) -> Result<Json> {
     return Json();

@@ -52,7 +52,7 @@ DOORS = [  # header, files that may include it
     (r"arpa/nameser|resolv\.h$", r"drivers/embedded/dns_message"),
     (r"crypt\.h$", r"core/digest|core/password"),
     (r"re2/", r"core/(hcl/functions_)?regex"),
-    (r"yaml\.h$", r"core/hcl/functions_yaml"),
+    (r"yaml\.h$", r"core/hcl/yaml_(read|write)\.cc$"),
     (r"ares\.h$", r"core/dns\.cc$"),
     (r"zlib\.h$", r"core/gzip|test/gunzip"),
     (r"simdjson", r"core/json|test/core/json"),

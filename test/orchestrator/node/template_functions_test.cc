@@ -87,8 +87,7 @@ TEST_CASE("template functions: what consul-template makes of each, or a refusal"
 
 TEST_CASE("template functions: a refusal names what is not there") {
   Inputs inputs;
-  EXPECT_EQ(inputs.text("\n{{ \"a: 1\" | parseYAML }}"),
-            "refused: t:2: function \"parseYAML\" not defined");
+  EXPECT_EQ(inputs.text("\n{{ \"a\" | toTOML }}"), "refused: t:2: function \"toTOML\" not defined");
   EXPECT_EQ(
       inputs.text("{{ printf \"%*d\" 5 1 }}"),
       "refused: t:1: printf: \"%*d\": widths and numbers of arguments (%*, %[) are not known");
