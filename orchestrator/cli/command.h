@@ -41,6 +41,8 @@ std::span<const Command> exec_commands();
 std::span<const Command> restart_commands();
 std::span<const Command> acl_commands();
 std::span<const Command> snapshot_commands();
+std::span<const Command> api_commands();
+std::span<const Command> init_commands();
 std::span<const Command> completion_commands();
 
 /// All of them, in the order of their names.

@@ -221,10 +221,15 @@ Task<Result<ApiReply>> Session::remove(std::string path, Query query) {
   co_return co_await send(request("DELETE", path, query));
 }
 
-Task<Result<std::unique_ptr<HttpExchange>>> Session::stream(std::string path, Query query) {
-  Result<std::unique_ptr<HttpExchange>> exchange =
-      co_await client_->open(request("GET", path, query));
+Task<Result<std::unique_ptr<HttpExchange>>> Session::open(HttpRequest request) {
+  auto exchange = co_await client_->open(std::move(request));
   if (!exchange) co_return std::unexpected(explain(std::move(exchange).error()));
+  co_return std::move(*exchange);
+}
+
+Task<Result<std::unique_ptr<HttpExchange>>> Session::stream(std::string path, Query query) {
+  Result<std::unique_ptr<HttpExchange>> exchange = co_await open(request("GET", path, query));
+  if (!exchange) co_return exchange;
   if ((*exchange)->status() != 200) {
     constexpr size_t kErrorBytes = 64 * 1024;
     Result<std::string> text = co_await (*exchange)->read_all(kErrorBytes);

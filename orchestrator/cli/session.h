@@ -99,6 +99,8 @@ class Session {
   Task<Result<ApiReply>> get(std::string path, Query query = {});
   Task<Result<ApiReply>> put(std::string path, Json body, Query query = {});
   Task<Result<ApiReply>> remove(std::string path, Query query = {});
+  /// An open answer of whatever status.
+  Task<Result<std::unique_ptr<HttpExchange>>> open(HttpRequest request);
   /// An open answer, for what streams.
   Task<Result<std::unique_ptr<HttpExchange>>> stream(std::string path, Query query = {});
   /// A blocking query: answers once the resource has changed after `index`.

@@ -219,3 +219,24 @@ def test_the_users_jobs_validate(agent, name):
 def test_version():
     out = subprocess.run([str(tree.sluice), "version"], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"sluice v?\d+\.\d+\.\d+.*\n", out.stdout)
+
+
+def test_the_first_job_file_runs_as_it_stands(agent, curl):
+    """`job init`, with comments and without: the same job."""
+    folder = agent.folder
+    assert agent.verb("job", "init", cwd=folder).out == (
+        "Example job file written to example.nomad.hcl\n")
+    again = agent.verb("init", cwd=folder)
+    assert (again.code, again.err) == (1, "Job 'example.nomad.hcl' already exists\n")
+    assert agent.verb("job", "init", "-short", "short.nomad", cwd=folder).code == 0
+    long, short = ((folder / name).read_text() for name in ("example.nomad.hcl", "short.nomad"))
+    assert "#" in long and "#" not in short
+    outputs = [json.loads(agent.verb("job", "run", "-output", folder / name).out)
+               for name in ("example.nomad.hcl", "short.nomad")]
+    assert outputs[0] == outputs[1]
+
+    assert agent.verb("job", "run", "-detach", folder / "example.nomad.hcl").code == 0
+    agent.wait_routes("example.localhost:9999", 2)
+    pages = {curl(agent.traffic, "-H", "Host: example.localhost:9999").body for _ in range(30)}
+    assert sorted(re.match(r"instance (\d) on port \d+$", page.strip()).group(1)
+                  for page in pages) == ["0", "1"]

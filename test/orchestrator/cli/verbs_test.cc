@@ -293,6 +293,54 @@ TEST_CASE("alloc logs decodes frames and passes heartbeats over") {
   EXPECT_EQ(api.terminal.out_text, "one\ntwo}\n");
 }
 
+TEST_CASE("operator api: the call as it was typed, the answer as it came") {
+  FakeApi api;
+  api.answers["GET /v1/jobs?filter=a%20%3D%3D%201&namespace=n&prefix=x"] = {{200, "[ 1 ]"}};
+  EXPECT_EQ(api.run({"operator", "api", "-namespace", "n", "-filter", "a == 1", "-token", "s3",
+                     "-H", "A:b", "-verbose", "v1/jobs?prefix=x"}),
+            0);
+  EXPECT_EQ(api.terminal.out_text, "[ 1 ]");
+  EXPECT(
+      api.terminal.err_text.starts_with("> GET /v1/jobs?filter=a%20%3D%3D%201&namespace=n&prefix"
+                                        "=x\n> X-Nomad-Token: (not shown)\n> A: b\n< 200\n"));
+  EXPECT(api.terminal.err_text.contains("< X-Nomad-Index: 7\n"));
+
+  api.answers["PUT /v1/jobs/parse"] = {{500, "no"}};
+  api.answers["DELETE /v1/job/a"] = {{200, "gone"}};
+  api.terminal.out_text.clear();
+  api.terminal.input = "{}";
+  api.calls.clear();
+  EXPECT_EQ(api.run({"operator", "api", "http://elsewhere:1/v1/jobs/parse", "-"}), 1);
+  EXPECT_EQ(api.run({"operator", "api", "-X", "DELETE", "/v1/job/a"}), 0);
+  EXPECT_EQ(api.run({"operator", "api", "/v1/none"}), 1);
+  EXPECT_EQ(api.terminal.out_text, "nogonenot here");
+  EXPECT_EQ(api.calls,
+            std::vector<std::string>{"PUT /v1/jobs/parse {}", "DELETE /v1/job/a", "GET /v1/none"});
+
+  api.calls.clear();
+  for (const char* header : {"bad", ":x", "A: b\r\nC: d", "host: x", "Content-Length: 1"}) {
+    CAPTURE(header);
+    EXPECT_EQ(api.run({"operator", "api", "-H", header, "/v1/jobs"}), 1);
+  }
+  EXPECT_EQ(api.run({"operator", "api", "-X", "GE T", "/v1/jobs"}), 1);
+  EXPECT_EQ(api.run({"operator", "api", "/v1/a b"}), 1);
+  EXPECT(api.calls.empty());
+}
+
+TEST_CASE("operator metrics and agent-info") {
+  FakeApi api;
+  api.answers["GET /v1/metrics"] = {{200, R"({"Gauges":[1]})"}};
+  api.answers["GET /v1/metrics?format=prometheus"] = {{200, "a 1\n"}};
+  api.answers["GET /v1/agent/self"] = {
+      {200, R"({"stats":{"nomad":{"leader":"true","a":"b"},"client":{"node_id":"n"}}})"}};
+  EXPECT_EQ(api.run({"operator", "metrics"}), 0);
+  EXPECT_EQ(api.run({"operator", "metrics", "-format", "prometheus"}), 0);
+  EXPECT_EQ(api.run({"agent-info"}), 0);
+  EXPECT_EQ(api.terminal.out_text,
+            "{\"Gauges\":[1]}\na 1\nclient\n  node_id = n\nnomad\n  a = b\n  leader = true\n");
+  EXPECT_EQ(api.run({"operator", "metrics", "-format=xml"}), 1);
+}
+
 TEST_CASE("unknown verbs, wrong counts and -help") {
   FakeApi api;
   EXPECT_EQ(api.run({"jobb"}), 1);
