@@ -142,7 +142,7 @@ Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
   const CheckHistory& history = entry.histories[number];
   const int64_t interval_ms = std::max<int64_t>(check.interval_ms, 1);
   const auto spread = static_cast<uint64_t>(interval_ms) / 4 + 1;
-  int64_t first_passing_ms = kFirstRetryMs;  // doubles until the instance is up
+  int64_t first_passing_ms = std::min(kFirstRetryMs, interval_ms);  // doubles until it is up
   bool passed = history.status() == CheckStatus::kPassing;
   for (bool first = true;; first = false) {
     CheckResult result = co_await ask(env_, options_.tls, check);
@@ -152,8 +152,8 @@ Task<void> EmbeddedCatalog::check_loop(Entry& entry, size_t number) {
       passed = true;
       pause_ms -= static_cast<int64_t>(env_.random.below(spread));
     } else if (!passed) {
-      pause_ms = std::min(first_passing_ms, interval_ms);
-      first_passing_ms *= 2;
+      pause_ms = first_passing_ms;
+      first_passing_ms = std::min(first_passing_ms * 2, interval_ms);
     }
     co_await sleep_for(env_.executor, pause_ms);
   }
