@@ -118,9 +118,6 @@ void reconcile_service(const ReconcileInput& in, const JobIndex& index, Reconcil
     fresh->groups = std::move(states);
     fresh->status_description = "Deployment is running";
     for (auto& [name, state] : fresh->groups) {
-      if (state.progress_deadline_ns > 0) {
-        state.require_progress_by.ns = in.now_ns + state.progress_deadline_ns;
-      }
       if (state.desired_canaries > 0) {
         fresh->status_description = state.auto_promote
                                         ? "Deployment is running pending automatic promotion"

@@ -51,7 +51,13 @@ void Server::Impl::count_deployment_changes(Commit& commit) {
     const auto found = deployment->groups.find(alloc->group);
     if (found == deployment->groups.end()) continue;
     DeploymentGroup& group = found->second;
-    if (!before.placed) ++group.placed_allocs;
+    if (!before.placed) {
+      ++group.placed_allocs;
+      // A deployment that waits for room is not late: its time begins with what it gets.
+      if (group.progress_deadline_ns > 0 && group.require_progress_by.ns == 0) {
+        group.require_progress_by.ns = commit.time_ns + group.progress_deadline_ns;
+      }
+    }
     group.healthy_allocs += (after.healthy ? 1 : 0) - (before.healthy ? 1 : 0);
     group.unhealthy_allocs += (after.unhealthy ? 1 : 0) - (before.unhealthy ? 1 : 0);
     if (after.healthy && !before.healthy && group.progress_deadline_ns > 0) {
@@ -293,7 +299,7 @@ Task<Result<EvalReply>> Server::Impl::pause_deployment(std::string id, bool paus
   next->status_description = pause ? "Deployment is paused" : "Deployment is running";
   if (!pause) {
     for (auto& [name, group] : next->groups) {
-      if (group.progress_deadline_ns > 0) {
+      if (group.require_progress_by.ns != 0) {
         group.require_progress_by.ns = wall_ns() + group.progress_deadline_ns;
       }
     }

@@ -105,7 +105,7 @@ void Server::Impl::finish_eval(const EvalPtr& eval, const Plan& plan, Commit& co
   if (!failed && waiting) {
     auto obsolete = std::make_shared<Evaluation>(*waiting);
     obsolete->status = EvalStatus::kCancelled;
-    obsolete->status_description = "everything was placed by evaluation \"" + eval->id + "\"";
+    obsolete->status_description = "evaluation \"" + eval->id + "\" successful";
     commit.evals.push_back(std::move(obsolete));
   } else if (failed && !itself) {
     auto blocked = waiting ? std::make_shared<Evaluation>(*waiting)

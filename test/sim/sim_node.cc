@@ -87,7 +87,7 @@ void SimNode::obey(const DesiredAllocs& desired) {
     const bool fresh = !tasks_.contains(alloc->id);
     if (fresh && (alloc->server_terminal() || alloc->client_terminal())) {
       if (!alloc->client_terminal()) {  // never started here: nothing to stop
-        tasks_[alloc->id] = {alloc, ClientStatus::kComplete, true, 0};
+        tasks_[alloc->id] = {alloc, ClientStatus::kComplete, true};
         news(alloc->id);
       }
       continue;
@@ -103,15 +103,22 @@ void SimNode::obey(const DesiredAllocs& desired) {
   for (auto& [id, task] : tasks_) {
     if (!listed.contains(id)) stop(task);
   }
+  std::erase_if(tasks_, [&](const auto& item) {  // nobody asks for it any more
+    const ClientStatus status = item.second.status;
+    const bool over = status == ClientStatus::kComplete || status == ClientStatus::kFailed;
+    return over && !listed.contains(item.first) && !news_.contains(item.first);
+  });
 }
 
 void SimNode::start(Task& task) {
   const std::string id = task.order->id;
   ++starts;
-  if (++task.starts > 1) ++double_starts;
+  if (!started_.insert(id).second) ++double_starts;
   executor_.post_after(options.start_ms, [this, id] {
-    Task& it = tasks_[id];
-    if (it.status != ClientStatus::kPending || it.stopping) return;
+    const auto found = tasks_.find(id);
+    if (found == tasks_.end() || found->second.stopping) return;
+    Task& it = found->second;
+    if (it.status != ClientStatus::kPending) return;
     it.status = options.fail_starts ? ClientStatus::kFailed : ClientStatus::kRunning;
     news(id);
     if (!options.fail_starts) become_healthy(id);
@@ -121,8 +128,9 @@ void SimNode::start(Task& task) {
 void SimNode::become_healthy(const std::string& id) {
   if (options.healthy_ms < 0) return;
   executor_.post_after(options.healthy_ms, [this, id] {
-    if (tasks_[id].status != ClientStatus::kRunning) return;
-    health_[id] = {tasks_[id].order->deployment_id, !options.unhealthy};
+    const auto found = tasks_.find(id);
+    if (found == tasks_.end() || found->second.status != ClientStatus::kRunning) return;
+    health_[id] = {found->second.order->deployment_id, !options.unhealthy};
     news(id);
   });
 }
@@ -133,7 +141,9 @@ void SimNode::stop(Task& task) {
   if (task.status == ClientStatus::kRunning || task.status == ClientStatus::kPending) ++stops;
   const std::string id = task.order->id;
   executor_.post_after(options.stop_ms, [this, id] {
-    Task& it = tasks_[id];
+    const auto found = tasks_.find(id);
+    if (found == tasks_.end()) return;
+    Task& it = found->second;
     if (it.status == ClientStatus::kRunning || it.status == ClientStatus::kPending) {
       it.status = ClientStatus::kComplete;
     }
@@ -143,12 +153,14 @@ void SimNode::stop(Task& task) {
 
 sluice::Task<void> SimNode::report_loop() {
   while (true) {
+    while (news_.empty()) co_await has_news_.wait();
     co_await sleep_for(executor_, kReportMs);
-    if (news_.empty()) continue;
     const std::set<std::string> now = std::exchange(news_, {});
     std::vector<AllocUpdate> updates;
     for (const std::string& id : now) {
-      const Task& task = tasks_[id];
+      const auto found = tasks_.find(id);
+      if (found == tasks_.end()) continue;
+      const Task& task = found->second;
       AllocUpdate update;
       update.alloc_id = id;
       update.client_status = task.status;

@@ -33,7 +33,6 @@ class SimNode {
     orchestrator::AllocPtr order;
     orchestrator::ClientStatus status = orchestrator::ClientStatus::kPending;
     bool stopping = false;
-    uint64_t starts = 0;
   };
   const std::map<std::string, Task>& tasks() const { return tasks_; }
   const std::string& id() const { return facts_.id; }
@@ -57,14 +56,19 @@ class SimNode {
   void start(Task& task);
   void become_healthy(const std::string& alloc_id);
   void stop(Task& task);
-  void news(const std::string& alloc_id) { news_.insert(alloc_id); }
+  void news(const std::string& alloc_id) {
+    news_.insert(alloc_id);
+    has_news_.pulse();
+  }
 
   Executor& executor_;
   orchestrator::Node facts_;
   orchestrator::NodeLink* link_ = nullptr;
   std::unique_ptr<Scope> scope_;  // of the connection
   std::map<std::string, Task> tasks_;
+  std::set<std::string> started_;
   std::set<std::string> news_;  // allocations whose status the server does not know yet
+  Event has_news_{executor_};
   std::map<std::string, std::pair<std::string, bool>> health_;  // in which deployment
   std::string cluster_id_;
   std::pair<uint64_t, uint64_t> last_{0, 0};  // (term, index) acted on
