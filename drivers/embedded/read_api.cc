@@ -12,6 +12,31 @@ namespace {
 constexpr std::string_view kText = "text/plain; charset=utf-8";
 constexpr int64_t kJitterFraction = 16;  // a wait grows by up to this part of it, as Consul's
 
+// Calls of Consul's about what there is none of here. To its client libraries 404 says "not this
+// one" in many of them (a session, a query), and they go on with nothing.
+constexpr std::string_view kConsulsAlone[] = {
+    "/v1/agent/connect/",
+    "/v1/agent/host",
+    "/v1/agent/metrics",
+    "/v1/agent/monitor",
+    "/v1/catalog/connect/",
+    "/v1/catalog/gateway-services/",
+    "/v1/config",
+    "/v1/connect/",
+    "/v1/coordinate/",
+    "/v1/discovery-chain",
+    "/v1/event/",
+    "/v1/health/connect/",
+    "/v1/health/ingress/",
+    "/v1/internal/",
+    "/v1/operator/",
+    "/v1/peering",
+    "/v1/query",
+    "/v1/session/",
+    "/v1/snapshot",
+    "/v1/txn",
+};
+
 /// Looks and waits in one task, so that no change falls between the two.
 Task<Result<void>> wait_for_news(Event& news, std::function<bool()> seen) {
   while (!seen()) co_await news.wait();
@@ -26,6 +51,24 @@ void add_index_headers(HttpResponseWriter& writer, const ReadQuery& query, uint6
   writer.add_header("X-Consul-Knownleader", "true");
   writer.add_header("X-Consul-Lastcontact", "0");
   writer.add_header("X-Consul-Query-Backend", "blocking-query");
+}
+
+/// A GET of what is no read call.
+Task<void> refuse_path(std::string_view path, HttpResponseWriter& writer) {
+  if (path.starts_with("/v1/acl/")) {  // as Consul where they are off
+    (void)co_await writer.respond(401, kText, "ACL support disabled");
+    co_return;
+  }
+  const bool consuls = std::ranges::any_of(
+      kConsulsAlone, [&](std::string_view prefix) { return path.starts_with(prefix); });
+  (void)co_await writer.respond(
+      consuls ? 501 : 404, kText,
+      consuls ? fmt::format("{}: not offered by sluice's embedded catalog, which holds the "
+                            "services of jobs and nothing else\n",
+                            path)
+              : fmt::format("Invalid URL path: not a recognized HTTP API endpoint "
+                            "of sluice's embedded catalog: {}\n",
+                            path));
 }
 
 }  // namespace
@@ -50,11 +93,7 @@ Task<void> ReadApi::handle(const HttpServerRequest& request, HttpResponseWriter&
     co_return;
   }
   if (call == nullptr) {
-    (void)co_await writer.respond(
-        404, kText,
-        fmt::format("Invalid URL path: not a recognized HTTP API endpoint "
-                    "of sluice's embedded catalog: {}\n",
-                    request.path));
+    co_await refuse_path(request.path, writer);
     co_return;
   }
   if (name.empty() && !call->missing.empty()) {

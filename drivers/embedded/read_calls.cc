@@ -211,7 +211,8 @@ Json member(const ReadNode& node) {
                                               {"id", node.id},
                                               {"port", std::to_string(kServerPort)},
                                               {"role", "consul"},
-                                              {"segment", ""}})},
+                                              {"segment", ""},
+                                              {"vsn", "2"}})},
                        {"Status", 1},  // alive
                        {"ProtocolMin", 1},
                        {"ProtocolMax", 5},

@@ -48,8 +48,16 @@ def test_what_it_refuses(agent, curl):
     assert "read only" in refused(405, "/v1/kv/a", "-X", "DELETE")
     body = refused(405, "/v1/catalog/nodes", "-X", "POST", "-d", "")
     assert body.startswith("method POST not allowed")
-    unknown = refused(404, "/v1/session/list")
-    assert "not a recognized HTTP API endpoint" in unknown and "/v1/session/list" in unknown
+    unknown = refused(404, "/v1/sessions")
+    assert "not a recognized HTTP API endpoint" in unknown and "/v1/sessions" in unknown
+    # What is Consul's is not said to be "not found", which its clients take for an answer.
+    for path in ("/v1/session/list", "/v1/session/info/x", "/v1/query", "/v1/query/x/execute",
+                 "/v1/coordinate/nodes", "/v1/event/list", "/v1/operator/raft/configuration",
+                 "/v1/connect/intentions", "/v1/health/connect/shop", "/v1/agent/metrics"):
+        assert refused(501, path) == path + (
+            ": not offered by sluice's embedded catalog, which holds the services of jobs and "
+            "nothing else\n")
+    assert refused(401, "/v1/acl/tokens") == "ACL support disabled"
     assert refused(404, "/v1/kv/a") == refused(404, "/v1/kv/?recurse") == ""
     assert refused(404, "/v1/kv/a?keys") == "" and refused(200, "/v1/kv/?keys") == "[]"
     assert refused(400, "/v1/kv/") == "Bad request: Missing key name"
