@@ -88,6 +88,7 @@ struct Job {
   StringMap meta;
   bool dispatched = false;
   std::optional<std::string> payload;  // of a dispatched child, base64
+  std::string idempotency_token;       // it is what this one was dispatched with
   std::string parent_id;
   /// A ConsulToken came with it; it is not kept (a secret), and nothing here asks for it.
   bool consul_token_given = false;
@@ -110,6 +111,7 @@ struct Job {
     v("Constraints", s.constraints);
     v("Datacenters", s.datacenters);
     v("Dispatched", s.dispatched);
+    v.meta("DispatchIdempotencyToken", s.idempotency_token);
     v("Meta", s.meta);
     v("Name", s.name);
     v("Namespace", s.namespace_);

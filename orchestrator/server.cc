@@ -331,11 +331,12 @@ Task<Result<EvalReply>> Server::scale_job(std::string space, std::string id, std
 Task<Result<EvalReply>> Server::force_periodic(std::string space, std::string id) {
   return impl_->force_periodic(std::move(space), std::move(id));
 }
-Task<Result<Server::DispatchReply>> Server::dispatch_job(std::string space, std::string id,
-                                                         StringMap meta,
-                                                         std::string payload_base64) {
-  return impl_->dispatch_job(std::move(space), std::move(id), std::move(meta),
-                             std::move(payload_base64));
+Task<Result<Server::DispatchReply>> Server::dispatch_job(DispatchRequest request) {
+  return impl_->dispatch_job(std::move(request));
+}
+Task<Result<uint64_t>> Server::set_stable(std::string space, std::string id, int64_t version,
+                                          bool stable) {
+  return impl_->set_stable(std::move(space), std::move(id), version, stable);
 }
 Task<Result<EvalReply>> Server::set_eligibility(std::string node_id, Eligibility eligibility) {
   return impl_->set_eligibility(std::move(node_id), eligibility);
@@ -358,6 +359,10 @@ Task<Result<EvalReply>> Server::fail_deployment(std::string id) {
 }
 Task<Result<EvalReply>> Server::pause_deployment(std::string id, bool pause) {
   return impl_->pause_deployment(std::move(id), pause);
+}
+Task<Result<EvalReply>> Server::set_alloc_health(std::string id, StringList healthy,
+                                                 StringList unhealthy) {
+  return impl_->set_alloc_health(std::move(id), std::move(healthy), std::move(unhealthy));
 }
 Task<Result<uint64_t>> Server::change_acl(AclChange change) {
   return impl_->change_acl(std::move(change));

@@ -84,6 +84,16 @@ struct PlanReply {
 /// The reply of PUT /v1/job/:id/plan.
 void write_plan_reply(JsonWriter& out, const PlanReply& reply);
 
+struct DispatchRequest {
+  std::string space;
+  std::string id;
+  StringMap meta;
+  std::string payload_base64;
+  /// Of several dispatches with one token the first counts, as long as its child is known.
+  std::string idempotency_token;
+  std::string id_prefix;  // stands in the child's id, after "dispatch-"
+};
+
 struct EvalReply {
   std::string eval_id;
   uint64_t index = 0;
@@ -145,8 +155,10 @@ class Server {
     uint64_t eval_create_index = 0;
     uint64_t index = 0;
   };
-  Task<Result<DispatchReply>> dispatch_job(std::string space, std::string id, StringMap meta,
-                                           std::string payload_base64);
+  Task<Result<DispatchReply>> dispatch_job(DispatchRequest request);
+  /// Whether a failed deployment may go back to this version. The commit's index.
+  Task<Result<uint64_t>> set_stable(std::string space, std::string id, int64_t version,
+                                    bool stable);
 
   // Nodes.
   Task<Result<EvalReply>> set_eligibility(std::string node_id, Eligibility eligibility);
@@ -161,6 +173,9 @@ class Server {
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
   Task<Result<EvalReply>> fail_deployment(std::string id);
   Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
+  /// The operator's word, which `health_check = "manual"` waits for.
+  Task<Result<EvalReply>> set_alloc_health(std::string id, StringList healthy,
+                                           StringList unhealthy);
 
   /// Changes the access records in one commit; `change` may refuse. The commit's index.
   using AclChange = std::move_only_function<Result<void>(AclRecords& records, uint64_t index)>;

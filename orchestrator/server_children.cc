@@ -17,6 +17,7 @@ namespace sluice::orchestrator {
 namespace {
 
 constexpr size_t kMaxPayloadBytes = 16 * 1024;
+constexpr int64_t kDurablePollMs = 100;
 
 std::string join(const StringList& names) {
   std::string text;
@@ -33,6 +34,7 @@ std::shared_ptr<Job> child_of(const Job& parent) {
   auto child = std::make_shared<Job>(parent);
   child->parent_id = parent.id;
   child->stop = child->stable = false;
+  child->idempotency_token.clear();
   child->version = 0;
   child->periodic_launch_ns = 0;
   child->create_index = child->modify_index = child->job_modify_index = 0;
@@ -178,11 +180,36 @@ Result<void> check_dispatch(const Job& parent, const StringMap& meta, size_t pay
   return {};
 }
 
+/// The parent's child that was dispatched with this token.
+JobPtr child_with(const Snapshot& now, const Job& parent, std::string_view token) {
+  JobPtr found;
+  if (token.empty()) return found;
+  now.tables().jobs.each([&](const JobPtr& job) {
+    if (job->idempotency_token == token && job->parent_id == parent.id &&
+        job->namespace_ == parent.namespace_) {
+      found = job;
+    }
+  });
+  return found;
+}
+
 }  // namespace
 
-Task<Result<Server::DispatchReply>> Server::Impl::dispatch_job(std::string space, std::string id,
-                                                               StringMap meta,
-                                                               std::string payload_base64) {
+/// Its reply is as durable as the first one's.
+Task<Result<Server::DispatchReply>> Server::Impl::dispatched_before(JobPtr child) {
+  const Topic topic{Topic::Kind::kJobs, child->id, child->namespace_};
+  while (!published_.job(child->namespace_, child->id)) {
+    if (!state_.snapshot().job(child->namespace_, child->id)) {
+      co_return fail(Code::kUnavailable, "the dispatch with this idempotency token failed");
+    }
+    (void)co_await wait(topic, published_.last_change(topic), kDurablePollMs);
+  }
+  co_return DispatchReply{
+      .child_id = child->id, .job_create_index = child->create_index, .index = child->modify_index};
+}
+
+Task<Result<Server::DispatchReply>> Server::Impl::dispatch_job(DispatchRequest request) {
+  const auto& [space, id, meta, payload_base64, token, prefix] = request;
   const Snapshot now = state_.snapshot();
   const JobPtr parent = now.job(space, id);
   if (!parent) co_return fail(Code::kNotFound, "parameterized job not found");
@@ -190,17 +217,25 @@ Task<Result<Server::DispatchReply>> Server::Impl::dispatch_job(std::string space
     co_return fail(Code::kInvalid, "Specified job \"{}\" is not a parameterized job", id);
   }
   if (parent->stop) co_return fail(Code::kInvalid, "Specified job \"{}\" is stopped", id);
+  if (prefix.find_first_of(std::string_view(" \0", 2)) != std::string::npos) {
+    co_return fail(Code::kInvalid, "IdPrefixTemplate \"{}\" contains a space or a NUL", prefix);
+  }
   Result<std::string> payload = base64_decode(payload_base64);
   if (!payload) co_return fail(Code::kInvalid, "Payload: {}", payload.error().message);
   Result<void> allowed = check_dispatch(*parent, meta, payload->size());
   if (!allowed) co_return pass(allowed);
+  if (const JobPtr before = child_with(now, *parent, token)) {
+    co_return co_await dispatched_before(before);
+  }
 
   auto child = child_of(*parent);
   child->dispatched = true;
-  if (!payload_base64.empty()) child->payload = std::move(payload_base64);
-  for (auto& [key, value] : meta) child->meta[key] = std::move(value);
+  child->idempotency_token = token;
+  if (!payload_base64.empty()) child->payload = payload_base64;
+  for (const auto& [key, value] : meta) child->meta[key] = value;
   do {
-    child->id = fmt::format("{}/dispatch-{}-{}", id, wall_ns() / kSecondNs, new_id().substr(0, 8));
+    child->id = fmt::format("{}/dispatch-{}{}{}-{}", id, prefix, prefix.empty() ? "" : "-",
+                            wall_ns() / kSecondNs, new_id().substr(0, 8));
   } while (now.job(space, child->id));
   child->name = child->id;
   child->submit_time_ns = wall_ns();

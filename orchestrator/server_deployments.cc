@@ -318,4 +318,74 @@ Task<Result<EvalReply>> Server::Impl::pause_deployment(std::string id, bool paus
   co_return reply;
 }
 
+Task<Result<EvalReply>> Server::Impl::set_alloc_health(std::string id, StringList healthy,
+                                                       StringList unhealthy) {
+  const Snapshot now = state_.snapshot();
+  const DeploymentPtr deployment = now.deployment(id);
+  if (!deployment) co_return no_deployment(id);
+  if (!deployment->active()) {
+    co_return fail(Code::kInvalid, "can't set health of allocations for a terminal deployment");
+  }
+  if (healthy.empty() && unhealthy.empty()) {
+    co_return fail(Code::kInvalid, "must specify at least one healthy/unhealthy allocation ID");
+  }
+  Commit commit;
+  std::set<std::string> seen;
+  const auto mark = [&](const std::string& alloc_id, bool good) -> Result<void> {
+    const AllocPtr alloc = now.alloc(alloc_id);
+    if (!alloc) return fail(Code::kNotFound, "unknown alloc \"{}\"", alloc_id);
+    if (alloc->deployment_id != id) {
+      return fail(Code::kInvalid, "alloc \"{}\" is not part of deployment \"{}\"", alloc_id, id);
+    }
+    if (!seen.insert(alloc_id).second) {
+      return fail(Code::kInvalid, "alloc \"{}\" is named twice", alloc_id);
+    }
+    auto marked = std::make_shared<Allocation>(*alloc);
+    if (!marked->deployment_status) marked->deployment_status.emplace();
+    marked->deployment_status->healthy = good;
+    marked->deployment_status->timestamp.ns = wall_ns();
+    marked->deployment_status->modify_index = state_.index() + 1;
+    commit.allocs.push_back(std::move(marked));
+    return {};
+  };
+  for (const StringList* list : {&healthy, &unhealthy}) {
+    for (const std::string& alloc_id : *list) {
+      if (auto done = mark(alloc_id, list == &healthy); !done) co_return pass(done);
+    }
+  }
+  const JobPtr back = stable_version(*deployment);
+  auto done = co_await this->commit(std::move(commit));
+  if (!done) co_return pass(done);
+  // What follows from it (the next step, the end, a way back) is of the same commit.
+  EvalReply reply{.index = *done};
+  if (const auto index = published_.of_job(deployment->namespace_, deployment->job_id)) {
+    index->evals.each([&](const EvalPtr& eval) {
+      if (eval->deployment_id == id && eval->create_index == *done) reply.eval_id = eval->id;
+    });
+  }
+  const DeploymentPtr after = published_.deployment(id);
+  const JobPtr job = published_.job(deployment->namespace_, deployment->job_id);
+  if (after && after->status == DeploymentStatus::kFailed && back && job &&
+      job->version > deployment->job_version && same_spec(*back, *job)) {
+    reply.reverted_job_version = back->version;
+  }
+  co_return reply;
+}
+
+Task<Result<uint64_t>> Server::Impl::set_stable(std::string space, std::string id, int64_t version,
+                                                bool stable) {
+  const Snapshot now = state_.snapshot();
+  const JobPtr job = now.job_version(space, id, version);
+  if (!now.job(space, id) || !job) {
+    co_return fail(Code::kNotFound, "job \"{}\" in namespace \"{}\" at version {} not found", id,
+                   space, version);
+  }
+  if (job->stable == stable) co_return job->modify_index;
+  Commit commit;
+  auto next = std::make_shared<Job>(*job);
+  next->stable = stable;
+  commit.jobs.push_back(std::move(next));
+  co_return co_await this->commit(std::move(commit));
+}
+
 }  // namespace sluice::orchestrator

@@ -86,8 +86,8 @@ struct Server::Impl final : NodeLink {
   bool has_live_child(const Snapshot& now, const Job& parent) const;
   std::shared_ptr<Job> launch_into(const JobPtr& parent, int64_t at_ns, Commit& commit);
   Task<Result<EvalReply>> force_periodic(std::string space, std::string id);
-  Task<Result<DispatchReply>> dispatch_job(std::string space, std::string id, StringMap meta,
-                                           std::string payload_base64);
+  Task<Result<DispatchReply>> dispatch_job(DispatchRequest request);
+  Task<Result<DispatchReply>> dispatched_before(JobPtr child);
 
   // --- server_nodes.cc
   Task<Result<NodeRegistration>> register_node(Node node, NodeMemory memory) override;
@@ -124,6 +124,10 @@ struct Server::Impl final : NodeLink {
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
   Task<Result<EvalReply>> fail_deployment(std::string id);
   Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
+  Task<Result<EvalReply>> set_alloc_health(std::string id, StringList healthy,
+                                           StringList unhealthy);
+  Task<Result<uint64_t>> set_stable(std::string space, std::string id, int64_t version,
+                                    bool stable);
   /// Fails it, and with auto_revert puts the last stable version back. Returns that version or -1.
   int64_t fail_into(const DeploymentPtr& deployment, std::string description, bool revert,
                     Commit& commit);

@@ -391,6 +391,7 @@ void write_plan_reply(JsonWriter& out, const PlanReply& reply) {
   out.member("Warnings", reply.warnings);
   out.member("NextPeriodicLaunch", format_time(reply.next_periodic_launch));
   out.member("PlanHash", reply.plan_hash);
+  out.member("Index", reply.index);
   out.end_object();
 }
 

@@ -209,7 +209,7 @@ Task<Result<void>> RawExecDriver::stop(const TaskHandle& handle, const std::stri
 
 Task<Result<void>> RawExecDriver::signal(const TaskHandle& handle, const std::string& signal_name) {
   std::optional<int> number = signal_number(signal_name);
-  if (!number) co_return fail(Code::kInvalid, "{}: unknown signal {}", name(), signal_name);
+  if (!number) co_return fail(Code::kInvalid, "{}: invalid signal {}", name(), signal_name);
   Message request = request_for("signal", handle.key);
   request.add("signal", int64_t{*number});
   Result<Message> reply = co_await supervisor_.call(std::move(request), kCallTimeoutMs);

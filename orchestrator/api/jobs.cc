@@ -132,7 +132,11 @@ Task<void> plan_job(Call& call) {
 
 Task<void> validate_job(Call& call) {
   Result<Json> body = call.body();
-  Result<Job> job = body ? job_of(*body) : Result<Job>(pass(body));
+  if (!body || !body->find("Job") || !body->find("Job")->is_object()) {
+    co_await call.refuse(400, body ? "Job must be specified" : body.error().message);
+    co_return;
+  }
+  Result<Job> job = job_of(*body);
   Result<std::string> said =
       job ? call.server().validate_job(std::move(*job)) : Result<std::string>(pass(job));
   co_await call.reply_with([&](JsonWriter& out) {
@@ -328,43 +332,28 @@ Task<void> revert(Call& call) {
   co_await call.reply_eval(*reply);
 }
 
-Task<void> dispatch(Call& call) {
+Task<void> set_stable(Call& call) {
   Result<Json> body = call.body();
   if (!body) {
     co_await call.refuse(body.error());
     co_return;
   }
-  StringMap meta;
-  if (const Json* given = body->find("Meta"); given && given->is_object()) {
-    for (const auto& [key, value] : given->as_object()) {
-      if (value.is_string()) meta[key] = value.as_string();
-    }
-  }
-  Result<Server::DispatchReply> reply = co_await call.server().dispatch_job(
-      call.space(), call.param(0), std::move(meta), std::string(body->get_string("Payload")));
-  if (!reply) {
-    co_await call.refuse(reply.error());
+  const Json* version = body->find("JobVersion");
+  const Json* stable = body->find("Stable");
+  if (!version || !version->is_int() || !stable || !stable->is_bool()) {
+    co_await call.refuse(400, "JobVersion and Stable must be specified");
     co_return;
   }
-  call.set_index(reply->index);
+  const Result<uint64_t> index = co_await call.server().set_stable(
+      call.space(), call.param(0), version->as_int(), stable->as_bool());
+  if (!index) {
+    co_await call.refuse(index.error());
+    co_return;
+  }
+  call.set_index(*index);
   co_await call.reply_with([&](JsonWriter& out) {
-    out.begin_object();
-    out.member("DispatchedJobID", reply->child_id);
-    out.member("EvalID", reply->eval_id);
-    out.member("EvalCreateIndex", reply->eval_create_index);
-    out.member("JobCreateIndex", reply->job_create_index);
-    out.member("Index", reply->index);
-    out.end_object();
+    out.begin_object().member("JobModifyIndex", *index).member("Index", *index).end_object();
   });
-}
-
-Task<void> force_periodic(Call& call) {
-  Result<EvalReply> reply = co_await call.server().force_periodic(call.space(), call.param(0));
-  if (!reply) {
-    co_await call.refuse(reply.error());
-    co_return;
-  }
-  co_await call.reply_eval(*reply);
 }
 
 constexpr Route kRoutes[] = {
@@ -381,8 +370,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/job/*id/summary", summary},
     {"GET", "/v1/job/*id/versions", versions},
     {"PUT", "/v1/job/*id/revert", revert},
-    {"PUT", "/v1/job/*id/dispatch", dispatch},
-    {"PUT", "/v1/job/*id/periodic/force", force_periodic},
+    {"PUT", "/v1/job/*id/stable", set_stable},
     {"GET", "/v1/job/*id", read_job},
     {"PUT", "/v1/job/*id", update_job},
     {"DELETE", "/v1/job/*id", delete_job},

@@ -279,6 +279,33 @@ Task<void> pause_deployment(Call& call) {
       call, co_await call.server().pause_deployment(call.param(0), body->get_bool("Pause")));
 }
 
+Result<StringList> ids_in(const Json& body, std::string_view name) {
+  StringList ids;
+  const Json* given = body.find(name);
+  if (!given || given->is_null()) return ids;
+  if (!given->is_array()) return fail(Code::kInvalid, "{} must be a list of ids", name);
+  for (const Json& id : given->as_array()) {
+    if (!id.is_string()) return fail(Code::kInvalid, "{} must be a list of ids", name);
+    ids.push_back(id.as_string());
+  }
+  return ids;
+}
+
+Task<void> set_alloc_health(Call& call) {
+  Result<Json> body = call.body();
+  Result<StringList> healthy =
+      body ? ids_in(*body, "HealthyAllocationIDs") : Result<StringList>(pass(body));
+  Result<StringList> unhealthy =
+      healthy ? ids_in(*body, "UnhealthyAllocationIDs") : Result<StringList>(pass(healthy));
+  if (!unhealthy) {
+    co_await call.refuse(unhealthy.error());
+    co_return;
+  }
+  co_await reply_deployment_update(
+      call, co_await call.server().set_alloc_health(call.param(0), std::move(*healthy),
+                                                    std::move(*unhealthy)));
+}
+
 constexpr Route kRoutes[] = {
     {"GET", "/v1/evaluations", list_evals},
     {"GET", "/v1/evaluation/:id", read_eval},
@@ -295,6 +322,7 @@ constexpr Route kRoutes[] = {
     {"PUT", "/v1/deployment/promote/:id", promote},
     {"PUT", "/v1/deployment/fail/:id", fail_deployment},
     {"PUT", "/v1/deployment/pause/:id", pause_deployment},
+    {"PUT", "/v1/deployment/allocation-health/:id", set_alloc_health},
 };
 
 }  // namespace

@@ -82,9 +82,11 @@ Result<void> check_kinds(const Json& body, std::initializer_list<MemberKind> mem
     const Json* member = body.find(name);
     if (member == nullptr || member->is_null() || member->kind() == kind) continue;
     return fail(Code::kInvalid, "{}: expected {}, not {}", name,
-                kind == Json::Kind::kBool  ? "true or false"
-                : kind == Json::Kind::kInt ? "a whole number"
-                                           : "a list",
+                kind == Json::Kind::kBool     ? "true or false"
+                : kind == Json::Kind::kInt    ? "a whole number"
+                : kind == Json::Kind::kString ? "a text"
+                : kind == Json::Kind::kObject ? "an object"
+                                              : "a list",
                 to_json(*member));
   }
   return {};

@@ -35,7 +35,8 @@ constexpr FlagSpec kEvalFlags[] = {
 };
 constexpr FlagSpec kDispatchFlags[] = {
     {"meta", Kind::kValue, "key=value for the new job; may be repeated"},
-    {"id-prefix-template", Kind::kValue, "accepted, without effect"},
+    {"id-prefix-template", Kind::kValue, "text for the new job's id, after \"dispatch-\""},
+    {"idempotency-token", Kind::kValue, "the same token again gives the job that it gave first"},
     {"detach", Kind::kBool, "return at once with the ids"},
     {"verbose", Kind::kBool, "full ids"},
 };
@@ -123,9 +124,13 @@ Task<int> dispatch(Session& session) {
   }
   Result<Json> job = co_await find_job(session, flags.words()[0]);
   if (!job) co_return session.error(job.error().message);
+  const std::string token = flags.value_or("idempotency-token", "");
   Result<ApiReply> reply = co_await session.put(
       job_path(*job) + "/dispatch",
-      Json::object({{"Meta", std::move(meta)}, {"Payload", base64_encode(payload)}}));
+      Json::object({{"Meta", std::move(meta)},
+                    {"Payload", base64_encode(payload)},
+                    {"IdPrefixTemplate", flags.value_or("id-prefix-template", "")}}),
+      token.empty() ? Query() : Query{{"idempotency_token", token}});
   if (!reply) co_return session.error("Failed to dispatch job", reply.error());
   const std::string eval_id(reply->body.get_string("EvalID"));
   std::vector<std::pair<std::string, std::string>> head{

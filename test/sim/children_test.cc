@@ -1,4 +1,6 @@
 // Periodic and parameterized jobs: what they launch, when, and what a new server makes up for.
+#include <algorithm>
+
 #include "test/sim/cluster.h"
 #include "test/test.h"
 
@@ -156,8 +158,10 @@ TEST_CASE("a dispatched child holds what the dispatch said; wrong dispatches are
   cluster.executor.run_for(100);
   EXPECT_EQ(cluster.run_job(make_parameterized("mail")).eval_id, "");
   const auto dispatch = [&](StringMap meta, std::string payload) {
-    return cluster.await(
-        cluster.server->dispatch_job("default", "mail", std::move(meta), std::move(payload)));
+    return cluster.await(cluster.server->dispatch_job({.space = "default",
+                                                       .id = "mail",
+                                                       .meta = std::move(meta),
+                                                       .payload_base64 = std::move(payload)}));
   };
   auto sent = dispatch({{"who", "me"}}, "aGVsbG8=");
   REQUIRE(sent);
@@ -180,10 +184,64 @@ TEST_CASE("a dispatched child holds what the dispatch said; wrong dispatches are
             "Payload exceeds maximum size; 18432 > 16384");
   EXPECT(dispatch({{"who", ""}}, "a").error().message.starts_with("Payload: "));
   EXPECT_EQ(children(cluster, "mail").size(), 2u);
-  auto none = cluster.await(cluster.server->dispatch_job("default", sent->child_id, {}, ""));
+  auto none =
+      cluster.await(cluster.server->dispatch_job({.space = "default", .id = sent->child_id}));
   REQUIRE(!none);
   EXPECT_EQ(none.error().message,
             "Specified job \"" + sent->child_id + "\" is not a parameterized job");
+}
+
+TEST_CASE("of dispatches with one token the first counts, also while it is on its way") {
+  Cluster cluster(17);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  for (const char* id : {"mail", "post"}) cluster.run_job(make_parameterized(id));
+  const auto dispatch = [&](const std::string& id, const std::string& token) {
+    return cluster.server->dispatch_job(
+        {.space = "default", .id = id, .meta = {{"who", "me"}}, .idempotency_token = token});
+  };
+  std::vector<Server::DispatchReply> replies;
+  auto send = [](Task<Result<Server::DispatchReply>> task,
+                 std::vector<Server::DispatchReply>& into) -> Task<void> {
+    const auto reply = co_await std::move(task);
+    if (reply) into.push_back(*reply);
+  };
+  Scope scope(cluster.executor);
+  for (int i = 0; i < 3; ++i) scope.spawn(send(dispatch("mail", "a"), replies));
+  cluster.executor.run_until([&] { return replies.size() == 3; });
+  REQUIRE(cluster.settle());
+  const std::string child = replies[0].child_id;
+  EXPECT_EQ(std::ranges::count(replies, "", &Server::DispatchReply::eval_id), 2);
+  for (const auto& reply : replies) {
+    EXPECT_EQ(reply.child_id, child);
+    EXPECT_EQ(reply.job_create_index, replies[0].job_create_index);
+  }
+  EXPECT_EQ(children(cluster, "mail").size(), 1u);
+  EXPECT_EQ(cluster.snapshot().job("default", child)->idempotency_token, "a");
+  // Another token, none, or another job: another child. A child's child has none.
+  EXPECT(cluster.await(dispatch("mail", "b"))->child_id != child);
+  EXPECT(cluster.await(dispatch("mail", ""))->child_id != child);
+  EXPECT(cluster.await(dispatch("mail", ""))->child_id != child);
+  EXPECT(cluster.await(dispatch("post", "a"))->child_id.starts_with("post/"));
+  EXPECT_EQ(children(cluster, "mail").size(), 4u);
+  // Once it is forgotten the token is free.
+  REQUIRE(cluster.await(cluster.server->deregister_job("default", child, true)));
+  EXPECT(!cluster.await(dispatch("mail", "a"))->eval_id.empty());
+}
+
+TEST_CASE("a dispatched child's id begins as the dispatch says") {
+  Cluster cluster(18);
+  cluster.start();
+  cluster.run_job(make_parameterized("mail"));
+  const auto dispatch = [&](const std::string& prefix) {
+    return cluster.await(cluster.server->dispatch_job(
+        {.space = "default", .id = "mail", .meta = {{"who", "me"}}, .id_prefix = prefix}));
+  };
+  const std::string seconds = std::to_string(cluster.executor.wall_ns() / 1'000'000'000);
+  EXPECT(dispatch("run1")->child_id.starts_with("mail/dispatch-run1-" + seconds + "-"));
+  EXPECT(dispatch("")->child_id.starts_with("mail/dispatch-" + seconds + "-"));
+  EXPECT_EQ(dispatch("a b").error().message, "IdPrefixTemplate \"a b\" contains a space or a NUL");
 }
 
 TEST_CASE("a job does not become periodic, parameterized, dispatched or of another type") {

@@ -63,4 +63,84 @@ TEST_CASE("what is started again after a stop does not wait for what had failed 
   EXPECT_EQ(cluster.live("web").size(), 1u);
 }
 
+TEST_CASE("with manual health the operator's word moves a deployment on, or fails it") {
+  Cluster cluster(13);
+  cluster.start();
+  cluster.add_node({.healthy_ms = 1'000'000'000});  // it says nothing itself
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 2);
+  job.groups[0].update->health_check = "manual";
+  job.groups[0].update->max_parallel = 1;
+  job.groups[0].update->auto_revert = true;
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  const auto mark = [&](StringList healthy, StringList unhealthy) {
+    return cluster.await(
+        cluster.server->set_alloc_health(latest()->id, std::move(healthy), std::move(unhealthy)));
+  };
+  const auto fresh = [&] {
+    StringList ids;
+    for (const AllocPtr& alloc : cluster.live("web")) {
+      if (alloc->deployment_id == latest()->id && !alloc->is_healthy()) ids.push_back(alloc->id);
+    }
+    return ids;
+  };
+  const StringList first = fresh();
+  REQUIRE(first.size() == 2);
+  EXPECT_EQ(mark({}, {}).error().message,
+            "must specify at least one healthy/unhealthy allocation ID");
+  EXPECT_EQ(mark({"x"}, {}).error().message, "unknown alloc \"x\"");
+  EXPECT_EQ(mark(first, {first[0]}).error().message, "alloc \"" + first[0] + "\" is named twice");
+  EXPECT_EQ(latest()->groups.at("web").healthy_allocs, 0);  // nothing of it was taken
+  const auto done = mark(first, {});
+  REQUIRE(done);
+  EXPECT(cluster.snapshot().eval(done->eval_id)->deployment_id == latest()->id);
+  REQUIRE(cluster.settle());
+  EXPECT(latest()->status == DeploymentStatus::kSuccessful);
+  EXPECT_EQ(mark(first, {}).error().message,
+            "can't set health of allocations for a terminal deployment");
+
+  job.groups[0].tasks[0].env["version"] = "1";
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  StringList second = fresh();
+  REQUIRE(second.size() == 1);  // max_parallel
+  EXPECT_EQ(mark({first[1]}, {}).error().message,
+            "alloc \"" + first[1] + "\" is not part of deployment \"" + latest()->id + "\"");
+  REQUIRE(mark(second, {}));
+  REQUIRE(cluster.settle());
+  second = fresh();
+  REQUIRE(second.size() == 1);  // the next step
+  const auto failed = mark({}, second);
+  REQUIRE(failed);
+  EXPECT_EQ(failed->reverted_job_version, 0);
+  REQUIRE(cluster.settle());
+  EXPECT_EQ(cluster.snapshot().job("default", "web")->version, 2);
+  EXPECT(!cluster.snapshot().job("default", "web")->groups[0].tasks[0].env.contains("version"));
+}
+
+TEST_CASE("the operator says which version is stable") {
+  Cluster cluster(14);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  cluster.run_job(job);
+  job.groups[0].count = 2;
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const auto set = [&](const std::string& id, int64_t version, bool stable) {
+    return cluster.await(cluster.server->set_stable("default", id, version, stable));
+  };
+  for (const bool stable : {false, true, true, false}) {
+    REQUIRE(set("web", 0, stable));
+    EXPECT_EQ(cluster.snapshot().job_version("default", "web", 0)->stable, stable);
+  }
+  EXPECT_EQ(cluster.snapshot().job("default", "web")->version, 1);
+  EXPECT_EQ(set("web", 2, true).error().message,
+            "job \"web\" in namespace \"default\" at version 2 not found");
+  EXPECT(set("none", 0, true).error().code == Code::kNotFound);
+}
+
 }  // namespace sluice::sim

@@ -229,8 +229,11 @@ TEST_CASE("tokens, launches and dispatched jobs outlive the server, in a log and
     tick.periodic->spec = "* * * * *";
     cluster.run_job(tick);
     cluster.run_job(mail);
-    auto sent =
-        cluster.await(cluster.server->dispatch_job("default", "mail", {{"who", "me"}}, "aGVsbG8="));
+    auto sent = cluster.await(cluster.server->dispatch_job({.space = "default",
+                                                            .id = "mail",
+                                                            .meta = {{"who", "me"}},
+                                                            .payload_base64 = "aGVsbG8=",
+                                                            .idempotency_token = "once"}));
     REQUIRE(sent);
     cluster.executor.run_for(70'000);  // a launch
     for (int i = 0; i < more; ++i) cluster.run_job(make_job("web", 1 + i % 3));
@@ -259,6 +262,7 @@ TEST_CASE("tokens, launches and dispatched jobs outlive the server, in a log and
     EXPECT(child->dispatched);
     EXPECT_EQ(child->parent_id, "mail");
     EXPECT_EQ(child->payload, "aGVsbG8=");
+    EXPECT_EQ(child->idempotency_token, "once");
     EXPECT_EQ(child->meta.at("who"), "me");
     cluster.executor.run_for(1'000);
     EXPECT_EQ(of("tick"), launched);  // what was launched is not launched again

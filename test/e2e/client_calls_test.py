@@ -1,0 +1,119 @@
+"""Calls that Nomad's client libraries of other languages than Go make, as they make them."""
+
+import urllib.parse
+
+import pytest
+
+from helpers import jobs
+from helpers.agent import ApiError
+from helpers.wait import until
+
+
+@pytest.fixture
+def agent(make_agent):
+    return make_agent().start()
+
+
+def refused(status, call):
+    with pytest.raises(ApiError) as refusal:
+        call()
+    assert refusal.value.status == status
+    return refusal.value.text
+
+
+def batch(name, script, **more):
+    return {"Job": {"ID": name, "Type": "batch", "Datacenters": ["dc1"], **more, "TaskGroups": [{
+        "Name": "g", "Tasks": [{"Name": "t", "Driver": "raw_exec",
+                                "Config": {"command": "/bin/sh", "args": ["-c", script]}}]}]}}
+
+
+def test_a_body_without_a_job_is_no_valid_job(agent):
+    for body in ({}, {"Job": None}, {"Job": []}, None):
+        assert refused(400, lambda: agent.put("/v1/validate/job", body)) == "Job must be specified"
+    said = agent.put("/v1/validate/job", {"Job": {"ID": "x"}})
+    assert said["ValidationErrors"] == ["the job has no group"]
+
+
+def test_a_plan_has_the_index_of_what_it_looked_at(agent):
+    job = batch("a", "true")
+    before = agent.put("/v1/jobs", job)["JobModifyIndex"]
+    plan = agent.put("/v1/job/a/plan", job)
+    assert plan["Diff"] is None and plan["JobModifyIndex"] == before <= plan["Index"]
+
+
+def test_a_dispatch_that_is_sent_again(agent):
+    agent.put("/v1/jobs", batch("mail", "true", ParameterizedJob={"MetaRequired": ["who"]}))
+
+    def dispatch(token=None, **body):
+        query = "?" + urllib.parse.urlencode({"idempotency_token": token}) if token else ""
+        return agent.put("/v1/job/mail/dispatch" + query, {"Meta": {"who": "me"}, **body})
+    first = dispatch("a b/1", IdPrefixTemplate="run1")
+    assert first["DispatchedJobID"].startswith("mail/dispatch-run1-") and first["EvalID"]
+    again = dispatch("a b/1", IdPrefixTemplate="run2", Payload=None)
+    assert again == {**first, "EvalID": "", "EvalCreateIndex": 0, "Index": again["Index"]}
+    child = agent.get("/v1/job/" + urllib.parse.quote(first["DispatchedJobID"], safe=""))
+    assert child["DispatchIdempotencyToken"] == "a b/1"
+    assert dispatch("a b/2")["DispatchedJobID"] != first["DispatchedJobID"]
+    # The same by the command line.
+    flags = ["-detach", "-meta", "who=me", "-idempotency-token", "c",
+             "-id-prefix-template", "by-hand"]
+    shown = [agent.verb("job", "dispatch", *flags, "mail") for _ in range(2)]
+    assert [s.code for s in shown] == [0, 0], shown
+    ids = [s.out.split("= ")[1].split()[0] for s in shown]
+    assert ids[0] == ids[1] and ids[0].startswith("mail/dispatch-by-hand-")
+    assert "Evaluation ID" in shown[0].out and "Evaluation ID" not in shown[1].out
+    assert len([j for j in agent.get("/v1/jobs") if j["ParentID"] == "mail"]) == 3
+    for body, why in (({"Meta": {"who": 1}}, "Meta: who is not a text"),
+                      ({"Meta": []}, "Meta: expected an object, not []"),
+                      ({"Payload": 1}, "Payload: expected a text, not 1"),
+                      ({"IdPrefixTemplate": "a b"},
+                       'IdPrefixTemplate "a b" contains a space or a NUL')):
+        assert refused(400, lambda: dispatch(**body)) == why
+
+
+def test_a_version_is_called_stable(agent):
+    agent.put("/v1/jobs", batch("a", "true"))
+    agent.put("/v1/jobs", batch("a", "exit 0"))
+
+    def stable():
+        return {v["Version"]: v["Stable"] for v in agent.get("/v1/job/a/versions")["Versions"]}
+    assert stable() == {0: False, 1: False}
+    for version, said in ((1, True), (0, True), (1, False)):
+        reply = agent.put("/v1/job/a/stable", {"JobID": "a", "JobVersion": version, "Stable": said})
+        assert reply["JobModifyIndex"] == reply["Index"] > 0
+        assert stable()[version] == said
+    assert refused(404, lambda: agent.put("/v1/job/a/stable", {"JobVersion": 7, "Stable": True}))
+    assert refused(400, lambda: agent.put("/v1/job/a/stable", {"JobVersion": 0})) == (
+        "JobVersion and Stable must be specified")
+
+
+def test_health_by_hand(agent):
+    agent.run(jobs.http(count=1, group=jobs.AT_ONCE.replace("task_states", "manual")),
+              flags=["-detach"])
+    alloc, = agent.wait_running("shop", 1)
+    deployment = agent.get("/v1/job/shop/deployment")
+    assert deployment["Status"] == "running"
+    path = "/v1/deployment/allocation-health/" + deployment["ID"]
+    for body, why in (({"HealthyAllocationIDs": alloc["ID"]}, "must be a list of ids"),
+                      ({"UnhealthyAllocationIDs": [1]}, "must be a list of ids"),
+                      ({}, "must specify at least one")):
+        assert why in refused(400, lambda: agent.put(path, body))
+    unknown = refused(404, lambda: agent.put(path, {"HealthyAllocationIDs": ["x"]}))
+    assert unknown == 'unknown alloc "x"'
+    reply = agent.put(path, {"DeploymentID": deployment["ID"], "UnhealthyAllocationIDs": None,
+                             "HealthyAllocationIDs": [alloc["ID"]]})
+    assert reply["DeploymentModifyIndex"] > 0 and reply["RevertedJobVersion"] is None
+    assert agent.get("/v1/evaluation/" + reply["EvalID"])["DeploymentID"] == deployment["ID"]
+    until(lambda: agent.get("/v1/job/shop/deployment")["Status"] == "successful",
+          "the deployment is over")
+    assert agent.get("/v1/allocation/" + alloc["ID"])["DeploymentStatus"]["Healthy"] is True
+    assert refused(400, lambda: agent.put(path, {"HealthyAllocationIDs": [alloc["ID"]]})) == (
+        "can't set health of allocations for a terminal deployment")
+
+
+def test_a_signal_that_there_is_not(agent):
+    agent.run(jobs.http(count=1, group=jobs.AT_ONCE), flags=["-detach"])
+    alloc, = agent.wait_running("shop", 1)
+    said = refused(400, lambda: agent.put("/v1/client/allocation/%s/signal" % alloc["ID"],
+                                          {"Signal": "INVALID-SIGNAL"}))
+    assert "invalid signal INVALID-SIGNAL" in said
