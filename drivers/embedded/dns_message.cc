@@ -16,7 +16,8 @@ constexpr uint16_t kAuthoritativeFlag = 0x0400;
 constexpr uint16_t kTruncatedFlag = 0x0200;
 constexpr uint16_t kRecursionDesiredFlag = 0x0100;
 constexpr uint16_t kCheckingDisabledFlag = 0x0010;
-constexpr size_t kOptBytes = 11;       // RFC 6891 6.1.2, without options
+constexpr size_t kOptBytes = 11;  // RFC 6891 6.1.2, without options
+constexpr size_t kOptionHeadBytes = 4;
 constexpr size_t kNamePointers = 128;  // names remembered for compression
 constexpr size_t kStringBytes = 255;   // of a TXT's <character-string>
 
@@ -35,6 +36,17 @@ bool is_name(const std::string& name) {
          ns_name_pton(text_of(name), wire, sizeof wire) >= 0;
 }
 
+/// RFC 6891 6.1.2: each option is a code, a length and so many bytes.
+bool options_fit(std::string_view rdata) {
+  while (!rdata.empty()) {
+    if (rdata.size() < kOptionHeadBytes) return false;
+    const size_t length = get16(reinterpret_cast<const unsigned char*>(rdata.data()) + 2);
+    if (rdata.size() - kOptionHeadBytes < length) return false;
+    rdata.remove_prefix(kOptionHeadBytes + length);
+  }
+  return true;
+}
+
 /// RFC 6891: the size that the client takes, and its version.
 void read_edns(ns_msg& message, DnsRequest& request) {
   for (int i = 0; i < ns_msg_count(message, ns_s_ar); ++i) {
@@ -44,7 +56,9 @@ void read_edns(ns_msg& message, DnsRequest& request) {
       return;
     }
     if (ns_rr_type(record) != ns_t_opt) continue;
-    if (request.edns) {  // 6.1.1: one at most
+    const std::string_view options(reinterpret_cast<const char*>(ns_rr_rdata(record)),
+                                   ns_rr_rdlen(record));
+    if (request.edns || !options_fit(options)) {  // 6.1.1: one at most
       request.fault = DnsCode::kFormErr;
       return;
     }

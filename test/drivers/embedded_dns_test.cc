@@ -157,6 +157,18 @@ TEST_CASE("dns requests: a question with and without EDNS, and what is no questi
   twice += twice.substr(twice.size() - 11);
   twice[11] = 2;
   EXPECT_EQ(fault(twice), DnsCode::kFormErr);
+  const auto with_options = [](const std::string& options) {
+    std::string packet = query("a", 1, 1232);
+    packet.back() = static_cast<char>(options.size());
+    return packet + options;
+  };
+  // A client's subnet and a cookie (RFC 7871, 7873) are passed over; what does not end is no
+  // option.
+  EXPECT_EQ(fault(with_options("\x00\x08\x00\x02\x00\x01\x00\x0a\x00\x00"s)), DnsCode::kNoError);
+  for (const std::string& bad :
+       {"\x00"s, "\x00\x0a\x00"s, "\x00\x0a\x00\x01"s, "\x00\x0a\x00\x00\x00\x0a\x00\x09x"s}) {
+    EXPECT_EQ(fault(with_options(bad)), DnsCode::kFormErr);
+  }
 }
 
 TEST_CASE("dns replies: the bytes of one") {
