@@ -288,10 +288,16 @@ func batchCalls() {
 	reply, _, err := client.Jobs().Register(job, nil)
 	must("Jobs.Register of a parameterized job", err)
 	check("no evaluation for it", reply.EvalID == "", reply)
-	_, _, err = dispatch(client, "dispatched", nil, nil)
+	_, _, err = dispatch(client, "dispatched", nil, nil, nil)
 	refused("Jobs.Dispatch without its meta", err, "who")
-	sent, _, err := dispatch(client, "dispatched", map[string]string{"who": "me"}, []byte("hello"))
+	once := &api.WriteOptions{IdempotencyToken: "once"}
+	who := map[string]string{"who": "me"}
+	sent, _, err := dispatch(client, "dispatched", who, []byte("hello"), once)
 	must("Jobs.Dispatch", err)
+	again, _, err := dispatch(client, "dispatched", who, nil, once)
+	must("Jobs.Dispatch again", err)
+	check("dispatched once", again.DispatchedJobID == sent.DispatchedJobID && again.EvalID == "" &&
+		again.JobCreateIndex == sent.JobCreateIndex, again)
 	check("dispatched", strings.HasPrefix(sent.DispatchedJobID, "dispatched/dispatch-"), sent)
 	evalDone(sent.EvalID)
 	until("the dispatched job ends", func() bool {

@@ -6,6 +6,6 @@ import "github.com/hashicorp/nomad/api"
 
 // dispatch as the newest library has it, with an id prefix.
 func dispatch(client *api.Client, job string, meta map[string]string,
-	payload []byte) (*api.JobDispatchResponse, *api.WriteMeta, error) {
-	return client.Jobs().Dispatch(job, meta, payload, "", nil)
+	payload []byte, options *api.WriteOptions) (*api.JobDispatchResponse, *api.WriteMeta, error) {
+	return client.Jobs().Dispatch(job, meta, payload, "by-client", options)
 }

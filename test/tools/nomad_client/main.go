@@ -116,7 +116,7 @@ func main() {
 	}{
 		{"agent", agentCalls}, {"jobs", jobCalls}, {"lists", listCalls}, {"versions", versionCalls},
 		{"allocations", allocCalls}, {"files", fileCalls}, {"nodes", nodeCalls},
-		{"canary", canaryCalls}, {"batch", batchCalls}, {"failures", failureCalls},
+		{"canary", canaryCalls}, {"manual", manualCalls}, {"batch", batchCalls}, {"failures", failureCalls},
 		{"search", searchCalls}, {"stream", streamCalls}, {"exec", execCalls},
 		{"scaling", scalingCalls}, {"acl", aclCalls},
 	}

@@ -246,6 +246,34 @@ func canaryCalls() {
 	remove("canary")
 }
 
+func manualCalls() {
+	job := shell("manual", endless, 2)
+	job.TaskGroups[0].Update.HealthCheck = ptr("manual")
+	reply, _, err := client.Jobs().Register(job, nil)
+	must("Jobs.Register with manual health", err)
+	evalDone(reply.EvalID)
+	until("two run", func() bool { return len(running("manual")) == 2 })
+	deployment, _, err := client.Jobs().LatestDeployment("manual", nil)
+	must("Jobs.LatestDeployment", err)
+	check("nobody said that they are healthy", deployment.TaskGroups["g"].HealthyAllocs == 0, deployment)
+	var ids []string
+	for _, alloc := range running("manual") {
+		ids = append(ids, alloc.ID)
+	}
+	said, _, err := client.Deployments().SetAllocHealth(deployment.ID, ids, nil, nil)
+	must("Deployments.SetAllocHealth", err)
+	evalDone(said.EvalID)
+	deploymentDone("manual", "successful")
+	for _, stable := range []bool{false, true} {
+		_, _, err = client.Jobs().Stable("manual", 0, stable, nil)
+		must("Jobs.Stable", err)
+		job, _, err := client.Jobs().Info("manual", nil)
+		must("Jobs.Info", err)
+		check("stable as it was said", *job.Stable == stable, *job.Stable)
+	}
+	remove("manual")
+}
+
 func streamCalls() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
