@@ -35,6 +35,14 @@ Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& wri
     co_await call.refuse(*refused);
     co_return;
   }
+  // "global" is what clients say that say nothing, and jobs likewise (Server::register_job).
+  const std::string& own_region = parts_.server.options().region;
+  if (const std::string region = call.query("region", own_region);
+      region != own_region && region != "global") {
+    co_await call.refuse(
+        500, fmt::format("No path to region \"{}\": this one is \"{}\"", region, own_region));
+    co_return;
+  }
   if (const std::string_view wrong = call.wrong_wait(); !wrong.empty()) {
     co_await call.refuse(400, std::string(wrong));
     co_return;

@@ -111,6 +111,21 @@ def test_health_by_hand(agent):
         "can't set health of allocations for a terminal deployment")
 
 
+def test_another_region_is_not_answered_for(make_agent):
+    agent = make_agent(config='region = "eu"\n').start()
+    assert agent.get("/v1/regions") == ["eu"]
+    for region in ("eu", "global", ""):
+        assert agent.get("/v1/jobs", region=region) == []
+    why = 'No path to region "us": this one is "eu"'
+    for call in (lambda: agent.get("/v1/jobs", region="us"),
+                 lambda: agent.put("/v1/jobs?region=us", batch("a", "true")),
+                 lambda: agent.call("DELETE", "/v1/job/a?region=us")):
+        assert refused(500, call) == why
+    assert agent.get("/v1/jobs") == []
+    shown = agent.verb("job", "status", "-region", "us")
+    assert shown.code == 1 and why in shown.err, shown
+
+
 def test_a_signal_that_there_is_not(agent):
     agent.run(jobs.http(count=1, group=jobs.AT_ONCE), flags=["-detach"])
     alloc, = agent.wait_running("shop", 1)
