@@ -50,6 +50,7 @@ struct ServerContext::Parts {
   bssl::UniquePtr<SSL_CTX> context;
   std::shared_ptr<const CertificateSet> certificates;
   std::shared_ptr<const Authorities> clients;
+  std::string policy;  // of clients' certificates
   Keyring* keyring = nullptr;
 };
 

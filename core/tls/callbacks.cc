@@ -1,7 +1,9 @@
 #include "core/tls/callbacks.h"
 
+#include <array>
 #include <cstring>
 
+#include "core/digest.h"
 #include "core/tls/boringssl.h"
 #include "core/tls/signer.h"
 
@@ -20,13 +22,27 @@ ssl_private_key_result_t put_signature(const std::string& signature, uint8_t* ou
   return ssl_private_key_success;
 }
 
+// RFC 8446 4.6.1 and RFC 5077 leave to us whom a ticket is good for: the same policy alone, and the
+// same server name (RFC 6066 3).
+bool bind_tickets(SSL* ssl, const std::string& policy, std::string_view name) {
+  while (name.ends_with('.')) name.remove_suffix(1);
+  std::string bound = policy + '\0';
+  for (const char c : name) bound += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::array<uint8_t, 32> digest = sha256(bound);
+  return SSL_set_session_id_context(ssl, digest.data(), digest.size()) == 1;
+}
+
 }  // namespace
 
 int Callbacks::choose_certificate(SSL* ssl, int* alert, void*) {
   const ServerContext::Parts& context = session_of(ssl).server_->parts();
   const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  const Certificate* chosen =
-      context.certificates->find(name == nullptr ? "" : name, context.options.strict_match);
+  const std::string_view asked = name == nullptr ? "" : name;
+  const Certificate* chosen = context.certificates->find(asked, context.options.strict_match);
+  if (!bind_tickets(ssl, context.policy, asked)) {
+    *alert = SSL_AD_INTERNAL_ERROR;
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
   if (chosen == nullptr) {
     *alert = context.certificates->size() == 0 ? SSL_AD_INTERNAL_ERROR : SSL_AD_UNRECOGNIZED_NAME;
     return SSL_TLSEXT_ERR_ALERT_FATAL;

@@ -1,5 +1,6 @@
 #include "core/tls/context.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -24,6 +25,15 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
+}
+
+bool is_rfc_name(std::string_view name) {
+  return name.size() > 4 && upper(name[0]) == 'T' && upper(name[1]) == 'L' &&
+         upper(name[2]) == 'S' && name[3] == '_';
+}
+
 // TLS 1.3's own are always on: a list cannot choose among them.
 bool is_tls13(const SSL_CIPHER* cipher) {
   return SSL_CIPHER_get_min_version(cipher) == TLS1_3_VERSION;
@@ -36,7 +46,7 @@ Result<std::string> cipher_list(std::string_view text) {
     std::string name(trim(text.substr(0, at)));
     text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
     if (name.empty()) continue;
-    if (name.starts_with("0x")) {
+    if (name.starts_with("0x") || name.starts_with("0X")) {
       uint16_t value = 0;
       const auto [end, error] =
           std::from_chars(name.data() + 2, name.data() + name.size(), value, 16);
@@ -45,8 +55,11 @@ Result<std::string> cipher_list(std::string_view text) {
       if (cipher == nullptr) return fail(Code::kInvalid, "cipher {} is not known", name);
       if (is_tls13(cipher)) continue;
       name = SSL_CIPHER_get_name(cipher);
-    } else if (name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_")) {
-      continue;
+    } else if (is_rfc_name(name)) {
+      // In any case, and as Go had it before 1.14: so fabio's users may have written them.
+      std::ranges::transform(name, name.begin(), upper);
+      if (name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_")) continue;
+      if (name.ends_with("_CHACHA20_POLY1305")) name += "_SHA256";
     }
     const bssl::UniquePtr<SSL_CTX> probe(SSL_CTX_new(TLS_with_buffers_method()));
     const bool known = SSL_CTX_set_strict_cipher_list(probe.get(), name.c_str()) == 1;
@@ -116,11 +129,7 @@ Result<std::shared_ptr<const ServerContext>> ServerContext::make(
   SSL_CTX_set_timeout(context, Keyring::kTicketLifetimeS);
   SSL_CTX_set_session_psk_dhe_timeout(context, Keyring::kTicketLifetimeS);
   SSL_CTX_set_num_tickets(context, 1);
-  // RFC 8446 4.6.1 and RFC 5077 leave to us whom a ticket is good for: the same policy alone.
-  const std::string policy = clients ? clients->fingerprint() : "no client certificates";
-  CHECK(policy.size() <= SSL_MAX_SID_CTX_LENGTH);
-  CHECK(SSL_CTX_set_session_id_context(context, reinterpret_cast<const uint8_t*>(policy.data()),
-                                       policy.size()) == 1);
+  parts->policy = clients ? clients->fingerprint() : "no client certificates";
   SSL_CTX_set_tlsext_servername_callback(context, Callbacks::choose_certificate);
   if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(context, Callbacks::choose_alpn, nullptr);
   if (clients) ask_for_certificates(context, *clients);

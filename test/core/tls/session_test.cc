@@ -184,6 +184,31 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a ticket is good for the server name that it was given for, and no other") {
+  for (const uint16_t version : {0x0303, 0x0304}) {
+    CAPTURE(version);
+    Keyring keyring(0);
+    const auto server = server_of(keyring, {.min_version = version, .max_version = version});
+    const auto client = client_of();
+    Ticket ticket;
+    const auto visit = [&](const char* name) {
+      Pair pair(server, client, {.server_name = name, .skip_verify = true, .ticket = &ticket});
+      REQUIRE(pair.shake());
+      pair.send(pair.server, "hello");
+      pair.run();
+      if (Ticket fresh = pair.client.session->take_ticket()) ticket = std::move(fresh);
+      return pair.server.session->resumed();
+    };
+    EXPECT(!visit("a.test"));
+    EXPECT(visit("a.test"));
+    EXPECT(visit("A.test"));
+    EXPECT(!visit("b.test"));
+    EXPECT(visit("b.test"));
+    EXPECT(!visit(""));
+    EXPECT(visit(""));
+  }
+}
+
 TEST_CASE("a client certificate is asked for, judged, and never got around by a ticket") {
   const Authority clients;
   const Authority strangers;
@@ -248,8 +273,10 @@ TEST_CASE("ciphers are named in three ways; what is not known is refused by its 
   EXPECT_EQ(reason({.min_version = 0x0304, .max_version = 0x0303}),
             "the least TLS version is above the greatest");
   EXPECT_EQ(reason({.min_version = 0x0301}), "");
-  for (const char* name : {"ECDHE-ECDSA-CHACHA20-POLY1305", "0xcca9",
-                           "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"}) {
+  EXPECT_EQ(reason({.ciphers = "tls_aes_128_gcm_sha256"}), "no cipher for TLS 1.2");
+  for (const char* name : {"ECDHE-ECDSA-CHACHA20-POLY1305", "0xcca9", "0XCCA9",
+                           "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+                           "tls_ecdhe_ecdsa_with_chacha20_poly1305"}) {
     CAPTURE(name);
     Pair pair(server_of(keyring, {.max_version = 0x0303, .ciphers = name}), client_of(), kKnown);
     REQUIRE(pair.shake());
