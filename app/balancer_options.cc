@@ -69,8 +69,9 @@ Result<void> check_choices(const Properties& properties) {
                 "-metrics.target {}: metrics are pulled from a proto=prometheus listener", target);
   }
   const int64_t status = properties.get_int("proxy.noroutestatus");
-  if (status < 200 || status > 599) {
-    return fail(Code::kInvalid, "-proxy.noroutestatus {}: want 200 to 599", status);
+  // Up to what fabio takes; an answer below 200 would not be one.
+  if (status < 200 || status > 999) {
+    return fail(Code::kInvalid, "-proxy.noroutestatus {}: want 200 to 999", status);
   }
   const int64_t threads = properties.get_int("proxy.threads");
   if (threads > kMaxReactors) {

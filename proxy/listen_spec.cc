@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/http1.h"
 #include "proxy/option_text.h"
 
 namespace sluice::proxy {
@@ -40,10 +41,14 @@ Result<SocketAddress> parse_address(std::string_view text) {
 }
 
 Result<uint16_t> parse_tls_version(std::string_view text) {
-  if (text == "tls10") return uint16_t{0x0301};
-  if (text == "tls11") return uint16_t{0x0302};
-  if (text == "tls12") return uint16_t{0x0303};
-  if (text == "tls13") return uint16_t{0x0304};
+  // fabio takes the names in any case, and the numbers of the protocol.
+  constexpr std::string_view kNames[] = {"tls10", "tls11", "tls12", "tls13"};
+  constexpr std::string_view kNumbers[] = {"0x0301", "0x0302", "0x0303", "0x0304"};
+  for (uint16_t i = 0; i < std::size(kNames); ++i) {
+    if (http1::iequals(text, kNames[i]) || http1::iequals(text, kNumbers[i])) {
+      return static_cast<uint16_t>(0x0301 + i);
+    }
+  }
   return fail(Code::kInvalid, "{} is none of tls10, tls11, tls12, tls13", text);
 }
 

@@ -103,6 +103,10 @@ Result<std::vector<std::string>> read_tags(Reader& reader) {
   return split_tags(*text);
 }
 
+bool is_web(Scheme scheme) {
+  return scheme == Scheme::kHttp || scheme == Scheme::kHttps;
+}
+
 Result<RouteSpec> read_add(Reader& reader) {
   RouteSpec spec;
   auto service = reader.word("a service");
@@ -137,8 +141,11 @@ Result<RouteSpec> read_add(Reader& reader) {
   spec.path = std::move(host_path->path);
   auto parsed = parse_destination(*destination);
   if (parsed) spec.destination = *parsed;
-  auto options = parse_options(opts, spec.destination.scheme);  // proto= overrides
+  // Of http and https the destination says which, as with fabio; proto= alone says what else it is.
+  const Scheme written = spec.destination.scheme;
+  auto options = parse_options(opts, spec.destination.scheme);
   if (!options) return pass(options);
+  if (is_web(written) && is_web(spec.destination.scheme)) spec.destination.scheme = written;
   spec.options = std::move(*options);
   if (weight) spec.options.weight = *weight;
   if (spec.options.redirect_code == 0) {

@@ -301,13 +301,21 @@ RouteDecision TableRouter::rewrite(const RouteQuery& query, const Target& target
     if (!out.ok()) return {.refuse = 414};
     decision.path = {send_room_.data(), out.size()};
   }
-  if (options.host == "dst") {
+  // RFC 9112 3.2 wants a Host of 1.1, and an empty one is refused by many: who named none asked for
+  // whatever is there.
+  const bool none = options.host.empty() && !query.head.has_host && query.head.authority.empty();
+  if (none || options.host == "dst") {
     HeadWriter out(host_room_.data(), host_room_.size());
     const bool v6 = target.endpoint()->family() == Endpoint::Family::kIpv6;
     out.add(v6 ? "[" : "");
     out.add(target.endpoint()->host());
-    out.add(v6 ? "]:" : ":");
-    out.add_number(target.endpoint()->port());
+    out.add(v6 ? "]" : "");
+    // RFC 9110 4.2.3: without the port that the scheme has anyway, as a client writes it.
+    const uint16_t port = target.endpoint()->port();
+    if (port != (target.endpoint()->tls() ? 443 : 80)) {
+      out.add(":");
+      out.add_number(port);
+    }
     if (out.ok()) decision.host = {host_room_.data(), out.size()};
   } else {
     decision.host = options.host;

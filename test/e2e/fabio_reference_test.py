@@ -58,7 +58,7 @@ def routes(one, two):
         add("dst.com/", one, "host=dst"), add("name.com/", one, "host=inner.local"),
         add("*.glob.com/", one), add("*.deep.glob.com/", two), add("exact.glob.com/", two),
         add("Upper.COM/CaSe", one), add("nopath.com", one), add("dead.com/", "http://127.0.0.1:1/"),
-        add("dir.com/dir/", one), add("uni.com/\u00fc", one), add("base.com/", one + "base/"),
+        add("scheme.com/", one, "proto=https"), add("dir.com/dir/", one), add("uni.com/\u00fc", one), add("base.com/", one + "base/"),
         add("/anyhost", two),
         add("r.com/a", "https://other.com/b", "redirect=301"),
         add("r.com/p", "https://other.com/b$path", "redirect=302"),
@@ -112,7 +112,9 @@ def requests():
             yield request(host, headers=["X-Forwarded-For: " + seen])
     for path in ("/dir", "/dir/", "/dir/x"):
         yield request("dir.com", path)
-    yield from (request("uni.com", "/%C3%BC/x"), request("base.com", "/x"))
+    yield from (request("uni.com", "/%C3%BC/x"), request("base.com", "/x"), request("scheme.com"))
+    yield from (b"GET /anyhost HTTP/1.0\r\n\r\n",
+                b"GET /anyhost/x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE", "FOO"):
         body = b"abc" if method.startswith("P") else b""
         yield request("mysite.com", "/x", method, body=body)

@@ -1,11 +1,13 @@
 """Each option of a route's tag against real servers: what fabio's users write, and ours."""
 
 import crypt
+import os
 import re
 import subprocess
 
 import pytest
 
+from helpers import netns
 from helpers.load import Load
 from helpers.wait import until
 
@@ -39,6 +41,14 @@ def test_strip_prepend_and_host(start, backend, curl):
     assert ask(curl, balancer, "p.com", "/x").body.startswith("GET /request/x HTTP/1.1")
     assert "Host: 127.0.0.1:%d" % one.http_port in ask(curl, balancer, "d.com", "/request").body
     assert "Host: inner.local" in ask(curl, balancer, "n.com", "/request").body
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="port 80 of a network of its own takes root")
+def test_the_host_of_a_destination_is_without_the_port_that_its_scheme_has(start, backend, curl):
+    with netns.own():
+        one = backend("-http", "127.0.0.1:80")
+        balancer = start([add("d.com/", one, "host=dst")])
+        assert "\r\nHost: 127.0.0.1\r\n" in ask(curl, balancer, "d.com", "/request").body
 
 
 def test_https_upstreams(start, backend, curl):

@@ -23,6 +23,15 @@ TEST_CASE("listeners as fabio writes them") {
   EXPECT_EQ((*specs)[3].refresh_ms, 3000);
 }
 
+TEST_CASE("TLS versions: names in any case, and the protocol's numbers") {
+  const auto specs = parse_listen_specs(":1;cs=a;tlsmin=TLS10;tlsmax=0x0303,:2;cs=a;tlsmin=Tls13");
+  REQUIRE(specs);
+  EXPECT_EQ((*specs)[0].tls_min, 0x0301);
+  EXPECT_EQ((*specs)[0].tls_max, 0x0303);
+  EXPECT_EQ((*specs)[1].tls_min, 0x0304);
+  EXPECT(!parse_listen_specs(":1;cs=a;tlsmin=0x0300"));
+}
+
 TEST_CASE("a listener that is wrong says which and why") {
   const auto reason = [](std::string_view text) {
     const auto specs = parse_listen_specs(text);

@@ -79,6 +79,25 @@ TEST_CASE("host=: the destination's, a name, the client's own") {
   EXPECT_EQ(line_of(head_at(upstream, routed, "C.com:80", "/"), "Host"), "C.com:80");
 }
 
+TEST_CASE(
+    "a 1.0 client that names no host: the upstream gets the destination's, unless host= says") {
+  Routed routed;
+  Upstream upstream;
+  const std::string port = std::to_string(upstream.address().port());
+  routed.set("a", "/ ", upstream);
+  routed.set("b", "/inner host=inner.local", upstream);
+  const auto host_of = [&](const std::string& request) {
+    Wire client = routed.connect();
+    client.send(request + "\r\n");
+    Wire server = upstream.accept();
+    return line_of(server.read_head(), "Host");
+  };
+  EXPECT_EQ(host_of("GET / HTTP/1.0\r\n"), "127.0.0.1:" + port);
+  EXPECT_EQ(host_of("GET /inner HTTP/1.0\r\n"), "inner.local");
+  EXPECT_EQ(host_of("GET http://abs.com/ HTTP/1.0\r\n"), "abs.com");
+  EXPECT_EQ(host_of("GET / HTTP/1.1\r\nHost: \r\n"), "");
+}
+
 TEST_CASE("matchers: prefix, iprefix, glob, segment, regex") {
   Routed routed;
   const Answering one("one");

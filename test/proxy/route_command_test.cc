@@ -65,7 +65,7 @@ TEST_CASE("commands: add with everything, comments, blank lines, odd spaces") {
       "# comment\n"
       "// comment\n"
       "\n"
-      "  route  add\tweb WWW.a.com/x http://10.0.0.1:5000/ weight 0.25 tags \"a, b\" opts "
+      "  route  add\tweb WWW.a.com/x https://10.0.0.1:5000/ weight 0.25 tags \"a, b\" opts "
       "\"strip=/x proto=https\"\r\n"
       "route add db :3306 tcp://10.0.0.2:3306\n"
       "route add r a.com/ https://b.com$path opts \"redirect=301\"");
@@ -89,13 +89,17 @@ TEST_CASE("commands: add with everything, comments, blank lines, odd spaces") {
             "route add r a.com/ https://b.com$path opts \"redirect=301\"");
 }
 
-TEST_CASE("commands: proto= counts as an option of its own only") {
+TEST_CASE("commands: the destination says whether it is http or https, proto= what else it is") {
   const RouteCommands out = parse_commands(
-      "route add w a.com/ https://1.1.1.1:1 opts \"x=proto=http\"\n"
-      "route add w b.com/ https://1.1.1.1:1 opts \"proto=http\"\n");
-  REQUIRE(out.adds.size() == 2);
+      "route add w a.com/ https://1.1.1.1:1 opts \"x=proto=tcp\"\n"
+      "route add w b.com/ https://1.1.1.1:1 opts \"proto=http\"\n"
+      "route add w c.com/ http://1.1.1.1:1 opts \"proto=https\"\n"
+      "route add w d.com/ http://1.1.1.1:1 opts \"proto=tcp\"\n");
+  REQUIRE(out.adds.size() == 4);
   EXPECT(out.adds[0].spec.destination.scheme == Scheme::kHttps);
-  EXPECT(out.adds[1].spec.destination.scheme == Scheme::kHttp);
+  EXPECT(out.adds[1].spec.destination.scheme == Scheme::kHttps);
+  EXPECT(out.adds[2].spec.destination.scheme == Scheme::kHttp);
+  EXPECT(out.adds[3].spec.destination.scheme == Scheme::kTcp);
 }
 
 TEST_CASE("commands: every form of del and weight") {
