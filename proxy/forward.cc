@@ -204,8 +204,12 @@ void Forward::pump_request() {
       case Spliced::kWait: return;
       case Spliced::kCopy: break;
       case Spliced::kSourceLost: return on_client_gone();
-      // An answer may still wait behind the refusal to take more; reading finds it, or the end.
-      case Spliced::kSinkLost: return on_upstream_gone(502);
+      // An answer may still wait behind the refusal to take more: what the client sends is dropped
+      // until reading has found it, or the end.
+      case Spliced::kSinkLost:
+        up_.drop(worker_.pipes());
+        upstream_->splice_failed();
+        break;
     }
     switch (client_.pull()) {
       case BodyStream::Source::kData: {

@@ -113,6 +113,7 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
     if (channel_.note(ready).writable) blocked_ = false;
   }
   void close_channel(bool reset);
+  void fail_write();
 
   Reactor& reactor_;
   Channel channel_;
@@ -129,7 +130,6 @@ class Http1Io : public EventHandler, public Timer, public Resumable, public Reap
  private:
   size_t write_raw(std::string_view run);
   size_t write_chunk(std::string_view run);
-  void fail_write();
 };
 
 }  // namespace sluice::proxy

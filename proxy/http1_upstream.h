@@ -53,6 +53,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   void spliced(uint64_t n, bool end) override;
   Splice splice_to(Channel*& channel) override { return Http1Io::splice_to(channel); }
   void splice_blocked() override;
+  void splice_failed() override { fail_write(); }
 
   // Http1Io
   void on_ready(Ready ready) override;

@@ -102,6 +102,8 @@ class UpstreamStream : public BodyStream {
   virtual bool move_to(Tunnel& tunnel) = 0;
   /// The socket takes no more of the request for now.
   virtual bool blocked() const = 0;
+  /// The socket takes nothing of the request any more; what the peer has said can still be read.
+  virtual void splice_failed() = 0;
   /// All of the request was written: a response is due.
   virtual void await_response() = 0;
   /// The stream served its exchange; the connection may serve others.

@@ -266,6 +266,27 @@ TEST_CASE("an early answer is forwarded whole while the client still sends") {
   sender.join();
 }
 
+TEST_CASE("an answer right in front of a reset is not lost to the upload that fails by it") {
+  const std::string body(4'000'000, 'a');
+  for (int i = 0; i < 20; ++i) {
+    CAPTURE(i);
+    Upstream upstream;
+    Fixture fixture({upstream.address()});
+    Wire client = fixture.connect();
+    std::thread sender([&] {
+      client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n" + body);
+    });
+    Wire server = upstream.accept();
+    server.read_head();
+    EXPECT(server.waits(5000));  // what was not read makes its close a reset
+    server.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno");
+    server.close();
+    EXPECT_EQ(client.read_head().substr(0, 12), "HTTP/1.1 401");
+    EXPECT_EQ(client.read(2), "no");
+    sender.join();
+  }
+}
+
 TEST_CASE("a believed peer's forwarding headers are appended to, its other claims kept") {
   Upstream upstream;
   WorkerOptions options;
