@@ -39,9 +39,6 @@ struct HttpResponse {
   bool ok() const { return status >= 200 && status < 300; }
 };
 
-/// The standard reason phrase, RFC 9110 section 15; "Unknown" for others.
-std::string_view reason_phrase(int status);
-
 /// %XX to bytes; '+' to a blank only where it is a query's. Invalid escapes are kept as they are.
 std::string percent_decode(std::string_view text, bool plus_is_blank);
 /// Everything but RFC 3986 unreserved characters becomes %XX.

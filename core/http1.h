@@ -168,6 +168,8 @@ bool list_has_token(std::string_view list, std::string_view token);
 bool split_authority(std::string_view authority, std::string_view& host, uint16_t& port);
 /// The header's id by its name in any case.
 Name name_of(std::string_view name);
+/// Of a status, RFC 9110 15; "Unknown" for others.
+std::string_view reason_phrase(int status);
 /// Digits only, no sign, no blank, no overflow past 2^62.
 bool parse_length(std::string_view text, uint64_t& value);
 

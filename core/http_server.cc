@@ -141,7 +141,7 @@ Task<void> HttpServerConnection::refuse(int status, std::string_view reason) {
   (void)co_await stream_->write(
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "
                   "{}\r\nConnection: close\r\n\r\n{}",
-                  status, reason_phrase(status), body.size(), body));
+                  status, http1::reason_phrase(status), body.size(), body));
 }
 
 Task<void> HttpServerConnection::run_handler(const HttpServerRequest& request,
@@ -203,7 +203,7 @@ const std::string* HttpServerRequest::find_query(std::string_view name) const {
 std::string HttpResponseWriter::make_head(int status, std::string_view content_type,
                                           std::string_view framing) {
   started_ = true;
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, reason_phrase(status));
+  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", status, http1::reason_phrase(status));
   if (!content_type.empty()) head += fmt::format("Content-Type: {}\r\n", content_type);
   for (const auto& [name, value] : headers_.fields) head += fmt::format("{}: {}\r\n", name, value);
   head += framing;

@@ -68,6 +68,8 @@ class Forward final : public Reapable {
     return exchange_.request == RequestState::kStreaming && !exchange_.request_ended &&
            upstream_ != nullptr && !upstream_->blocked();
   }
+  /// Of the response's body, passed to the client.
+  uint64_t response_bytes() const { return response_bytes_; }
   /// What is waited for is the client's to do, and its timers', not the upstream's.
   bool waits_for_client() const { return awaits_upload() || client_.blocked(); }
 

@@ -112,6 +112,10 @@ std::string_view tls_name_of(uint16_t version) {
   }
 }
 
+bool is_websocket(const Head& head) {
+  return head.upgrade && http1::list_has_token(head.find(Name::kUpgrade)->value, "websocket");
+}
+
 void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& client,
                      std::string_view ip, const HeaderPolicy& policy) {
   // RFC 7239 6: an IPv6 address is quoted and bracketed.
@@ -124,7 +128,7 @@ void write_forwarded(HeadWriter& out, const Head& head, const ClientFacts& clien
   out.add("for=");
   node(ip);
   out.add("; proto=");
-  out.add(head.upgrade ? (client.tls ? "wss" : "ws") : (client.tls ? "https" : "http"));
+  out.add(is_websocket(head) ? (client.tls ? "wss" : "ws") : (client.tls ? "https" : "http"));
   if (!policy.local_ip.empty()) {
     out.add("; by=");
     node(policy.local_ip);
@@ -363,38 +367,6 @@ bool write_response_head(HeadWriter& out, const Head& head, const ResponseEdit& 
   if (edit.keep_alive_10) out.add("Connection: keep-alive\r\n");
   out.add("\r\n");
   return out.ok();
-}
-
-std::string_view reason_of(uint16_t status) {
-  switch (status) {
-    case 301: return "Moved Permanently";
-    case 302: return "Found";
-    case 303: return "See Other";
-    case 307: return "Temporary Redirect";
-    case 308: return "Permanent Redirect";
-    case 400: return "Bad Request";
-    case 401: return "Unauthorized";
-    case 403: return "Forbidden";
-    case 404: return "Not Found";
-    case 405: return "Method Not Allowed";
-    case 406: return "Not Acceptable";
-    case 408: return "Request Timeout";
-    case 409: return "Conflict";
-    case 410: return "Gone";
-    case 413: return "Content Too Large";
-    case 414: return "URI Too Long";
-    case 417: return "Expectation Failed";
-    case 421: return "Misdirected Request";
-    case 429: return "Too Many Requests";
-    case 431: return "Request Header Fields Too Large";
-    case 500: return "Internal Server Error";
-    case 501: return "Not Implemented";
-    case 502: return "Bad Gateway";
-    case 503: return "Service Unavailable";
-    case 504: return "Gateway Timeout";
-    case 505: return "HTTP Version Not Supported";
-    default: return "Error";
-  }
 }
 
 }  // namespace sluice::proxy

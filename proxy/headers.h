@@ -114,6 +114,4 @@ struct ResponseEdit {
 /// Interim responses too. 101 keeps its Upgrade.
 bool write_response_head(HeadWriter& out, const http1::Head& head, const ResponseEdit& edit);
 
-std::string_view reason_of(uint16_t status);
-
 }  // namespace sluice::proxy

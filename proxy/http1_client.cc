@@ -67,6 +67,8 @@ void Http1Client::on_ready(Ready ready) {
     }
     case State::kClosed: break;
   }
+  if (channel_.closed() && state_ == State::kExchange) [[unlikely]]
+    watch_half_closed();
 }
 
 void Http1Client::on_resume() {
@@ -87,8 +89,8 @@ void Http1Client::read_head() {
     switch (fill_head()) {
       case Fill::kGot: break;
       case Fill::kWait: return;
+      case Fill::kFailed: answer_plain_http(); return close();
       case Fill::kEnd:
-      case Fill::kFailed:
       case Fill::kFull: return close();
     }
   }
@@ -102,6 +104,7 @@ void Http1Client::begin(const http1::Head& head) {
   }
   if (head.method == http1::Method::kConnect) return refuse(405, &head);
   body_bytes_ = 0;
+  half_closed_ = false;
   if (!worker_.admit_request(facts_.peer)) return refuse(429, &head);
   if (head.framing == http1::Framing::kLength && too_large(head.content_length)) {
     return refuse(413, &head);
@@ -227,7 +230,7 @@ uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   const std::string& sts = worker_.options().headers.sts;
   const size_t room = out_.make_room(answer.detail.size() + page.size() + sts.size() + 512);
   HeadWriter writer(out_.room(), room);
-  const std::string_view reason = reason_of(answer.status);
+  const std::string_view reason = http1::reason_phrase(answer.status);
   const uint64_t body_size = page.empty() ? reason.size() + 5 : page.size();
   writer.add("HTTP/1.1 ");
   writer.add_number(answer.status);
@@ -237,6 +240,9 @@ uint64_t Http1Client::write_answer(const Answer& answer, bool with_body) {
   if (!answer.detail.empty()) {
     writer.header(answer.status == 401 ? "WWW-Authenticate" : "Location", answer.detail);
   }
+  // RFC 9110 15.5.6 wants it; it is CONNECT that was refused, and of what that names nothing is
+  // allowed.
+  if (answer.status == 405) writer.add("Allow:\r\n");
   // How long a limit lasts nobody knows; a second is long enough not to come back as a flood.
   if (answer.status == 429 || answer.status == 503) writer.add("Retry-After: 1\r\n");
   if (facts_.tls && !sts.empty()) writer.header("Strict-Transport-Security", sts);
@@ -280,22 +286,6 @@ void Http1Client::refuse(uint16_t status, const http1::Head* head) {
   flush();
 }
 
-// A body with a framing shows that part of it is missing when the stream ends; a reset would take
-// back what was passed on and not read yet. One that ends at the close needs the reset.
-void Http1Client::cut() {
-  if (until_close_) return abort();
-  keep_alive_ = false;
-}
-
-void Http1Client::abort() {
-  if (state_ == State::kClosed) return;
-  keep_alive_ = false;
-  state_ = State::kClosed;
-  all_node.unlink();
-  close_channel(true);
-  reactor_.reap(*this);
-}
-
 bool Http1Client::move_to(Tunnel& tunnel) {
   const bool fits =
       tunnel.add_head(out_.view()) && tunnel.add(Tunnel::kUp, in_.view().substr(source_.used()));
@@ -336,39 +326,6 @@ void Http1Client::next_or_close() {
   if (!in_.empty() || channel_.readable()) reactor_.resume_later(*this);
 }
 
-void Http1Client::linger() {
-  // RFC 9112 9.6: who has said close sends nothing more, so no reset can take the answer back.
-  const bool nothing_follows =
-      last_ && upload_ended_ && in_.size() == source_.used() && !channel_.readable();
-  if (nothing_follows && !facts_.tls) return close();
-  channel_.shutdown_write();
-  if (channel_.closed() && !channel_.readable()) return close();
-  state_ = State::kLingering;
-  in_.clear();
-  in_.release_if_empty();
-  arm(timeouts_.linger_ms);
-  if (channel_.readable()) reactor_.resume_later(*this);
-}
-
-void Http1Client::drain() {
-  // A request that is there, or due on a connection that was just made, is still served.
-  if (state_ == State::kHead && !reader_.started() && served_ && !channel_.readable()) close();
-}
-
-void Http1Client::close() {
-  switch (state_) {
-    case State::kClosed: return;
-    case State::kExchange: forward_->on_client_gone(); return;  // which aborts and closes
-    case State::kHead:
-    case State::kFlushing:
-    case State::kLingering: break;
-  }
-  state_ = State::kClosed;
-  all_node.unlink();
-  close_channel(false);
-  reactor_.reap(*this);
-}
-
 void Http1Client::on_timer() {
   switch (state_) {
     case State::kHead:
@@ -385,6 +342,8 @@ void Http1Client::on_timer() {
         forward_->on_client_gone();
       } else if (forward_->awaits_upload()) {
         forward_->on_request_bad(408);
+      } else if (half_closed_) {
+        on_half_closed_timer();
       }
       return;
     case State::kFlushing:

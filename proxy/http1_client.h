@@ -111,6 +111,9 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool push() { return (!gzip_ || push_compressed()) && Http1Io::flush(); }
   void next_or_close();
   void linger();
+  void answer_plain_http();
+  void watch_half_closed();
+  void on_half_closed_timer();
   uint64_t write_answer(const Answer& answer, bool with_body);
   void arm(int64_t delay_ms) { reactor_.timers().arm(*this, reactor_.now_ms() + delay_ms); }
 
@@ -120,6 +123,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   Forward* forward_ = nullptr;  // in State::kExchange
   http1::HeadReader reader_;
   uint64_t body_bytes_ = 0;            // of the request, that were passed on
+  uint64_t sent_before_ = 0;           // of the response, when half_closed_ was last looked at
   std::unique_ptr<GzipEncoder> gzip_;  // of a response that is sent compressed
   uint32_t head_size_ = 0;
   State state_ = State::kHead;
@@ -131,6 +135,7 @@ class Http1Client final : public Http1Io, public ClientStream {
   bool last_ = false;          // the client said that no request follows this one
   bool upload_ended_ = false;  // of the last request
   bool until_close_ = false;   // the response ends with the connection
+  bool half_closed_ = false;   // it ended its direction, and the exchange is watched for that
   bool moved_ = false;
   bool accepts_gzip_ = false;
   bool gzip_ends_ = false;     // all of the response was put in

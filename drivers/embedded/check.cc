@@ -55,8 +55,9 @@ Task<CheckResult> ask_http(Env& env, Network& network, const ServiceCheck& check
   const int status = (*exchange)->status();
   Result<std::string> body =
       co_await with_timeout(env.executor, check.timeout_ms, (*exchange)->read());
-  std::string output = fmt::format("{}: {} {} Output: {}", what, status, reason_phrase(status),
-                                   body.value_or("").substr(0, kOutputBytes));
+  std::string output =
+      fmt::format("{}: {} {} Output: {}", what, status, http1::reason_phrase(status),
+                  body.value_or("").substr(0, kOutputBytes));
   if (status >= 200 && status < 300) {
     co_return CheckResult{.status = CheckStatus::kPassing, .output = std::move(output)};
   }

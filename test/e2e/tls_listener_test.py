@@ -153,9 +153,9 @@ def test_large_bodies_both_ways_and_a_slow_reader(site, curl, tmp_path):
     assert len(slow.raw) == 6_000_000
 
 
-def test_plain_text_ends_without_an_answer(site, curl):
-    with pytest.raises(CurlFailed):
-        curl("http://127.0.0.1:%d/" % site.port)
+def test_plain_http_is_told_that_tls_is_spoken_here(site, curl):
+    answer = curl("http://127.0.0.1:%d/" % site.port)
+    assert (answer.status, answer.body) == (400, "400 Bad Request: HTTP was sent, not HTTPS\n")
     assert curl(site.url(), *site.reach()).status == 200
 
 

@@ -80,4 +80,59 @@ TEST_CASE("a client that said close and sends all the same loses no answer") {
   EXPECT(!reset);
 }
 
+TEST_CASE("a client that ended its direction and is sent nothing is gone, and the upstream told") {
+  WorkerOptions options;
+  options.timeouts.abandoned_ms = 50;
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  // Its end comes later, with the request, or behind a request before it.
+  for (const std::string before : {"later", "", "pipelined"}) {
+    CAPTURE(before);
+    Upstream upstream;
+    Fixture fixture({upstream.address()}, options);
+    Wire client = fixture.connect();
+    client.send(before == "pipelined" ? request + request : request);
+    Wire server;
+    if (before == "later") {
+      server = upstream.accept();
+      server.read_head();
+      client.end();
+    } else {
+      client.end();
+      server = upstream.accept();
+      server.read_head();
+    }
+    if (before == "pipelined") {
+      server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      server.read_head();
+    }
+    bool reset = true;
+    EXPECT_EQ(server.read_to_end(&reset), "");
+    EXPECT(!reset);
+    EXPECT_EQ(clients(fixture), 0u);
+    EXPECT_EQ(fixture.endpoint(0).outstanding(), 0u);
+  }
+}
+
+TEST_CASE("a client that only half-closed gets its answer, for as long as some of it comes") {
+  WorkerOptions options;
+  options.timeouts.abandoned_ms = 500;
+  Upstream upstream;
+  Fixture fixture({upstream.address()}, options);
+  Wire client = fixture.connect();
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  client.end();
+  Wire server = upstream.accept();
+  server.read_head();
+  server.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n");
+  client.read_head();
+  for (int i = 0; i < 10; ++i) {
+    EXPECT(!server.waits(100));  // that is the time which passes
+    server.send("x");
+    EXPECT_EQ(client.read(1), "x");
+  }
+  bool reset = true;
+  EXPECT_EQ(client.read_to_end(&reset), "");
+  EXPECT(!reset);
+}
+
 }  // namespace sluice::proxy::test

@@ -295,6 +295,7 @@ TEST_CASE("requests that are refused: the status, the close, and not one byte up
       const std::string answer = client.read_to_end();
       EXPECT_EQ(answer.substr(0, 12), "HTTP/1.1 " + row.status);
       EXPECT(answer.find("HTTP/1.1", 8) == std::string::npos);
+      EXPECT_EQ(answer.find("\r\nAllow:\r\n") != std::string::npos, row.status == "405");
     }
   }
   EXPECT(!upstream.waits(0));

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxy/address_ranges.h"
+#include "proxy/redirect.h"
 #include "test/test.h"
 
 namespace sluice::proxy {
@@ -96,6 +97,12 @@ TEST_CASE("a websocket: Forwarded says ws or wss, X-Forwarded-Proto the scheme u
   EXPECT(got.find("; proto=wss; ") != std::string::npos);
 }
 
+TEST_CASE("an upgrade to anything else is passed on, and Forwarded says http") {
+  const std::string got = sent(kGet + "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n", plain(), {});
+  EXPECT(got.find("Connection: Upgrade\r\nUpgrade: tcp\r\n") != std::string::npos);
+  EXPECT(got.find("; proto=http; ") != std::string::npos);
+}
+
 TEST_CASE("the headers that flags name are ours alone") {
   const HeaderPolicy policy{.client_ip = "X-Client-Ip",
                             .tls_name = "X-Tls",
@@ -134,6 +141,24 @@ TEST_CASE("a believed peer: its words stay, our element comes behind them") {
                      "X-Forwarded-Host: outer\r\nX-Forwarded-Prefix: /o\r\n"
                      "Forwarded: for=1.1.1.1, for=2.2.2.2, for=10.1.2.3; proto=http; "
                      "httpproto=http/1.1\r\nVia: 1.1 sluice\r\n\r\n");
+}
+
+TEST_CASE("Connection takes no claim of a believed peer back: the same goes on, and is acted on") {
+  ClientFacts client = plain();
+  client.trusted = true;
+  for (const std::string claim :
+       {"X-Forwarded-Proto: https\r\n", "Forwarded: for=1.1.1.1;proto=https\r\n"}) {
+    for (const std::string named : {"X-Forwarded-Proto, Forwarded", "forwarded", "Host"}) {
+      CAPTURE(claim + named);
+      const std::string request = kGet + claim + "Connection: " + named + "\r\n\r\n";
+      EXPECT(sent(request, client, {}).find("\r\nX-Forwarded-Proto: https\r\n") !=
+             std::string::npos);
+      http1::HeadReader reader;
+      const auto head = std::make_unique<http1::Head>();
+      REQUIRE(reader.read_request(request, {}, *head).state == http1::ReadState::kDone);
+      EXPECT(asked_for_https(*head, client));
+    }
+  }
 }
 
 TEST_CASE("a believed peer that says Forwarded alone: X-Forwarded-Proto is its proto") {

@@ -231,10 +231,24 @@ TEST_CASE("a handshake has a limit of its own") {
   Wire client = fixture.connect_tls();
   client.send("\x16\x03\x01");
   EXPECT_EQ(client.read_to_end(), "");
-  Wire plain_client = fixture.connect_tls();
-  plain_client.send(kGet);
-  const std::string alert = plain_client.read_to_end();
-  EXPECT(alert.size() < 16);  // an alert, and the end
+}
+
+TEST_CASE("HTTP where TLS is spoken is told so in HTTP; anything else gets an alert at most") {
+  Upstream upstream;
+  Fixture fixture(setting({plain(upstream)}));
+  Wire client = fixture.connect_tls();
+  client.send(kGet);
+  bool reset = true;
+  const std::string answer = client.read_to_end(&reset);
+  EXPECT(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"));
+  EXPECT(
+      answer.ends_with("\r\nContent-Length: 42\r\nConnection: close\r\n\r\n"
+                       "400 Bad Request: HTTP was sent, not HTTPS\n"));
+  EXPECT(!reset);
+  Wire other = fixture.connect_tls();
+  other.send("HELO a.test\r\n");
+  EXPECT(other.read_to_end().size() < 16);
+  EXPECT(!upstream.waits(0));
 }
 
 TEST_CASE("an upstream that never shakes hands is 504 after the handshake's limit") {
