@@ -26,7 +26,8 @@ void Http1Client::watch_half_closed() {
   if (half_closed_ || !forward_->exchange().request_ended) return;
   half_closed_ = true;
   sent_before_ = forward_->response_bytes();
-  arm(timeouts_.abandoned_ms);
+  // While it takes nothing, it has the time that a slow reader has.
+  if (!Http1Io::blocked()) arm(timeouts_.abandoned_ms);
 }
 
 void Http1Client::on_half_closed_timer() {

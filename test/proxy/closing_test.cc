@@ -2,6 +2,7 @@
 
 #include <future>
 #include <string>
+#include <thread>
 
 #include "proxy/worker.h"
 #include "test/proxy/wire.h"
@@ -133,6 +134,33 @@ TEST_CASE("a client that only half-closed gets its answer, for as long as some o
   bool reset = true;
   EXPECT_EQ(client.read_to_end(&reset), "");
   EXPECT(!reset);
+}
+
+TEST_CASE("a client that half-closed and reads late gets all of its answer") {
+  WorkerOptions options;
+  options.timeouts.abandoned_ms = 50;
+  // More than the sockets between them hold, spliced and copied.
+  for (const std::string framing : {"Content-Length: 16000000\r\n\r\n", "\r\n"}) {
+    CAPTURE(framing);
+    Upstream upstream;
+    Fixture fixture({upstream.address()}, options);
+    Wire client = fixture.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    Wire server = upstream.accept();
+    server.read_head();
+    std::thread sender([&] {
+      server.send("HTTP/1.1 200 OK\r\n" + framing + std::string(16'000'000, 'a'));
+      server.close();
+    });
+    client.read_head();
+    EXPECT(!upstream.waits(100));  // the time in which the sockets fill
+    client.end();
+    EXPECT(!upstream.waits(300));  // and more than it takes to be given up
+    bool reset = true;
+    EXPECT_EQ(client.read_to_end(&reset).size(), 16'000'000u);
+    EXPECT(!reset);
+    sender.join();
+  }
 }
 
 }  // namespace sluice::proxy::test
