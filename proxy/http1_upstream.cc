@@ -1,10 +1,33 @@
 #include "proxy/http1_upstream.h"
 
 #include "core/check.h"
+#include "core/http1_text.h"
 #include "proxy/forward.h"
 #include "proxy/worker.h"
 
 namespace sluice::proxy {
+
+namespace {
+
+// A server that says how long it waits (RFC 2068 19.7.1.1) is left before: what is sent just as it
+// closes is lost, and only an idempotent request may be sent again.
+int32_t pooled_ms(const http1::Head& head, int64_t most_ms) {
+  constexpr int64_t kMarginMs = 500;
+  constexpr std::string_view kTimeout = "timeout=";
+  const http1::Header* said = head.find(http1::Name::kKeepAlive);
+  if (said != nullptr) {
+    http1::for_each_element(said->value, [&](std::string_view each) {
+      uint64_t seconds = 0;
+      if (each.size() <= kTimeout.size() || !http1::iequals(each.substr(0, 8), kTimeout)) return;
+      if (!http1::parse_length(each.substr(kTimeout.size()), seconds) || seconds == 0) return;
+      const int64_t ms = static_cast<int64_t>(seconds < 86'400 ? seconds : 86'400) * 1000;
+      if (ms - kMarginMs < most_ms) most_ms = ms - kMarginMs;
+    });
+  }
+  return static_cast<int32_t>(most_ms);
+}
+
+}  // namespace
 
 Http1Upstream::Http1Upstream(Worker& worker, const Endpoint& endpoint)
     : Http1Io(worker.reactor()), worker_(worker), endpoint_(&endpoint) {}
@@ -175,6 +198,8 @@ void Http1Upstream::read_head() {
         keep_alive_ =
             head.keep_alive && head.framing != http1::Framing::kUntilClose && head.status != 101;
         start_body(head.framing, head.content_length, head.size);
+        // The same in every response of a server, so the first one is asked.
+        if (pooled_ms_ == 0) pooled_ms_ = pooled_ms(head, worker_.options().timeouts.pooled_ms);
         arm(worker_.options().timeouts.response_ms);
         if (head.status == 101) {
           forward_->on_upgraded(head);
@@ -253,9 +278,8 @@ void Http1Upstream::release() {
   reactor_.cancel_resume(*this);
   forward_ = nullptr;
   state_ = State::kIdle;
-  used_ = true;
   if (!worker_.pool().give(*this)) return close();
-  arm(worker_.options().timeouts.pooled_ms);
+  arm(pooled_ms_);
 }
 
 void Http1Upstream::close_unpooled() {

@@ -84,7 +84,7 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
   bool in_body_ = false;     // the final head was read
   bool keep_alive_ = false;  // the response allows another exchange
   bool upgrade_asked_ = false;
-  bool used_ = false;
+  int32_t pooled_ms_ = 0;  // how long it may be idle; 0 until a response has come
 };
 
 }  // namespace sluice::proxy

@@ -59,6 +59,39 @@ TEST_CASE("the only endpoint, over a connection that it just closed: asked again
   EXPECT_EQ(routed.counters().ejections, 0u);
 }
 
+TEST_CASE("a server that says how long it keeps an idle connection is left before that is over") {
+  for (const std::string says : {"timeout=1, max=100", "max=5,Timeout=1"}) {
+    CAPTURE(says);
+    Upstream upstream;
+    Fixture fixture({upstream.address()});
+    Wire client = fixture.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    Wire server = upstream.accept();
+    server.read_head();
+    server.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: " + says + "\r\n\r\n");
+    client.read_head();
+    EXPECT(!server.waits(200));  // kept for a while
+    EXPECT(server.waits(750));
+    EXPECT_EQ(server.read_to_end(), "");
+  }
+  // Not a time, or one beyond our own: that counts.
+  WorkerOptions options;
+  options.timeouts.pooled_ms = 100;
+  for (const std::string says : {"timeout=0", "timeout=x", "timeout", "timeout=99999999999"}) {
+    CAPTURE(says);
+    Upstream upstream;
+    Fixture fixture({upstream.address()}, options);
+    Wire client = fixture.connect();
+    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    Wire server = upstream.accept();
+    server.read_head();
+    server.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: " + says + "\r\n\r\n");
+    client.read_head();
+    EXPECT(server.waits(2000));
+    EXPECT_EQ(server.read_to_end(), "");
+  }
+}
+
 TEST_CASE("a POST on a connection whose end is there already goes out on a new one") {
   Routed routed;
   Upstream upstream;
