@@ -52,7 +52,7 @@ struct Timeouts {
   int64_t client_ms = 60'000;    // between bytes of an upload
   int64_t client_write_ms = 60'000;  // between bytes of a response that the client takes
   int64_t linger_ms = 5'000;         // after a last answer, for the client to read it
-  int64_t abandoned_ms = 1'000;      // a client that ended its direction, while it is sent nothing
+  int64_t abandoned_ms = 3'000;      // a client that ended its direction, while it is sent nothing
   int64_t pooled_ms = 30'000;        // an idle upstream connection
   int64_t queue_ms = 10'000;         // for an endpoint at its connection limit
   int64_t half_closed_ms = 30'000;
