@@ -23,7 +23,7 @@ struct Flag {
 
 constexpr Flag kFlags[] = {
     {"dev", "", "everything in one process, nothing kept: server, node, balancer, raw_exec"},
-    {"config", "FILE|DIR", "configuration in HCL; may be given several times"},
+    {"config", "FILE|DIR", "configuration in HCL or JSON; may be given several times"},
     {"data-dir", "DIR", "where state is kept (needed without -dev)"},
     {"bind", "IP", "address of the jobs API (127.0.0.1)"},
     {"http-port", "PORT", "port of the jobs API (4646)"},
@@ -41,6 +41,8 @@ constexpr Flag kFlags[] = {
     {"client", "", "run the node"},
     {"help", "", "this text"},
 };
+
+constexpr const char* kRawExecOption = "driver.raw_exec.enable";
 
 const Flag* find_flag(std::string_view name) {
   for (const Flag& flag : kFlags) {
@@ -127,9 +129,12 @@ Result<void> finish(AgentConfig& config) {
     config.server_enabled = config.client_enabled = config.raw_exec_enabled = true;
     if (config.advertise_ip.empty()) config.advertise_ip = "127.0.0.1";
   }
-  if (const auto option = config.options.find("driver.raw_exec.enable");
-      option != config.options.end()) {
+  if (const auto option = config.options.find(kRawExecOption); option != config.options.end()) {
     config.raw_exec_enabled = is_true(option->second);
+  }
+  for (const auto& [name, value] : config.options) {
+    if (name == kRawExecOption || name.starts_with("docker.")) continue;
+    config.warnings.push_back(fmt::format("client options: \"{}\" has no effect", name));
   }
   Result<void> docker = drivers::read_docker_options(config.options, config.docker);
   if (!docker) return docker;

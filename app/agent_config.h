@@ -1,4 +1,5 @@
-// AgentConfig: what `sluice agent` was told: files (HCL), then flags, the later one winning.
+// AgentConfig: what `sluice agent` was told: files (HCL or JSON), then flags, the later one
+// winning.
 //
 // Pure but for reading the named files. Owner: main.cc. Secrets (Consul's token) never reach a log
 // or an API.

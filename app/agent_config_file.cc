@@ -9,6 +9,7 @@
 #include "app/lb_config.h"
 #include "core/disk.h"
 #include "core/hcl/eval.h"
+#include "core/hcl/json_file.h"
 #include "core/hcl/parser.h"
 #include "core/hcl/schema.h"
 #include "core/json.h"
@@ -37,6 +38,7 @@ constexpr BodySchema kAddresses = {kAddressesArguments, {}};
 constexpr ArgumentSchema kServerArguments[] = {
     {"enabled", "enabled", kBool},
     {"bootstrap_expect", "bootstrap_expect", kWhole, 1, 99},
+    {"raft_protocol", "raft_protocol", kWhole, 2, 3},
     {"encrypt", "encrypt"}};
 constexpr BodySchema kServer = {kServerArguments, {}};
 
@@ -95,6 +97,21 @@ constexpr ArgumentSchema kCatalogArguments[] = {{"http_addr", "http_addr"},
                                                 {"dns_addr", "dns_addr"}};
 constexpr BodySchema kCatalog = {kCatalogArguments, {}};
 
+// Prometheus's form of the metrics is there when it is asked for, and no name holds the host's.
+constexpr ArgumentSchema kTelemetryArguments[] = {
+    {"prometheus_metrics", "prometheus_metrics", kBool},
+    {"disable_hostname", "disable_hostname", kBool},
+    {"collection_interval", "collection_interval", kDuration, 0}};
+constexpr BodySchema kTelemetry = {kTelemetryArguments, {}};
+
+Result<void> refuse_vault(hcl::DecodedBody& decoded) {
+  if (!decoded.json.get_bool("enabled")) return {};
+  return hcl::fail_at(decoded.place, "\"vault\" is not supported");
+}
+
+constexpr ArgumentSchema kVaultArguments[] = {{"enabled", "enabled", kBool}};
+constexpr BodySchema kVault = {kVaultArguments, {}, refuse_vault};
+
 constexpr BlockSchema kPluginBlocks[] = {{"config", "config", kFreeForm}};
 constexpr BodySchema kPlugin = {{}, kPluginBlocks};
 
@@ -104,6 +121,8 @@ constexpr ArgumentSchema kTopArguments[] = {{"data_dir", "data_dir"},
                                             {"name", "name"},
                                             {"bind_addr", "bind_addr"},
                                             {"log_level", "log_level"},
+                                            // There is no such check.
+                                            {"disable_update_check", "disable_update_check", kBool},
                                             {"enable_debug", "enable_debug", kBool}};
 constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
                                       {"addresses", "addresses", kOnce, &kAddresses},
@@ -114,7 +133,9 @@ constexpr BlockSchema kTopBlocks[] = {{"ports", "ports", kOnce, &kPorts},
                                       {"catalog", "catalog", kOnce, &kCatalog},
                                       {"plugin", "plugin", kByLabel, &kPlugin, "Name"},
                                       {"acl", "acl", kOnce, &kAcl},
-                                      {"tls", "tls", kOnce, &kTls}};
+                                      {"tls", "tls", kOnce, &kTls},
+                                      {"telemetry", "telemetry", kOnce, &kTelemetry},
+                                      {"vault", "vault", kOnce, &kVault}};
 constexpr BodySchema kTop = {kTopArguments, kTopBlocks};
 
 /// A scalar as the text that a flag would hold.
@@ -271,7 +292,9 @@ Result<void> read_file(const std::string& path, AgentConfig& config) {
   PosixDisk disk;
   Result<std::string> text = disk.read_file(path, kConfigFileBytes);
   if (!text) return pass(text);
-  Result<hcl::File> file = hcl::parse_file(path, std::move(*text));
+  Result<hcl::File> file = hcl::looks_like_json(*text)
+                               ? hcl::parse_json_file(path, std::move(*text), kTop)
+                               : hcl::parse_file(path, std::move(*text));
   if (!file) return pass(file);
   hcl::Evaluator evaluator(hcl::EvalOptions{});
   const hcl::Scope scope;
@@ -293,12 +316,12 @@ Result<void> read_config_path(const std::string& path, AgentConfig& config) {
   if (!names) return pass(names);
   bool any = false;
   for (const std::string& name : *names) {
-    if (!name.ends_with(".hcl")) continue;
+    if (!name.ends_with(".hcl") && !name.ends_with(".json")) continue;
     any = true;
     Result<void> read = read_file(path + "/" + name, config);
     if (!read) return read;
   }
-  if (!any) return fail(Code::kInvalid, "-config {}: no .hcl file in this folder", path);
+  if (!any) return fail(Code::kInvalid, "-config {}: no .hcl or .json file in this folder", path);
   return {};
 }
 

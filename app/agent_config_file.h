@@ -12,8 +12,8 @@
 
 namespace sluice {
 
-/// A file, or a folder whose *.hcl files are read in the order of their names; what they say
-/// replaces what `config` says. The error names the file with line and column.
+/// A file, or a folder whose *.hcl and *.json files are read in the order of their names; what they
+/// say replaces what `config` says. The error names the file with line and column.
 Result<void> read_config_path(const std::string& path, AgentConfig& config);
 
 /// A switch that is written as text: behind a flag, among `options`.

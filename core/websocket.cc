@@ -1,5 +1,7 @@
 #include "core/websocket.h"
 
+#include <algorithm>
+
 #include "core/base64.h"
 #include "core/digest.h"
 
@@ -34,7 +36,10 @@ std::string websocket_accept(std::string_view key) {
 
 std::string websocket_close_payload(uint16_t code, std::string_view reason) {
   std::string payload{static_cast<char>(code >> 8), static_cast<char>(code & 0xff)};
-  return payload.append(reason.substr(0, kMaxControlBytes - 2));
+  size_t size = std::min(reason.size(), kMaxControlBytes - 2);
+  // RFC 6455 section 5.5.1 wants UTF-8: a character is whole or not there.
+  while (size < reason.size() && (static_cast<uint8_t>(reason[size]) & 0xc0) == 0x80) --size;
+  return payload.append(reason.substr(0, size));
 }
 
 std::string websocket_frame(WebSocketKind kind, std::string_view payload, Random* mask) {

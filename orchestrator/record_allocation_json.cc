@@ -215,13 +215,14 @@ void write_allocation(JsonWriter& out, const Allocation& alloc) {
   out.end_object();
 }
 
-void write_allocation_stub(JsonWriter& out, const Allocation& alloc) {
+void write_allocation_stub(JsonWriter& out, const Allocation& alloc, bool with_resources) {
   out.begin_object();
   write_alloc_common(out, alloc);
   out.member("JobType", alloc.job->type);
   out.member("JobVersion", alloc.job->version);
   out.member("DeploymentID", alloc.deployment_id);
   out.key("PreemptedAllocations").null();
+  if (with_resources) write_allocated_resources(out, alloc, alloc.task_group());
   out.end_object();
 }
 

@@ -22,22 +22,7 @@ std::string port_list(const std::vector<ReservedPort>& ports) {
   return text;
 }
 
-void write_node_common(JsonWriter& out, const Node& node) {
-  out.member("ID", node.id);
-  out.member("Name", node.name);
-  out.member("Datacenter", node.datacenter);
-  out.member("NodeClass", node.node_class);
-  out.member("NodePool", node.node_pool);
-  out.member("Drain", node.drain.has_value());
-  out.member("SchedulingEligibility", to_string(node.eligibility));
-  out.member("Status", to_string(node.status));
-  out.member("StatusDescription", node.status_description);
-  out.key("Drivers").begin_object();
-  for (const auto& [name, driver] : node.drivers) {
-    out.key(name);
-    encode(out, driver, kApi);
-  }
-  out.end_object();
+void write_node_resources(JsonWriter& out, const Node& node) {
   out.key("NodeResources").begin_object();
   out.key("Cpu").begin_object();
   out.member("CpuShares", node.cpu_mhz);
@@ -60,6 +45,24 @@ void write_node_common(JsonWriter& out, const Node& node) {
   out.member("ReservedHostPorts", port_list(node.reserved_ports));
   out.end_object();
   out.end_object();
+}
+
+void write_node_common(JsonWriter& out, const Node& node) {
+  out.member("ID", node.id);
+  out.member("Name", node.name);
+  out.member("Datacenter", node.datacenter);
+  out.member("NodeClass", node.node_class);
+  out.member("NodePool", node.node_pool);
+  out.member("Drain", node.drain.has_value());
+  out.member("SchedulingEligibility", to_string(node.eligibility));
+  out.member("Status", to_string(node.status));
+  out.member("StatusDescription", node.status_description);
+  out.key("Drivers").begin_object();
+  for (const auto& [name, driver] : node.drivers) {
+    out.key(name);
+    encode(out, driver, kApi);
+  }
+  out.end_object();
   out.key("LastDrain").null();
   out.member("CreateIndex", node.create_index);
   out.member("ModifyIndex", node.modify_index);
@@ -70,6 +73,7 @@ void write_node_common(JsonWriter& out, const Node& node) {
 void write_node(JsonWriter& out, const Node& node) {
   out.begin_object();
   write_node_common(out, node);
+  write_node_resources(out, node);
   out.member("HTTPAddr", node.http_addr);
   out.member("TLSEnabled", false);
   out.key("Attributes");
@@ -109,9 +113,10 @@ void write_node(JsonWriter& out, const Node& node) {
   out.end_object();
 }
 
-void write_node_stub(JsonWriter& out, const Node& node) {
+void write_node_stub(JsonWriter& out, const Node& node, bool with_resources) {
   out.begin_object();
   write_node_common(out, node);
+  if (with_resources) write_node_resources(out, node);
   out.member("Address", node.ip);
   const auto version = node.attributes.find("nomad.version");
   out.member("Version", version == node.attributes.end() ? "" : version->second);

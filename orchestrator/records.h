@@ -63,12 +63,12 @@ void write_job_stub(JsonWriter& out, const Job& job, std::string_view status,
 void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary,
                        const JobChildren& children);
 void write_node(JsonWriter& out, const Node& node);
-void write_node_stub(JsonWriter& out, const Node& node);
+void write_node_stub(JsonWriter& out, const Node& node, bool with_resources);
 void write_evaluation(JsonWriter& out, const Evaluation& eval);
 /// /v1/allocation/:id, and (Nomad sends them whole) /v1/node/:id/allocations.
 void write_allocation(JsonWriter& out, const Allocation& alloc);
 /// Items of /v1/allocations, /v1/job/:id/allocations, ...
-void write_allocation_stub(JsonWriter& out, const Allocation& alloc);
+void write_allocation_stub(JsonWriter& out, const Allocation& alloc, bool with_resources = false);
 void write_deployment(JsonWriter& out, const Deployment& deployment);
 void write_alloc_metric(JsonWriter& out, const AllocMetric& metric);
 

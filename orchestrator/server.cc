@@ -313,8 +313,9 @@ Task<Result<PlanReply>> Server::plan_job(Job job, bool with_diff) {
 Result<std::string> Server::validate_job(Job job) const {
   return impl_->check_job(job);
 }
-Task<Result<EvalReply>> Server::deregister_job(std::string space, std::string id, bool purge) {
-  return impl_->deregister_job(std::move(space), std::move(id), purge);
+Task<Result<EvalReply>> Server::deregister_job(std::string space, std::string id, bool purge,
+                                               int64_t eval_priority) {
+  return impl_->deregister_job(std::move(space), std::move(id), purge, eval_priority);
 }
 Task<Result<EvalReply>> Server::evaluate_job(std::string space, std::string id,
                                              bool force_reschedule) {

@@ -141,7 +141,8 @@ class Server {
   Task<Result<PlanReply>> plan_job(Job job, bool with_diff);
   /// Canonicalize and validate only. The problems, one a line, or the warnings.
   [[nodiscard]] Result<std::string> validate_job(Job job) const;
-  Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge);
+  Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge,
+                                         int64_t eval_priority = 0);
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);

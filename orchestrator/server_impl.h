@@ -69,7 +69,8 @@ struct Server::Impl final : NodeLink {
   std::shared_ptr<Job> next_version(Job job, const JobPtr& existing, bool& changed);
   Task<Result<PlanReply>> plan_job(Job job, bool with_diff);
   Plan dry_run(const JobPtr& job, const Snapshot& snapshot);
-  Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge);
+  Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge,
+                                         int64_t eval_priority);
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);

@@ -250,8 +250,8 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
   co_return reply;
 }
 
-Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::string id,
-                                                     bool purge) {
+Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::string id, bool purge,
+                                                     int64_t eval_priority) {
   const JobPtr existing = state_.snapshot().job(space, id);
   if (!existing) co_return no_job(id);
   Commit commit;
@@ -269,6 +269,7 @@ Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::str
   EvalReply reply;
   if (!existing->is_template()) {
     auto eval = make_eval(*existing, kTriggerJobDeregister);
+    if (eval_priority > 0) eval->priority = eval_priority;
     eval->job_modify_index = state_.index() + 1;
     reply.eval_id = eval->id;
     commit.evals.push_back(std::move(eval));

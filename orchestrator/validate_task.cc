@@ -58,7 +58,11 @@ void Validator::check_task(const TaskGroup& group, const TaskConfig& task) {
              std::find(drivers_.begin(), drivers_.end(), task.driver) == drivers_.end()) {
     std::string known;
     for (const std::string& driver : drivers_) known += (known.empty() ? "" : ", ") + driver;
-    add("unknown driver \"{}\" (known: {})", task.driver, known);
+    const bool is_off = task.driver == "raw_exec";
+    add("{} driver \"{}\" (known: {}){}", is_off ? "the agent does not allow the" : "unknown",
+        task.driver, known,
+        is_off ? "; plugin \"raw_exec\" { config { enabled = true } } in its configuration does"
+               : "");
   }
   if (task.kill_timeout_ns < 0) add("kill_timeout must not be below 0");
   if (task.shutdown_delay_ns < 0) add("shutdown_delay must not be below 0");

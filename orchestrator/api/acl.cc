@@ -1,10 +1,12 @@
 // The calls on access policies and tokens.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
 
+#include "core/hex.h"
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/routes.h"
 #include "orchestrator/api/wire.h"
@@ -83,8 +85,24 @@ Task<void> reply_token(Call& call, const Result<uint64_t>& done, const AclToken&
   co_await call.reply_with([&](JsonWriter& out) { write_token(out, token, true); });
 }
 
+/// As make_uuid writes them: what a secret of the operator's own has to look like.
+bool is_uuid(std::string_view text) {
+  constexpr std::string_view kForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+  return std::ranges::equal(
+      text, kForm, [](char c, char form) { return form == '-' ? c == '-' : hex_digit(c) >= 0; });
+}
+
 Task<void> bootstrap(Call& call) {
   if (!is_on(call)) co_return co_await off(call);
+  Result<Json> body = call.body();
+  if (!body) co_return co_await call.refuse(body.error());
+  if (Result<void> kinds = check_kinds(*body, {{"BootstrapSecret", Json::Kind::kString}}); !kinds) {
+    co_return co_await call.refuse(kinds.error());
+  }
+  const std::string secret(body->get_string("BootstrapSecret"));
+  if (!secret.empty() && !is_uuid(secret)) {
+    co_return co_await call.refuse(400, "invalid acl token");
+  }
   AclToken token;
   Result<uint64_t> done =
       co_await call.server().change_acl([&](AclRecords& records, uint64_t index) -> Result<void> {
@@ -92,6 +110,7 @@ Task<void> bootstrap(Call& call) {
           return fail(Code::kInvalid, "ACL bootstrap already done (reset index: {})", index);
         }
         token = new_token(call, index);
+        if (!secret.empty()) token.secret_id = secret;
         token.name = "Bootstrap Token";
         token.type = kManagement;
         token.global = true;
@@ -241,6 +260,9 @@ Task<void> put_token(Call& call) {
   }
   if (const Json* roles = body->find("Roles"); roles != nullptr && roles->size() > 0) {
     co_return co_await call.refuse(501, "Roles: not supported by sluice");
+  }
+  if (!accessor.empty() && *ttl_ns != 0) {
+    co_return co_await call.refuse(400, "cannot update expiration TTL");
   }
   AclToken token;
   Result<uint64_t> done =

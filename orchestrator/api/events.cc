@@ -14,7 +14,8 @@ namespace {
 using TopicKind = Topic::Kind;
 
 constexpr int64_t kHeartbeatMs = 10'000;
-constexpr int64_t kCoalesceMs = 50;  // commits that come close together are looked for once
+constexpr uint64_t kCommitsBefore = 100;  // that a stream begins with, as Nomad's buffer holds
+constexpr int64_t kCoalesceMs = 50;       // commits that come close together are looked for once
 
 // --------------------------------------------------------------------------------- stream
 
@@ -39,12 +40,16 @@ struct Wanted {
   }
 };
 
-Wanted read_wanted(const Call& call) {
+Result<Wanted> read_wanted(const Call& call) {
   Wanted wanted;
   wanted.space = call.query("namespace", "default");
   for (const auto& [name, value] : call.request().query) {
     if (name != "topic") continue;
     const size_t colon = value.find(':');
+    if (colon != std::string::npos && value.find(':', colon + 1) != std::string::npos) {
+      return fail(Code::kInvalid,
+                  "error parsing topics: Invalid key value pair for topic, topic: {}", value);
+    }
     wanted.topics.emplace_back(value.substr(0, colon),
                                colon == std::string::npos ? "*" : value.substr(colon + 1));
   }
@@ -152,14 +157,16 @@ Task<bool> wait_for_change(Call& call, uint64_t after) {
 }
 
 Task<void> stream(Call& call) {
-  const Wanted wanted = read_wanted(call);
-  uint64_t after = call.server().snapshot().index();
-  const std::string index = call.query("index");
-  if (!index.empty()) {
-    uint64_t asked = 0;
-    http1::parse_length(index, asked);  // a number: any call's is looked at
-    if (asked > 0) after = std::min(after, asked - 1);
+  Result<Wanted> asked_for = read_wanted(call);
+  if (!asked_for) {
+    co_await call.refuse(asked_for.error());
+    co_return;
   }
+  const Wanted wanted = *std::move(asked_for);
+  uint64_t after = call.server().snapshot().index();
+  uint64_t asked = 0;
+  http1::parse_length(call.query("index"), asked);  // a number: any call's is looked at
+  after = asked > 0 ? std::min(after, asked - 1) : after - std::min(after, kCommitsBefore);
   HttpResponseWriter& writer = call.writer();
   writer.cancel_on_close();
   if (!co_await writer.start(200, "application/json")) co_return;

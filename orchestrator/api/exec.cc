@@ -11,6 +11,7 @@
 #include "orchestrator/api/access.h"
 #include "orchestrator/api/client.h"
 #include "orchestrator/api/routes.h"
+#include "orchestrator/api/wire.h"
 
 namespace sluice::orchestrator::api {
 namespace {
@@ -161,6 +162,43 @@ Result<std::string> task_name(const Call& call, AllocRunner& runner) {
   return name;
 }
 
+/// Why nothing is run stands in the socket's last frame: clients show that to their users, and an
+/// answer instead of the socket as a failure of the connection.
+Task<void> refuse(Socket& socket, const Error& error) {
+  constexpr int kOfHttp = 4000;  // of the codes that are free for applications, as Nomad has them
+  const auto code = static_cast<uint16_t>(kOfHttp + status_of(error.code));
+  (void)co_await socket.send(WebSocketKind::kClose, websocket_close_payload(code, error.message));
+}
+
+/// Browsers cannot set headers: the token comes first. False: nothing came.
+Task<bool> receive_token(Call& call, Socket& socket) {
+  auto first = [](Socket& on) -> Task<Result<std::optional<Json>>> {
+    co_return co_await on.receive();
+  };
+  auto said = co_await with_timeout(call.executor(), kHandshakeMs, first(socket));
+  if (!said || !*said) co_return false;
+  call.use_token(std::string((*said)->get_string("auth_token")));
+  co_return true;
+}
+
+Task<Result<std::unique_ptr<ExecSession>>> start_command(Call& call) {
+  if (!call.allowed(AclLevel::kWrite, call.record_space())) {
+    co_return fail(Code::kDenied, "Permission denied");
+  }
+  Result<AllocRunner*> runner = running_alloc(call, call.param(0));
+  if (!runner) co_return pass(runner);
+  Result<std::string> name = task_name(call, **runner);
+  if (!name) co_return pass(name);
+  Result<ExecRequest> wanted = read_request(call);
+  if (!wanted) co_return pass(wanted);
+  Result<std::unique_ptr<ExecSession>> session =
+      co_await (*runner)->task(*name)->exec(*std::move(wanted));
+  if (!session) co_return pass(session);
+  call.parts().log.info("exec: a command in task {} of alloc {}", *name,
+                        call.param(0).substr(0, 8));
+  co_return session;
+}
+
 Task<void> exec(Call& call) {
   const HttpServerRequest& request = call.request();
   const std::string* key = request.headers.find("Sec-WebSocket-Key");
@@ -169,15 +207,8 @@ Task<void> exec(Call& call) {
     co_await call.refuse(400, "this call is a WebSocket's: an Upgrade is missing");
     co_return;
   }
-  Result<AllocRunner*> runner = running_alloc(call, call.param(0));
-  Result<std::string> name = runner ? task_name(call, **runner) : Result<std::string>(pass(runner));
-  Result<ExecRequest> wanted = name ? read_request(call) : Result<ExecRequest>(pass(name));
-  if (!wanted) {
-    co_await call.refuse(wanted.error());
-    co_return;
-  }
   const bool late_token = call.query_on("ws_handshake");
-  if (late_token ? false : !call.allowed(AclLevel::kWrite, call.record_space())) {
+  if (!late_token && !call.allowed(AclLevel::kWrite, call.record_space())) {
     co_await call.refuse(403, "Permission denied");
     co_return;
   }
@@ -190,36 +221,12 @@ Task<void> exec(Call& call) {
       early);
   if (!stream) co_return;
   Socket socket(call.executor(), **stream, std::move(early));
-  const auto refuse = [](Socket& on, std::string why) -> Task<void> {
-    constexpr uint16_t kRefused = 1011;
-    (void)co_await on.send(WebSocketKind::kClose, websocket_close_payload(kRefused, why));
-  };
-  if (late_token) {
-    // Browsers cannot set headers: the token comes first.
-    auto first = [](Socket& on) -> Task<Result<std::optional<Json>>> {
-      co_return co_await on.receive();
-    };
-    auto said = co_await with_timeout(call.executor(), kHandshakeMs, first(socket));
-    if (!said || !*said) co_return;
-    call.use_token(std::string((*said)->get_string("auth_token")));
-    if (!call.allowed(AclLevel::kWrite, call.record_space())) {
-      co_await refuse(socket, "Permission denied");
-      co_return;
-    }
-  }
-  runner = running_alloc(call, call.param(0));  // looked up anew: time has passed
-  TaskRunner* task = runner ? (*runner)->task(*name) : nullptr;
-  if (task == nullptr) {
-    co_await refuse(socket, "the allocation is not running any more");
-    co_return;
-  }
-  Result<std::unique_ptr<ExecSession>> session = co_await task->exec(*std::move(wanted));
+  if (late_token && !co_await receive_token(call, socket)) co_return;
+  Result<std::unique_ptr<ExecSession>> session = co_await start_command(call);
   if (!session) {
-    co_await refuse(socket, session.error().message);
+    co_await refuse(socket, session.error());
     co_return;
   }
-  call.parts().log.info("exec: a command in task {} of alloc {}", *name,
-                        call.param(0).substr(0, 8));
   Event gone(call.executor());
   Scope input(call.executor());
   input.spawn(follow_input(socket, **session, gone));

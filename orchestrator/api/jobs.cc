@@ -211,8 +211,22 @@ Task<void> read_job(Call& call) {
 }
 
 Task<void> delete_job(Call& call) {
-  Result<EvalReply> reply =
-      co_await call.server().deregister_job(call.space(), call.param(0), call.query_on("purge"));
+  int64_t priority = 0;
+  if (const std::string text = call.query("eval_priority"); !text.empty()) {
+    uint64_t number = 0;
+    if (!http1::parse_length(text, number) || number > INT32_MAX) {
+      co_await call.refuse(400, fmt::format("eval_priority \"{}\" is not a number", text));
+      co_return;
+    }
+    priority = static_cast<int64_t>(number);
+  }
+  if (!call.server().snapshot().job(call.space(), call.param(0))) {
+    // Nothing to stop is no error: what is deleted twice is deleted.
+    co_await call.reply_eval({.eval_id = {}, .index = call.server().snapshot().index()});
+    co_return;
+  }
+  Result<EvalReply> reply = co_await call.server().deregister_job(call.space(), call.param(0),
+                                                                  call.query_on("purge"), priority);
   if (!reply) {
     co_await call.refuse(reply.error());
     co_return;

@@ -110,12 +110,15 @@ Task<void> eval_allocs(Call& call) {
 Task<void> list_allocs(Call& call) {
   Snapshot snapshot = co_await call.snapshot({{TopicKind::kAllocs, {}, {}}});
   const std::string space = call.space();
+  const bool resources = call.query_on("resources");
   co_await reply_list(
       call, snapshot.tables().allocs,
       [space](const Allocation& alloc) {
         return space == kAnyNamespace || alloc.namespace_name() == space;
       },
-      write_stub);
+      [resources](JsonWriter& out, const Allocation& alloc) {
+        write_allocation_stub(out, alloc, resources);
+      });
 }
 
 Task<void> read_alloc(Call& call) {

@@ -37,9 +37,11 @@ std::optional<std::vector<std::string>> match_path(std::string_view pattern,
       const size_t behind = wanted.size() - i - 1;
       if (given.size() < at + 1 + behind) return std::nullopt;
       const size_t last = given.size() - behind - 1;
+      if (given[at].empty()) return std::nullopt;
       params.push_back(decoded(given[at], given[last]));
       at = last + 1;
     } else if (wanted[i].starts_with(':')) {
+      if (given[at].empty()) return std::nullopt;
       params.push_back(decoded(given[at], given[at]));
       ++at;
     } else {

@@ -60,6 +60,13 @@ TEST_CASE("websocket: what is written is read, at the sizes where the length's f
   }
 }
 
+TEST_CASE("websocket: a reason that is too long is cut between characters") {
+  EXPECT_EQ(websocket_close_payload(1000, "why"), "\x03\xe8why");
+  // 2 bytes of code; of 123 bytes the last would be half of a character of two.
+  const std::string long_one = "x" + std::string(60, 'y') + std::string(61, 'z') + "éé";
+  EXPECT_EQ(websocket_close_payload(1000, long_one), "\x03\xe8" + long_one.substr(0, 122));
+}
+
 TEST_CASE("websocket: what is no frame") {
   struct Row {
     std::string bytes;

@@ -1,5 +1,6 @@
 """What an agent's file may say and what becomes of it."""
 
+import json
 import os
 import pathlib
 import re
@@ -53,10 +54,59 @@ plugin "raw_exec" {
     assert node["HostVolumes"]["certs"]["ReadOnly"] is True
 
 
+def test_json(make_agent, tmp_path):
+    """As Nomad takes its agent's settings, too: a file, and those of a folder."""
+    settings = tmp_path / "settings"
+    settings.mkdir()
+    (settings / "1.json").write_text(json.dumps({
+        "name": "of-json", "disable_update_check": True, "log_level": "DEBUG",
+        "server": {"enabled": True, "bootstrap_expect": 1, "raft_protocol": 3},
+        "client": {"enabled": True, "options": {"test.tighten_network_timeouts": "true"},
+                   "meta": {"a-b": "${c}"},
+                   "host_volume": {"certs": [{"path": str(tmp_path), "read_only": True}]}},
+        "plugin": {"raw_exec": {"config": {"enabled": True}}},
+        "vault": {"enabled": False}, "acl": {"enabled": False},
+        "telemetry": {"prometheus_metrics": True}}))
+    (settings / "2.hcl").write_text('client {\n  node_class = "of-hcl"\n}\n')
+    agent = make_agent(dev=False, flags=["-config", settings]).start()
+    node = agent.get("/v1/node/" + agent.get("/v1/nodes")[0]["ID"])
+    assert (node["Name"], node["NodeClass"], node["Meta"]) == ("of-json", "of-hcl", {"a-b": "${c}"})
+    assert node["HostVolumes"]["certs"]["Path"] == str(tmp_path)
+    assert node["Drivers"]["raw_exec"]["Healthy"]
+    assert 'client options: "test.tighten_network_timeouts" has no effect' in agent.err()
+
+
+@pytest.mark.parametrize("settings, error", [
+    ('{"server": {"enabled": true},\n "sever": {}}',
+     '2:2: there is no argument "sever" here; did you mean "server"?'),
+    ('{"client": {"host_volume": {"a": {"paht": "/"}}}}',
+     '1:35: there is no argument "paht" here; did you mean "path"?'),
+    ('{"vault": {"enabled": true}}', '1:2: "vault" is not supported'),
+    ('{"ports": {"http": 80,}}', '1:23: expected a key in quotes, found }')])
+def test_json_that_is_refused(make_agent, tmp_path, settings, error):
+    path = tmp_path / "agent.json"
+    path.write_text(settings)
+    agent = make_agent(flags=["-config", path]).launch()
+    assert agent.process.wait(10) != 0
+    assert "sluice agent: %s:%s\n" % (path, error) in agent.err()
+
+
 def test_a_labelled_block_twice_is_refused(make_agent):
     agent = make_agent(config='plugin "docker" {\n}\nplugin "docker" {\n}\n').launch()
     assert agent.process.wait(10) != 0
     assert 'there is a plugin "docker" already' in agent.err()
+
+
+def test_raw_exec_has_to_be_allowed(make_agent, tmp_path):
+    off = tmp_path / "off.hcl"
+    off.write_text('client {\n  options = {\n    "driver.raw_exec.enable" = "false"\n  }\n}\n')
+    agent = make_agent(dev=False, flags=["-config", off]).start()
+    path = agent.folder / "job.nomad"
+    path.write_text(jobs.batch("once", []))
+    ran = agent.verb("job", "run", path)
+    said = ('the agent does not allow the driver "raw_exec" (known: docker, exec); plugin "raw_exec"'
+            ' { config { enabled = true } } in its configuration does')
+    assert ran.code == 1 and said in ran.err, ran
 
 
 def test_exec_is_offered_only_where_it_isolates(make_agent):

@@ -32,6 +32,8 @@ TEST_CASE("paths match by segment, decoded once matched") {
   EXPECT(!match_path("/v1/job/:id", "/v1/job"));
   EXPECT(!match_path("/v1/job/:id", "/v1/job/a/b"));
   EXPECT(!match_path("/v1/jobs", "/v1/nodes"));
+  EXPECT(!match_path("/v1/node/:id/drain", "/v1/node//drain"));
+  EXPECT(!match_path("/v1/job/*id/scale", "/v1/job//scale"));
 }
 
 TEST_CASE("a job's id may hold slashes that nobody escaped") {

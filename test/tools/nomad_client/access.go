@@ -38,9 +38,12 @@ func aclCalls() {
 	refused("Jobs.List without a token", err, "Permission denied")
 	_, err = client.Status().Leader()
 	must("Status.Leader needs no token", err)
-	token, _, err := client.ACLTokens().Bootstrap(nil)
-	must("ACLTokens.Bootstrap", err)
-	check("bootstrap: a management token", token.Type == "management" && token.SecretID != "" &&
+	_, _, err = client.ACLTokens().BootstrapOpts("badtoken", nil)
+	refused("ACLTokens.BootstrapOpts with no secret", err, "400 (invalid acl token)")
+	const secret = "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a"
+	token, _, err := client.ACLTokens().BootstrapOpts(secret, nil)
+	must("ACLTokens.BootstrapOpts", err)
+	check("bootstrap: a management token", token.Type == "management" && token.SecretID == secret &&
 		token.AccessorID != "", token)
 	_, _, err = client.ACLTokens().Bootstrap(nil)
 	refused("ACLTokens.Bootstrap again", err, "ACL bootstrap already done")
@@ -72,6 +75,10 @@ node {
 	short, _, err := client.ACLTokens().Create(&api.ACLToken{Type: "management",
 		ExpirationTTL: time.Second}, nil)
 	must("ACLTokens.Create with an end", err)
+	changed := *reader
+	changed.ExpirationTTL = time.Minute
+	_, _, err = client.ACLTokens().Update(&changed, nil)
+	refused("ACLTokens.Update with another end", err, "400 (cannot update expiration TTL)")
 	tokens, _, err := client.ACLTokens().List(nil)
 	must("ACLTokens.List", err)
 	check("tokens: three", len(tokens) == 3, tokens)

@@ -137,6 +137,13 @@ func execCalls() {
 	must("Allocations.Exec", err)
 	check("exec: its code and output", code == 3 && out.String() == "got word\n" && errOut.String() == "bad\n",
 		code, out.String(), errOut.String())
+	_, err = client.Allocations().Exec(context.Background(), alloc, "other", false,
+		[]string{"true"}, strings.NewReader(""), &out, &errOut, nil, nil)
+	check("exec: of no task", err != nil && err.Error() == `task "other" not found`, err)
+	alloc.ID = "11111111-2222-3333-4444-555555555555"
+	_, err = client.Allocations().Exec(context.Background(), alloc, "srv", false,
+		[]string{"true"}, strings.NewReader(""), &out, &errOut, nil, nil)
+	check("exec: of no allocation", err != nil && err.Error() == `Unknown allocation "`+alloc.ID+`"`, err)
 	remove("exec")
 }
 
@@ -146,6 +153,10 @@ func nodeCalls() {
 	meta("Nodes.List", qm)
 	check("nodes: one, ready", len(nodes) == 1 && nodes[0].Status == "ready", nodes)
 	id := nodes[0].ID
+	full, _, err := client.Nodes().List(&api.QueryOptions{Params: map[string]string{"resources": "true"}})
+	must("Nodes.List with resources", err)
+	check("nodes: resources where asked for", nodes[0].NodeResources == nil &&
+		full[0].NodeResources.Memory.MemoryMB > 0 && full[0].ReservedResources != nil, nodes, full)
 	found, _, err := client.Nodes().PrefixList(id[:8])
 	must("Nodes.PrefixList", err)
 	check("nodes: by prefix", len(found) == 1, found)
@@ -301,6 +312,19 @@ func streamCalls() {
 		}
 	}
 	check("events of each topic", true)
+	before, err := client.EventStream().Stream(ctx, map[api.Topic][]string{api.TopicJob: {"streamed"}}, 0, nil)
+	must("EventStream.Stream anew", err)
+	select {
+	case batch := <-before:
+		must("EventStream: what was before", batch.Err)
+		job, err := batch.Events[0].Job()
+		must("Event.Job", err)
+		check("event: the job that was there", *job.ID == "streamed", batch)
+	case <-time.After(10 * time.Second):
+		check("event: the job that was there", false)
+	}
+	_, err = client.EventStream().Stream(ctx, map[api.Topic][]string{api.TopicJob: {"a:b"}}, 0, nil)
+	refused("EventStream.Stream of a wrong topic", err, "400 (error parsing topics: Invalid key value pair")
 	select {
 	case frame := <-lines:
 		check("Agent.Monitor: lines", frame != nil && len(frame.Data) > 0, frame)
