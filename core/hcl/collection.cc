@@ -56,10 +56,13 @@ Result<ExprPtr> Parser::parse_object() {
   Token open = lexer_.take();
   Result<ExprPtr> expr = make(Expr::Kind::kObject, lexer_.span(open));
   if (!expr) return expr;
-  bool is_for = lexer_.peek().kind == TokenKind::kIdentifier &&
-                lexer_.text(lexer_.peek()) == "for" &&
-                lexer_.peek_second().kind == TokenKind::kIdentifier;
-  if (is_for) {
+  // Line ends do not count before and in a `for`, and they do among keys and values.
+  const auto begins_for = [this] {
+    NewlineMode mode(lexer_, true);
+    return lexer_.peek().kind == TokenKind::kIdentifier && lexer_.text(lexer_.peek()) == "for" &&
+           lexer_.peek_second().kind == TokenKind::kIdentifier;
+  };
+  if (begins_for()) {
     NewlineMode mode(lexer_, true);
     expr = parse_for(open);
     if (!expr) return expr;

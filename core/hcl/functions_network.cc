@@ -59,6 +59,12 @@ std::string address_text(Bits address, int width) {
     bytes[i - 1] = static_cast<unsigned char>(address);
   std::array<char, INET6_ADDRSTRLEN> out{};
   inet_ntop(width == 32 ? AF_INET : AF_INET6, bytes.data(), out.data(), out.size());
+  // RFC 5952, section 5: dots are for what is known to hold an IPv4 address, as ::ffff:1.2.3.4.
+  const uint32_t low = uint32_t{bytes[12]} << 24 | bytes[13] << 16 | bytes[14] << 8 | bytes[15];
+  const std::string_view text = out.data();
+  if (width == 128 && text.contains('.') && !text.starts_with("::ffff:")) {
+    return fmt::format("::{:x}:{:x}", low >> 16, low & 0xffff);
+  }
   return out.data();
 }
 

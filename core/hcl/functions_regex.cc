@@ -74,12 +74,26 @@ void Replacement::append(const std::vector<re2::StringPiece>& groups, std::strin
   }
 }
 
+// \C, which Go has not: a single byte, so that what is left of a text would be none.
+bool takes_bytes(std::string_view pattern) {
+  for (size_t i = 0; i + 1 < pattern.size(); ++i) {
+    if (pattern[i] != '\\') continue;
+    ++i;
+    if (pattern[i] == 'C') return true;
+    if (pattern[i] == 'Q') i = std::min(pattern.find("\\E", i), pattern.size());
+  }
+  return false;
+}
+
 Result<Value> regex_replace(Arguments arguments, CallContext& context) {
   const std::string& text = arguments[0].as_string();
   RE2::Options options;
   options.set_log_errors(false);
   options.set_max_mem(kMaxMemory);
   RE2 regex(arguments[1].as_string(), options);
+  if (takes_bytes(arguments[1].as_string())) {
+    return fail(Code::kInvalid, "the regular expression is wrong: invalid escape sequence: \\C");
+  }
   if (!regex.ok()) {
     return fail(Code::kInvalid, "the regular expression is wrong: {}", regex.error());
   }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "core/check.h"
+#include "core/hcl/unicode.h"
 
 namespace sluice::hcl {
 
@@ -15,15 +16,10 @@ size_t identifier_char(std::string_view text, bool first) {
   auto c = static_cast<unsigned char>(text[0]);
   bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
   if (letter || (!first && (is_digit(text[0]) || c == '-'))) return 1;
-  // Letters beyond ASCII: every code point from U+00AA on, which is more than Unicode calls
-  // letters.
-  if (c < 0xC2 || c > 0xF4) return 0;
-  size_t length = c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-  if (text.size() < length || (c == 0xC2 && static_cast<unsigned char>(text[1]) < 0xAA)) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
-  }
-  return length;
+  if (c < 0x80) return 0;
+  const CodePoint point = first_code_point(text);
+  // U+FFFD, which stands for what is no UTF-8, is no letter.
+  return is_letter(point.value) || (!first && is_mark(point.value)) ? point.length : 0;
 }
 
 bool Lexer::set_skips_newlines(bool skip) {

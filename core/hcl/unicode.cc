@@ -195,4 +195,12 @@ std::string to_title(std::string_view text) {
   });
 }
 
+bool is_letter(uint32_t code_point) {
+  return iswalpha_l(static_cast<wint_t>(code_point), tables()) != 0;
+}
+
+bool is_mark(uint32_t code_point) {
+  return code_point != kJoiner && code_point != 0x200C && extends(code_point);
+}
+
 }  // namespace sluice::hcl

@@ -30,5 +30,9 @@ std::string to_lower(std::string_view text);
 /// The first letter of each word in upper case.
 std::string to_title(std::string_view text);
 bool is_space(uint32_t code_point);
+/// What a name may begin with, and what may combine with that (UAX #31, as far as those tables
+/// carry).
+bool is_letter(uint32_t code_point);
+bool is_mark(uint32_t code_point);
 
 }  // namespace sluice::hcl

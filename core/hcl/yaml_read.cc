@@ -38,6 +38,11 @@ std::optional<bool> as_bool(std::string_view text) {
   return std::nullopt;
 }
 
+bool is_no_finite_number(std::string_view text) {
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  return is_one_of(text, {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"});
+}
+
 bool is_null_word(std::string_view text) {
   return is_one_of(text, {"", "~", "null", "Null", "NULL"});
 }
@@ -241,6 +246,9 @@ Result<Value> YamlReader::read_scalar(Event& event) {
   if (!tag.empty() && tag != "!") {
     value = tagged_scalar(tag, text, words_);
   } else if (!quoted && !text_block) {
+    if (words_ == YamlWords::kCty && is_no_finite_number(text)) {
+      return fail(Code::kInvalid, "\"{}\" is no finite number", text);
+    }
     value = plain_scalar(text, words_);
   }
   if (!value) return value;
@@ -322,9 +330,7 @@ bool is_plain_text(std::string_view word) {
                                              R"([0-9]{4}-[0-9]{1,2}-[0-9]{1,2})"
                                              R"(([Tt ][0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(\.[0-9]+)?)"
                                              R"((Z|[-+][0-9]{2}:[0-9]{2})?)?$)");
-  return !kTime.matches_start(word) &&
-         !is_one_of(word, {".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf",
-                           "-.INF", ".nan", ".NaN", ".NAN"}) &&
+  return !kTime.matches_start(word) && !is_no_finite_number(word) &&
          plain_scalar(word, YamlWords::kGoYaml).kind() == Type::Kind::kString;
 }
 

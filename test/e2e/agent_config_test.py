@@ -104,8 +104,8 @@ def test_raw_exec_has_to_be_allowed(make_agent, tmp_path):
     path = agent.folder / "job.nomad"
     path.write_text(jobs.batch("once", []))
     ran = agent.verb("job", "run", path)
-    said = ('the agent does not allow the driver "raw_exec" (known: docker, exec); plugin "raw_exec"'
-            ' { config { enabled = true } } in its configuration does')
+    said = ('the agent does not allow the driver "raw_exec" (known: docker, exec); plugin '
+            '"raw_exec" { config { enabled = true } } in its configuration does')
     assert ran.code == 1 and said in ran.err, ran
 
 

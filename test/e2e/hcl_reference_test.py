@@ -151,6 +151,25 @@ merge(convert({a = 1}, map(number)), convert({b = 2}, map(number)))
 pow(2, 10)
 log(16, 2)
 regex_replace("hello world", "(\\w+) (\\w+)", "$2 $1")
+cidrhost("::/0", 65536)
+cidrhost("::/64", 65537)
+cidrhost("::1.2.3.4/96", -2)
+cidrsubnet("::/80", 16, 258)
+range(1, 2, 0.25)
+range(3, 0)
+range(0, 3, -1)
+range(0)
+range(5, 1, -2)
+setproduct(["a", "b"], [1, 2], [true])
+setproduct(convert(["b", "a"], set(string)), convert([1], set(number)))
+setproduct([], ["a"])
+try(upper(null), {}.a, [1][1])
+can(try([][0]))
+try()
+can(1, 2)
+merge()
+merge({a = {b = 1}}, {a = {c = 2}})
+merge(null, null)
 strlen("x́y")
 reverse("x́y")
 1 # a comment
@@ -180,6 +199,9 @@ BODIES = [
     "a \"${b}\" {}\n", "a = b.\n", "a-b = 1\n_c = 2\né = 3\n", "1a = 1\n", "a = 1\r\nb = 2\r\n",
     "a = f(\n1,\n2\n)\n", "a = max(\n1,\n2\n)\n", "a = [for x in [1,\n2] :\nx]\n", "a 1\n",
     "a = \n",
+    "a = {\n  for k, v in {b = 1} :\n  k => v\n}\n",
+    "a = {\n  # c\n  for k, v in {b = 1} : k => v\n}\nb = 1\n", "“a” = 1\n", "a “b” {}\n",
+    "a🌻 = 1\n", "نام = 1\nĀ = 2\na۱ = 3\nक्ष = 4\n", "a = \"\xff\"\n",
     "a = 1;\n", "a = 'x'\n", "a = {for k, v in {b = 1} : k => v}\nc {\n  d = a\n}\n",
 ]
 

@@ -12,7 +12,7 @@ def ask(binary, requests):
     out = subprocess.run([binary], input=text, capture_output=True, encoding="utf-8",
                          errors="replace", timeout=300)
     assert out.returncode == 0, out.stderr[-2000:]
-    lines = out.stdout.splitlines()
+    lines = out.stdout.split("\n")[:-1]  # not at what else ends a line in Unicode
     assert len(lines) == len(requests)
     # Numbers stay text: all their digits are compared.
     return [json.loads(line, parse_int=str, parse_float=str) for line in lines]
@@ -35,7 +35,10 @@ def differs(ours, theirs):
 
     Left out: an arm of a conditional that fails and is not taken (the reference sometimes knows
     the type that it would have had, and holds the other arm to it), infinities (1/0 is an error
-    here), and where the reference itself gives up."""
+    here), and where the reference itself gives up. Nor does the test ask for what differs on
+    purpose: text stays as it is written and is not normalised (NFC), sets of lists and objects are
+    in the order of their content, powers have more digits, YAML's times of day and `!!timestamp`
+    are text or refused, networks are not widened."""
     if ours.get("forgiven") != "0" and "forgiven" in ours:
         return None
     if "panic" in theirs.get("error", ""):
@@ -195,18 +198,26 @@ class Generator:
              "123456789012345678901234567890", "1e-3", "7"]
     CIDRS = ["10.0.0.0/8", "192.168.1.7/24", "0.0.0.0/0", "1.2.3.4/32", "10.1.2.0/30",
              "fd00::/48", "::/0", "2001:db8::1/64", "1.2.3/8", "1.2.3.4", "1.2.3.4/33",
-             "01.2.3.4/8", "fe80::1%a/64", "1::2::3/10", "1.2.3.4/+8"]
+             "01.2.3.4/8", "fe80::1%a/64", "1::2::3/10", "1.2.3.4/+8",
+             "255.255.255.255/32", "1.2.3.4/31", "2001:db8::/127", "10.0.0.0/08", "1.2.3.4/",
+             "::/129", "::1.2.3.4/96", "10.0.0.0/ 8"]
     FORMATS = ["%s", "%d", "%v", "%#v", "%q", "%t", "%5d|", "%-5d|", "%05d", "%+d", "% d", "%x",
                "%X", "%#x", "%o", "%b", "%e", "%.2f", "%8.3f|", "%g", "%G", "%.3g", "%5s|",
                "%-5s|", "%.2s", "%05s", "%[1]v %[1]v", "%[2]s %[1]s", "%%", "%s-%s", "a", "%",
                "%z", "%5.1q", "%.0f", "%010.2e", "%.5d", "%+.3e", "%-8g|", "%#o", "%.10g", "%E"]
     DATES = ["YYYY-MM-DD", "EEEE, DD-MMM-YY hh:mm:ss ZZZ", "HH:mm AA", "h 'o''clock' aa", "''",
              "M D", "MMMM EEE Z", "ZZZZ ZZZZZ", "Q", "YYY", "'open", "s m H ss", "hh:mm:ssZ",
-             "a"]
+             "a", "YYYYY", "MMMMM", "DDD", "EE", "E", "hhh", "A", "'it''s' YY", "é T%/", "1"]
     TIMES = ["2018-01-02T03:04:05Z", "2020-02-29T23:59:59+05:30",
              "1999-12-31T12:00:00.123-08:00", "2021-02-29T00:00:00Z", "2018-01-02 03:04:05Z", "",
-             "2018-01-02T03:04:05", "x", "2018-01-02T24:00:00Z", "2018-13-02T00:00:00Z"]
-    DURATIONS = ["1h", "-10m", "1h30m15s", "1.5h", "", "10", "1d", "48h", "-0.5s", "1ms", "0"]
+             "2018-01-02T03:04:05", "x", "2018-01-02T24:00:00Z", "2018-13-02T00:00:00Z",
+             "0001-01-01T00:00:00Z", "2018-01-02t03:04:05z", "2018-1-2T03:04:05Z",
+             "2018-01-02T03:04Z", "2018-01-02T03:04:60Z", "1900-02-29T00:00:00Z",
+             "2018-01-02T13:00:00+14:00", "2018-01-02T03:04:05+0530", "2018-01-02T03:04:05Zx",
+             "12018-01-02T03:04:05Z", "2018-01-02T-3:04:05Z"]
+    DURATIONS = ["1h", "-10m", "1h30m15s", "1.5h", "", "10", "1d", "48h", "-0.5s", "1ms", "0",
+                 "1us", "1µs", "1μs", "1ns", "1h1", ".5h", "-.5h", "1.h", "+1h", "--1h", "1h-1m",
+                 "9223372036854775808ns", "300000h", "1e3s", "1 h", "1H", "00001h"]
     JSONS = ["1", "[]", "{}", "[1,\\\"a\\\",null,true]", "{\\\"b\\\":{\\\"a\\\":1.50}}", "01",
              "[1,]", "{", "\\\"\\\\u00e9\\\\ud83c\\\\udf0a\\\\n\\\"", "1e3", "-0.1", "nul",
              " [ 1 , 2 ] ", "1 2", "\\\"\\\\ud800\\\"", "12345678901234567890.5",
@@ -215,7 +226,10 @@ class Generator:
             "a,b\\r\\n\\\"x, \\\"\\\"y\\\"\\\"\\\",2\\n\\n3,", "a,b\\n1", "a\\n\\\"x",
             "a\\nx\\\"y", " a, b\\n 1, 2", "a,b\\n1,2,3", "a\\n\\\"l1\\nl2\\\"\\n"]
     REGEXES = ["a", "b+", "(.)b", "^", "$", "[", "x*", "(?i)A", "\\\\d+", "\\\\p{L}",
-               "(?P<n>a)(b)?", "."]
+               "(?P<n>a)(b)?", ".", "", "\\\\b", "[[:alpha:]]+", "(?s).", "(?m)^.", "a|ab", "[^a]",
+               "\\\\pL", "\\\\Qa.b\\\\E", "x{2,3}", "(?U)a+", "a+?", "a{1001}", "(", "*", "a**",
+               "(?<n>a)", "\\\\1", "(?=a)", "\\\\z", "\\\\x{1F30A}", "[\\\\d\\\\s]", "[a-\\\\d]",
+               "(?i:É)", "\\\\W", "(|a)*", "(a|ab)(c|bcd)", "\\\\C", "\\\\Q\\\\C\\\\E"]
     REPLACEMENTS = ["", "x", "$1", "${1}x", "$1x", "$$", "[$0]", "$n", "${n}", "$", "${", "$9",
                     "${2}"]
     NAMESPACES = ["dns", "url", "oid", "x500", "6ba7b810-9dad-11d1-80b4-00c04fd430c8", "", "x"]
@@ -224,7 +238,21 @@ class Generator:
              "\\\"a\\\\u00e9\\\"", "!!str 12", "a:\\n  <<: {b: 1}\\n  c: 2", "--- 1\\n--- 2",
              "|\\n  l1\\n  l2\\n", ">\\n  l1\\n  l2\\n", "*x", "&a [*a]", "[1, 2", "1.5e3", ".5",
              "-1", "+7", "? [a]\\n: 1", "null", "!foo x", "{1: 2, true: 3}", "\\t- x", "!!int x",
-             "!!bool yes", "12:30", "1.2.3", "# c\\na: 1 # d"]
+             "!!bool yes", "12:30", "1.2.3", "# c\\na: 1 # d", "a: |-\\n  l1\\n",
+             "a: |+\\n  l1\\n\\n", "a: >-\\n l1\\n l2", "a: |2\\n    x\\n", "a: .nan", "a: -.inf",
+             "a: 0b11", "a: 08", "a: 1E+3", "a: 5.", "a: -0", "? {a: b}\\n: c", "a: &x 1\\nb: *x",
+             "<<: [{a: 1}, {b: 2}]", "%YAML 1.1\\n---\\na: 1", "a: 'x\\n  y'", "a: x\\n  y",
+             "a: \\\"\\\\x41\\\\0\\\\e\\\\_\\\\N\\\"", "a: @x", "a: `x`", "a: - b", "- - 1\\n  - 2",
+             "a: [b, c: d]", "{a, b: c}", "a:\\n b: 1\\n  c: 2", "a: 1\\na: 2", "!!binary aGk=",
+             "!!set {a, b}", "-", "a: =", "a: 123456789012345678901234567890", "\\\"\\\"", "y: n"]
+
+    def directive(self):
+        """A format of any flags, width and precision."""
+        flags = "".join(self.r.sample("-+ #0", self.r.choice([0, 0, 1, 1, 2, 3])))
+        return "%s%%%s%s%s%s%s" % (
+            self.pick("", "x", "é"), self.pick("", "", "", "[1]", "[2]", "[0]", "[4]"), flags,
+            self.pick("", "", "5", "12", "03", "*"), self.pick("", "", ".", ".0", ".3", ".*"),
+            self.pick(*"vvssqqdddbodxXeEfFgGtcUTp!"))
 
     def argument(self, kind):
         quote = '"%s"'.__mod__
@@ -234,6 +262,8 @@ class Generator:
                  "f": self.FORMATS, "d": self.DATES,
                  "t": self.TIMES, "u": self.DURATIONS, "j": self.JSONS, "v": self.CSVS,
                  "r": self.REGEXES, "y": self.YAMLS, "i": self.NAMESPACES, "p": self.REPLACEMENTS}
+        if kind == "f" and self.r.random() < 0.5:
+            return quote(self.directive() + self.pick("", self.directive()))
         if kind in lists:
             return quote(self.r.choice(lists[kind]).replace("%{", "%%{").replace("${", "$${"))
         if kind == "n":
