@@ -279,4 +279,17 @@ Result<Json> parse_json(std::string_view text, const JsonLimits& limits) {
   return value;
 }
 
+bool says_something(const Json& json) {
+  switch (json.kind()) {
+    case Json::Kind::kNull: return false;
+    case Json::Kind::kBool: return json.as_bool();
+    case Json::Kind::kInt: return json.as_int() != 0;
+    case Json::Kind::kDouble: return json.as_double() != 0;
+    case Json::Kind::kString: return !json.as_string().empty();
+    case Json::Kind::kArray:
+    case Json::Kind::kObject: return json.size() != 0;
+  }
+  return true;
+}
+
 }  // namespace sluice

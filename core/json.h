@@ -194,6 +194,9 @@ class JsonWriter {
   bool after_key_ = false;  // the next value belongs to a key
 };
 
+/// Set by a user, as far as JSON can tell: not null, "", 0, false, [] or {}.
+bool says_something(const Json& json);
+
 /// Appends `text` with its quotes and escapes, as JsonWriter does.
 void append_json_string(std::string& out, std::string_view text);
 

@@ -84,19 +84,6 @@ bool parse_time(std::string_view text, TimeStamp& time) {
   return true;
 }
 
-bool json_says_something(const Json& json) {
-  switch (json.kind()) {
-    case Json::Kind::kNull: return false;
-    case Json::Kind::kBool: return json.as_bool();
-    case Json::Kind::kInt: return json.as_int() != 0;
-    case Json::Kind::kDouble: return json.as_double() != 0;
-    case Json::Kind::kString: return !json.as_string().empty();
-    case Json::Kind::kArray:
-    case Json::Kind::kObject: return json.size() != 0;
-  }
-  return true;
-}
-
 std::string_view json_kind_name(const Json& json) {
   switch (json.kind()) {
     case Json::Kind::kNull: return "null";

@@ -198,8 +198,6 @@ struct DecodeContext {
 template <class T>
 void decode(const Json& json, std::string_view name, T& value, DecodeContext& context);
 
-/// Set by the user, as far as JSON can tell: not null, "", 0, false, [] or {}.
-bool json_says_something(const Json& json);
 std::string_view json_kind_name(const Json& json);
 
 class FieldsDecoder {
@@ -219,7 +217,7 @@ class FieldsDecoder {
   void unsupported(const char* name) {
     if (!context_.refuse_unsupported) return;
     const Json* found = json_.find(name);
-    if (found && json_says_something(*found)) context_.problem(name, "not supported by sluice");
+    if (found && says_something(*found)) context_.problem(name, "not supported by sluice");
   }
 
  private:

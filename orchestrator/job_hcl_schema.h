@@ -15,7 +15,6 @@ extern const hcl::BodySchema kJobSchema;
 extern const hcl::BodySchema kGroupSchema;
 extern const hcl::BodySchema kTaskSchema;
 extern const hcl::BodySchema kNetworkSchema;
-extern const hcl::BodySchema kVaultSchema;
 extern const hcl::BodySchema kServiceSchema;
 
 extern const hcl::BodySchema kConstraintSchema;
@@ -25,8 +24,6 @@ extern const hcl::BodySchema kUpdateSchema;
 extern const hcl::BodySchema kMigrateSchema;
 extern const hcl::BodySchema kRestartSchema;
 extern const hcl::BodySchema kRescheduleSchema;
-extern const hcl::BodySchema kConsulSchema;
-extern const hcl::BodySchema kTaskScalingSchema;
 extern const hcl::BodySchema kGroupScalingSchema;
 
 }  // namespace sluice::orchestrator

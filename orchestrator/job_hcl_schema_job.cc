@@ -7,6 +7,7 @@ using hcl::ArgumentSchema;
 using hcl::BlockSchema;
 using hcl::BodySchema;
 using hcl::DecodedBody;
+using hcl::not_ours;
 using hcl::one_of;
 using enum hcl::ArgumentType;
 using enum hcl::BlockUse;
@@ -36,14 +37,7 @@ constexpr ArgumentSchema kParameterizedArguments[] = {
 };
 constexpr BodySchema kParameterized = {kParameterizedArguments, {}};
 
-constexpr ArgumentSchema kUiLinkArguments[] = {{"label", "Label"}, {"url", "URL"}};
-constexpr BodySchema kUiLink = {kUiLinkArguments, {}};
-constexpr ArgumentSchema kUiArguments[] = {{"description", "Description"}};
-constexpr BlockSchema kUiBlocks[] = {{"link", "Links", kRepeated, &kUiLink}};
-constexpr BodySchema kUi = {kUiArguments, kUiBlocks};
-
-// A task right in the job is a group of its own name; a job's vault block is that of all its tasks
-// without one.
+// A task right in the job is a group of its own name.
 Result<void> finish_job(DecodedBody& decoded) {
   Json groups = Json::array();
   if (const Json* tasks = decoded.json.find("tasks")) {
@@ -55,17 +49,6 @@ Result<void> finish_job(DecodedBody& decoded) {
   }
   if (const Json* more = decoded.json.find("TaskGroups")) {
     for (const Json& group : more->as_array()) groups.push(group);
-  }
-  if (const Json* vault = decoded.json.find("vault")) {
-    Json taken = *vault;
-    decoded.json.erase("vault");
-    for (Json& group : groups.as_array()) {
-      Json* tasks = group.find("Tasks");
-      if (!tasks) continue;
-      for (Json& task : tasks->as_array()) {
-        if (!task.find("Vault")) task.set("Vault", taken);
-      }
-    }
   }
   if (groups.size() > 0) decoded.json.set("TaskGroups", std::move(groups));
   return {};
@@ -83,7 +66,7 @@ constexpr ArgumentSchema kJobArguments[] = {
     {"node_pool", "NodePool"},
     {"meta", "Meta", kStringMap},
     {"consul_token", "ConsulToken"},
-    {"vault_token", "VaultToken"},
+    not_ours("vault_token", "VaultToken"),
 };
 constexpr BlockSchema kJobBlocks[] = {
     {"constraint", "Constraints", kRepeated, &kConstraintSchema},
@@ -96,8 +79,8 @@ constexpr BlockSchema kJobBlocks[] = {
     {"parameterized", "ParameterizedJob", kOnce, &kParameterized},
     {"reschedule", "Reschedule", kOnce, &kRescheduleSchema},
     {"migrate", "Migrate", kOnce, &kMigrateSchema},
-    {"vault", "vault", kOnce, &kVaultSchema},
-    {"ui", "UI", kOnce, &kUi},
+    {"vault", "vault", kRefused},
+    {"ui", "UI", kRefused},
     {"multiregion", "Multiregion", kRefused},
 };
 

@@ -135,9 +135,6 @@ constexpr ArgumentSchema kRescheduleArguments[] = {
     {"unlimited", "Unlimited", kBool},
 };
 
-constexpr ArgumentSchema kConsulArguments[] = {
-    {"namespace", "Namespace"}, {"cluster", "Cluster"}, {"partition", "Partition"}};
-
 constexpr ArgumentSchema kScalingArguments[] = {
     {"type", "Type"},
     {"min", "Min", kWhole, 0},
@@ -169,8 +166,6 @@ constinit const BodySchema kUpdateSchema = {kUpdateArguments, {}};
 constinit const BodySchema kMigrateSchema = {kMigrateArguments, {}};
 constinit const BodySchema kRestartSchema = {kRestartArguments, {}};
 constinit const BodySchema kRescheduleSchema = {kRescheduleArguments, {}};
-constinit const BodySchema kConsulSchema = {kConsulArguments, {}};
-constinit const BodySchema kTaskScalingSchema = {kScalingArguments, kScalingBlocks};
 constinit const BodySchema kGroupScalingSchema = {kScalingArguments, kScalingBlocks,
                                                   finish_group_scaling};
 

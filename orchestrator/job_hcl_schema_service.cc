@@ -6,6 +6,7 @@ namespace sluice::orchestrator {
 using hcl::ArgumentSchema;
 using hcl::BlockSchema;
 using hcl::BodySchema;
+using hcl::not_ours;
 using hcl::one_of;
 using enum hcl::ArgumentType;
 using enum hcl::BlockUse;
@@ -33,9 +34,9 @@ constexpr ArgumentSchema kCheckArguments[] = {
     {"path", "Path"},
     {"protocol", "Protocol"},
     {"port", "PortLabel"},
-    {"expose", "Expose", kBool},
+    not_ours("expose", "Expose", kBool),
     one_of("address_mode", "AddressMode", kAddressModes),
-    {"advertise", "Advertise"},
+    not_ours("advertise", "Advertise"),
     {"interval", "Interval", kDuration},
     {"timeout", "Timeout", kDuration},
     one_of("initial_status", "InitialStatus", kCheckStates),
@@ -67,18 +68,18 @@ constexpr ArgumentSchema kServiceArguments[] = {
     {"name", "Name"},
     {"tags", "Tags", kStrings},
     {"canary_tags", "CanaryTags", kStrings},
-    {"enable_tag_override", "EnableTagOverride", kBool},
+    not_ours("enable_tag_override", "EnableTagOverride", kBool),
     {"port", "PortLabel"},
     one_of("address_mode", "AddressMode", kAddressModes),
     {"address", "Address"},
     {"meta", "Meta", kStringMap},
     {"canary_meta", "CanaryMeta", kStringMap},
-    {"tagged_addresses", "TaggedAddresses", kStringMap},
+    not_ours("tagged_addresses", "TaggedAddresses", kStringMap),
     {"task", "TaskName"},
     one_of("on_update", "OnUpdate", kOnUpdates),
     one_of("provider", "Provider", kProviders),
     {"cluster", "Cluster"},
-    {"kind", "Kind"},
+    not_ours("kind", "Kind"),
 };
 constexpr BlockSchema kServiceBlocks[] = {
     {"check", "Checks", kRepeated, &kCheck},

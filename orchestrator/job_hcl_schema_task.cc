@@ -11,6 +11,7 @@ using hcl::ArgumentSchema;
 using hcl::BlockSchema;
 using hcl::BodySchema;
 using hcl::DecodedBody;
+using hcl::not_ours;
 using hcl::one_of;
 using enum hcl::ArgumentType;
 using enum hcl::BlockUse;
@@ -30,18 +31,9 @@ constexpr ArgumentSchema kPortArguments[] = {
     {"static", "Value", kWhole, 0, kMaxPort},
     {"to", "To", kWhole, -1, kMaxPort},
     {"host_network", "HostNetwork"},
-    {"ignore_collision", "IgnoreCollision", kBool},
+    not_ours("ignore_collision", "IgnoreCollision", kBool),
 };
 constexpr BodySchema kPort = {kPortArguments, {}};
-constexpr ArgumentSchema kDnsArguments[] = {
-    {"servers", "Servers", kStrings},
-    {"searches", "Searches", kStrings},
-    {"options", "Options", kStrings},
-};
-constexpr BodySchema kDns = {kDnsArguments, {}};
-constexpr ArgumentSchema kCniArguments[] = {{"args", "Args", kStringMap}};
-constexpr BodySchema kCni = {kCniArguments, {}};
-
 // A port with a static number is reserved, the others are given out.
 Result<void> finish_network(DecodedBody& decoded) {
   const Json* ports = decoded.json.find("ports");
@@ -63,35 +55,28 @@ Result<void> finish_network(DecodedBody& decoded) {
 }
 
 constexpr ArgumentSchema kNetworkArguments[] = {
-    {"mode", "Mode"}, {"device", "Device"},     {"cidr", "CIDR"},
-    {"ip", "IP"},     {"hostname", "Hostname"}, {"mbits", "MBits", kWhole, 0},
+    {"mode", "Mode"},     not_ours("device", "Device"),     not_ours("cidr", "CIDR"),
+    not_ours("ip", "IP"), not_ours("hostname", "Hostname"), {"mbits", "MBits", kWhole, 0},
 };
 constexpr BlockSchema kNetworkBlocks[] = {
     {"port", "ports", kRepeated, &kPort, "Label"},
-    {"dns", "DNS", kOnce, &kDns},
-    {"cni", "CNI", kOnce, &kCni},
+    {"dns", "DNS", kRefused},
+    {"cni", "CNI", kRefused},
 };
-
-constexpr ArgumentSchema kDeviceArguments[] = {{"count", "Count", kWhole, 0}};
-constexpr BlockSchema kDeviceBlocks[] = {
-    {"constraint", "Constraints", kRepeated, &kConstraintSchema},
-    {"affinity", "Affinities", kRepeated, &kAffinitySchema},
-};
-constexpr BodySchema kDevice = {kDeviceArguments, kDeviceBlocks};
-constexpr ArgumentSchema kNumaArguments[] = {{"affinity", "Affinity"},
-                                             {"devices", "Devices", kStrings}};
-constexpr BodySchema kNuma = {kNumaArguments, {}};
 
 constexpr ArgumentSchema kResourcesArguments[] = {
-    {"cpu", "CPU", kWhole, 0},           {"cores", "Cores", kWhole, 0},
-    {"memory", "MemoryMB", kWhole, 0},   {"memory_max", "MemoryMaxMB", kWhole, 0},
-    {"disk", "DiskMB", kWhole, 0},       {"iops", "IOPS", kWhole, 0},
-    {"secrets", "SecretsMB", kWhole, 0},
+    {"cpu", "CPU", kWhole, 0},
+    not_ours("cores", "Cores", kWhole),
+    {"memory", "MemoryMB", kWhole, 0},
+    {"memory_max", "MemoryMaxMB", kWhole, 0},
+    {"disk", "DiskMB", kWhole, 0},
+    not_ours("iops", "IOPS", kWhole),
+    not_ours("secrets", "SecretsMB", kWhole),
 };
 constexpr BlockSchema kResourcesBlocks[] = {
     {"network", "Networks", kRepeated, &kNetworkSchema},
-    {"device", "Devices", kRepeated, &kDevice, "Name"},
-    {"numa", "NUMA", kOnce, &kNuma},
+    {"device", "Devices", kRefused},
+    {"numa", "NUMA", kRefused},
 };
 constexpr BodySchema kResources = {kResourcesArguments, kResourcesBlocks};
 
@@ -126,19 +111,9 @@ constexpr ArgumentSchema kArtifactArguments[] = {
     {"insecure", "GetterInsecure", kBool},
     {"options", "GetterOptions", kStringMap},
     {"headers", "GetterHeaders", kStringMap},
-    {"chown", "Chown", kBool},
+    not_ours("chown", "Chown", kBool),
 };
 constexpr BodySchema kArtifact = {kArtifactArguments, {}};
-
-constexpr ArgumentSchema kWaitArguments[] = {{"min", "Min", kDuration}, {"max", "Max", kDuration}};
-constexpr BodySchema kWait = {kWaitArguments, {}};
-constexpr ArgumentSchema kChangeScriptArguments[] = {
-    {"command", "Command"},
-    {"args", "Args", kStrings},
-    {"timeout", "Timeout", kDuration},
-    {"fail_on_error", "FailOnError", kBool},
-};
-constexpr BodySchema kChangeScript = {kChangeScriptArguments, {}};
 
 constexpr ArgumentSchema kTemplateArguments[] = {
     {"source", "SourcePath"},
@@ -148,18 +123,18 @@ constexpr ArgumentSchema kTemplateArguments[] = {
     {"change_signal", "ChangeSignal"},
     {"splay", "Splay", kDuration},
     {"perms", "Perms"},
-    {"uid", "Uid", kWhole},
-    {"gid", "Gid", kWhole},
+    not_ours("uid", "Uid", kWhole),
+    not_ours("gid", "Gid", kWhole),
     {"left_delimiter", "LeftDelim"},
     {"right_delimiter", "RightDelim"},
     {"env", "Envvars", kBool},
-    {"vault_grace", "VaultGrace", kDuration},
+    not_ours("vault_grace", "VaultGrace", kDuration),
     {"error_on_missing_key", "ErrMissingKey", kBool},
     {"once", "Once", kBool},
 };
 constexpr BlockSchema kTemplateBlocks[] = {
-    {"change_script", "ChangeScript", kOnce, &kChangeScript},
-    {"wait", "Wait", kOnce, &kWait},
+    {"change_script", "ChangeScript", kRefused},
+    {"wait", "Wait", kRefused},
 };
 constexpr BodySchema kTemplate = {kTemplateArguments, kTemplateBlocks};
 
@@ -168,47 +143,14 @@ constexpr ArgumentSchema kVolumeMountArguments[] = {
     {"destination", "Destination"},
     {"read_only", "ReadOnly", kBool},
     one_of("propagation_mode", "PropagationMode", kPropagationModes),
-    {"selinux_label", "SELinuxLabel"},
+    not_ours("selinux_label", "SELinuxLabel"),
 };
 constexpr BodySchema kVolumeMount = {kVolumeMountArguments, {}};
 
 constexpr ArgumentSchema kDispatchPayloadArguments[] = {{"file", "File"}};
 constexpr BodySchema kDispatchPayload = {kDispatchPayloadArguments, {}};
 
-Result<void> finish_vault(DecodedBody& decoded) {
-  if (!decoded.json.find("Env")) decoded.json.set("Env", true);
-  if (!decoded.json.find("ChangeMode")) decoded.json.set("ChangeMode", "restart");
-  return {};
-}
-
-constexpr ArgumentSchema kVaultArguments[] = {
-    {"policies", "Policies", kStrings},
-    {"role", "Role"},
-    {"namespace", "Namespace"},
-    {"cluster", "Cluster"},
-    {"env", "Env", kBool},
-    {"disable_file", "DisableFile", kBool},
-    one_of("change_mode", "ChangeMode", kChangeModes),
-    {"change_signal", "ChangeSignal"},
-    {"allow_token_expiration", "AllowTokenExpiration", kBool},
-};
-
 // ---- the task ----
-
-Result<void> finish_task(DecodedBody& decoded) {
-  Json* policies = decoded.json.find("ScalingPolicies");
-  if (!policies) return {};
-  for (Json& policy : policies->as_array()) {
-    std::string_view label = policy.get_string("label");
-    if (label != "cpu" && label != "mem") {
-      return hcl::fail_at(decoded.place, "scaling \"{}\": a task's is \"cpu\" or \"mem\"", label);
-    }
-    std::string type = fmt::format("vertical_{}", label);
-    policy.erase("label");
-    policy.set("Type", std::move(type));
-  }
-  return {};
-}
 
 constexpr ArgumentSchema kTaskArguments[] = {
     {"driver", "Driver"},
@@ -219,7 +161,7 @@ constexpr ArgumentSchema kTaskArguments[] = {
     {"kill_signal", "KillSignal"},
     {"shutdown_delay", "ShutdownDelay", kDuration},
     {"leader", "Leader", kBool},
-    {"kind", "Kind"},
+    not_ours("kind", "Kind"),
 };
 constexpr BlockSchema kTaskBlocks[] = {
     {"config", "Config", kFreeForm},
@@ -234,9 +176,9 @@ constexpr BlockSchema kTaskBlocks[] = {
     {"template", "Templates", kRepeated, &kTemplate},
     {"volume_mount", "VolumeMounts", kRepeated, &kVolumeMount},
     {"dispatch_payload", "DispatchPayload", kOnce, &kDispatchPayload},
-    {"scaling", "ScalingPolicies", kRepeated, &kTaskScalingSchema, "label"},
-    {"vault", "Vault", kOnce, &kVaultSchema},
-    {"consul", "Consul", kOnce, &kConsulSchema},
+    {"scaling", "ScalingPolicies", kRefused},
+    {"vault", "Vault", kRefused},
+    {"consul", "Consul", kRefused},
     {"csi_plugin", "CSIPluginConfig", kRefused},
     {"identity", "Identities", kRefused},
     {"action", "Actions", kRefused},
@@ -247,7 +189,6 @@ constexpr BlockSchema kTaskBlocks[] = {
 }  // namespace
 
 constinit const BodySchema kNetworkSchema = {kNetworkArguments, kNetworkBlocks, finish_network};
-constinit const BodySchema kVaultSchema = {kVaultArguments, {}, finish_vault};
-constinit const BodySchema kTaskSchema = {kTaskArguments, kTaskBlocks, finish_task};
+constinit const BodySchema kTaskSchema = {kTaskArguments, kTaskBlocks};
 
 }  // namespace sluice::orchestrator

@@ -194,6 +194,9 @@ Result<void> BodyDecoder::decode_argument(const Attribute& attribute, const Scop
   }
   Result<Json> json = argument_json(*known, *attribute.value, evaluator_, scope);
   if (!json) return pass(json);
+  if (known->refused && says_something(*json)) {
+    return fail_at(attribute.name_span, "\"{}\" is not supported", attribute.name);
+  }
   if (!json->is_null()) out_.set(known->json, std::move(*json));
   return {};
 }

@@ -37,12 +37,19 @@ struct ArgumentSchema {
   int64_t min = INT64_MIN;
   int64_t max = INT64_MAX;
   std::span<const std::string_view> words = {};  // of a kString: what it may be, beside ""
+  bool refused = false;  // known, and not supported: only what says nothing, as false or ""
 };
 
 /// A string that is one of those words.
 constexpr ArgumentSchema one_of(std::string_view name, std::string_view json,
                                 std::span<const std::string_view> words) {
   return {.name = name, .json = json, .words = words};
+}
+
+/// An argument of the language that is not supported.
+constexpr ArgumentSchema not_ours(std::string_view name, std::string_view json,
+                                  ArgumentType type = ArgumentType::kString) {
+  return {.name = name, .json = json, .type = type, .refused = true};
 }
 
 enum class BlockUse : uint8_t {

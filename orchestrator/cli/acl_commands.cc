@@ -40,16 +40,28 @@ int show_token(Session& session, const Json& token) {
   return 0;
 }
 
+/// What stands in a file; "-" is standard input.
+Result<std::string> read_input(Session& session, const std::string& path) {
+  return path == "-" ? session.env().terminal.read_all(kRulesBytes)
+                     : session.env().disk.read_file(path, kRulesBytes);
+}
+
 Task<int> bootstrap(Session& session) {
-  auto reply = co_await session.put("/v1/acl/bootstrap", Json::object());
+  Json body = Json::object();
+  if (const auto& words = session.flags().words(); !words.empty()) {
+    Result<std::string> secret = read_input(session, words[0]);
+    if (!secret) co_return session.error("reading the secret", secret.error());
+    while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();
+    body.set("BootstrapSecret", *std::move(secret));
+  }
+  auto reply = co_await session.put("/v1/acl/bootstrap", std::move(body));
   if (!reply) co_return session.error("bootstrapping", reply.error());
   co_return show_token(session, reply->body);
 }
 
 Task<int> policy_apply(Session& session) {
   const auto& words = session.flags().words();
-  Result<std::string> rules = words[1] == "-" ? session.env().terminal.read_all(kRulesBytes)
-                                              : session.env().disk.read_file(words[1], kRulesBytes);
+  Result<std::string> rules = read_input(session, words[1]);
   if (!rules) co_return session.error("reading the rules", rules.error());
   auto reply = co_await session.put(
       "/v1/acl/policy/" + escaped(words[0]),
@@ -148,11 +160,14 @@ Task<int> token_delete(Session& session) {
 
 constexpr Command kCommands[] = {
     {.name = "acl bootstrap",
-     .usage = "[options]",
+     .usage = "[options] [<file>]",
      .summary = "Make the first management token",
-     .help = "Once: later tokens are made with one.",
+     .help =
+         "Once: later tokens are made with one. Its secret, a UUID, may be given in a file (- is "
+         "standard input).",
      .flags = kRawFlags,
-     .run = bootstrap},
+     .run = bootstrap,
+     .max_words = 1},
     {.name = "acl policy apply",
      .usage = "[options] <name> <path>",
      .summary = "Create or change a policy from a file (- is standard input)",

@@ -43,3 +43,17 @@ def test_access_tokens(client, make_agent):
     agent.process.wait_for("jobs API on")
     drive(client, agent, "acl")
     agent.stop()
+
+
+def test_the_first_token_s_secret_from_a_file(make_agent, tmp_path):
+    agent = make_agent(config="acl {\n  enabled = true\n}\n").launch()
+    agent.process.wait_for("jobs API on")
+    path = tmp_path / "secret"
+    path.write_text("no-secret\n")
+    wrong = agent.verb("acl", "bootstrap", path)
+    assert wrong.code == 1 and "400 (invalid acl token)" in wrong.err, wrong
+    path.write_text("2b778dd9-f5f1-6f29-b4b4-9a5fa948757a\n")
+    made = agent.verb("acl", "bootstrap", path)
+    assert made.code == 0 and "Secret ID" in made.out, made
+    assert "2b778dd9-f5f1-6f29-b4b4-9a5fa948757a" in made.out
+    agent.stop()

@@ -98,7 +98,15 @@ TEST_CASE("job hcl errors: what stands in a group") {
        "    server = [\"1.1.1.1\"]\n"
        "  }\n"
        "}",
-       "5:5: there is no argument \"server\" here; did you mean \"servers\"?"},
+       "4:3: \"dns\" is not supported"},
+      {"network {\n"
+       "  hostname = \"h\"\n"
+       "}",
+       "4:3: \"hostname\" is not supported"},
+      {"network {\n"
+       "  port \"a\" { ignore_collision = true }\n"
+       "}",
+       "4:14: \"ignore_collision\" is not supported"},
       {"network {\n"
        "  prot \"a\" {\n"
        "  }\n"
@@ -110,7 +118,7 @@ TEST_CASE("job hcl errors: what stands in a group") {
       {"volume \"a\" {\n"
        "  type = \"hsot\"\n"
        "}",
-       "4:10: type: expected host or csi, found \"hsot\"; did you mean \"host\"?"},
+       "4:10: type: expected host, found \"hsot\"; did you mean \"host\"?"},
       {"volume \"a\" {\n"
        "}\n"
        "volume \"a\" {\n"
@@ -120,6 +128,24 @@ TEST_CASE("job hcl errors: what stands in a group") {
        "  readonly = true\n"
        "}",
        "4:3: there is no argument \"readonly\" here; did you mean \"read_only\"?"},
+      {"volume \"a\" {\n"
+       "  type = \"csi\"\n"
+       "}",
+       "4:10: type: expected host, found \"csi\""},
+      {"volume \"a\" {\n"
+       "  per_alloc = false\n"
+       "  access_mode = \"single-node-writer\"\n"
+       "}",
+       "5:3: \"access_mode\" is not supported"},
+      {"ephemeral_disk {\n"
+       "  sticky = false\n"
+       "  migrate = true\n"
+       "}",
+       "5:3: \"migrate\" is not supported"},
+      {"max_client_disconnect = \"1h\"", "3:1: \"max_client_disconnect\" is not supported"},
+      {"max_client_disconnect = \"soon\"",
+       "3:25: max_client_disconnect: 'soon' is not a duration: want numbers with units, like 1h30m "
+       "or 250ms"},
       {"scaling {\n"
        "  min = 1\n"
        "}",
@@ -139,15 +165,14 @@ TEST_CASE("job hcl errors: what stands in a group") {
       {"disconnect {\n"
        "  reconcile = \"best\"\n"
        "}",
-       "4:15: reconcile: expected keep_original, keep_replacement, best_score or longest_running, "
-       "found \"best\""},
+       "3:1: \"disconnect\" is not supported"},
       {"shutdown_delay = \"soon\"",
        "3:18: shutdown_delay: 'soon' is not a duration: want numbers with units, like 1h30m or "
        "250ms"},
       {"vault {\n"
        "  polices = []\n"
        "}",
-       "4:3: there is no argument \"polices\" here; did you mean \"policies\"?"},
+       "3:1: \"vault\" is not supported"},
       {"dynamic \"task\" {\n"
        "  for_each = [\"a\"]\n"
        "}",

@@ -212,13 +212,14 @@ TEST_CASE("job hcl errors: what stands in a job") {
       {"vault {\n"
        "  policies = \"a\"\n"
        "}",
-       "3:14: policies: a list of strings is required, this is string"},
+       "2:1: \"vault\" is not supported"},
+      {"vault_token = \"x\"", "2:1: \"vault_token\" is not supported"},
       {"ui {\n"
        "  link {\n"
        "    href = \"x\"\n"
        "  }\n"
        "}",
-       "4:5: there is no argument \"href\" here"},
+       "2:1: \"ui\" is not supported"},
   };
   expect_errors(table, "job \"j\" {\n", "\n}\n");
 }

@@ -92,7 +92,12 @@ TEST_CASE("job hcl errors: what stands in a task") {
        "  device {\n"
        "  }\n"
        "}",
-       "5:3: expected a label: device \"name\" { ... }"},
+       "5:3: \"device\" is not supported"},
+      {"resources {\n"
+       "  iops = 0\n"
+       "  cores = 2\n"
+       "}",
+       "6:3: \"cores\" is not supported"},
       {"lifecycle {\n"
        "  hook = \"pre_start\"\n"
        "}",
@@ -152,13 +157,17 @@ TEST_CASE("job hcl errors: what stands in a task") {
        "    min = \"x\"\n"
        "  }\n"
        "}",
-       "6:11: min: 'x' is not a duration: want numbers with units, like 1h30m or 250ms"},
+       "5:3: \"wait\" is not supported"},
       {"template {\n"
        "  change_script {\n"
        "    args = \"x\"\n"
        "  }\n"
        "}",
-       "6:12: args: a list of strings is required, this is string"},
+       "5:3: \"change_script\" is not supported"},
+      {"template {\n"
+       "  uid = 1000\n"
+       "}",
+       "5:3: \"uid\" is not supported"},
       {"template {\n"
        "  perm = \"0644\"\n"
        "}",
@@ -176,10 +185,7 @@ TEST_CASE("job hcl errors: what stands in a task") {
        "5:3: there is no argument \"path\" here"},
       {"scaling \"disk\" {\n"
        "}",
-       "3:1: scaling \"disk\": a task's is \"cpu\" or \"mem\""},
-      {"scaling {\n"
-       "}",
-       "4:1: expected a label: scaling \"name\" { ... }"},
+       "4:1: \"scaling\" is not supported"},
       {"csi_plugin {\n"
        "}",
        "4:1: \"csi_plugin\" is not supported"},
@@ -192,7 +198,14 @@ TEST_CASE("job hcl errors: what stands in a task") {
       {"vault {\n"
        "  env = \"x\"\n"
        "}",
-       "5:9: env: true or false is required, this is \"x\""},
+       "4:1: \"vault\" is not supported"},
+      {"consul {\n"
+       "}",
+       "4:1: \"consul\" is not supported"},
+      {"service {\n"
+       "  enable_tag_override = true\n"
+       "}",
+       "5:3: \"enable_tag_override\" is not supported"},
       {"service {\n"
        "  check {\n"
        "    port = {}\n"
