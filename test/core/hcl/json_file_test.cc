@@ -104,7 +104,8 @@ TEST_CASE("json file: broken ones") {
       {"{\"volume\": {\"a\": {}, \"a\": {}}}", "t:1:22: there is a volume \"a\" already"},
       {"{\"never\": {\"x\": 1}}", "t:1:2: \"never\" is not supported"},
       {"{\"port\": 70000}", "t:1:10: port: a number from 0 to 65535 is required, this is 70000"},
-      {"{\"meta\": {\"a\": [1]}}", "t:1:10: meta: element \"a\": a string is required, this is tuple"},
+      {"{\"meta\": {\"a\": [1]}}",
+       "t:1:10: meta: element \"a\": a string is required, this is tuple"},
   };
   for (const auto& row : table) EXPECT_EQ(of_json(row.json), row.error);
 }
