@@ -1,6 +1,4 @@
 // `task` (orchestrator/job_task.h), and `network`, which a group has too.
-#include <fmt/format.h>
-
 #include <set>
 
 #include "orchestrator/job_hcl_schema.h"

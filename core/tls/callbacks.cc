@@ -25,10 +25,7 @@ ssl_private_key_result_t put_signature(const std::string& signature, uint8_t* ou
 // RFC 8446 4.6.1 and RFC 5077 leave to us whom a ticket is good for: the same policy alone, and the
 // same server name (RFC 6066 3).
 bool bind_tickets(SSL* ssl, const std::string& policy, std::string_view name) {
-  while (name.ends_with('.')) name.remove_suffix(1);
-  std::string bound = policy + '\0';
-  for (const char c : name) bound += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  const std::array<uint8_t, 32> digest = sha256(bound);
+  const std::array<uint8_t, 32> digest = sha256(policy + '\0' + comparable_name(name));
   return SSL_set_session_id_context(ssl, digest.data(), digest.size()) == 1;
 }
 

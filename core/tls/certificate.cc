@@ -151,6 +151,11 @@ Result<std::shared_ptr<const Certificate>> Certificate::load(std::string_view ce
   return std::shared_ptr<const Certificate>(new Certificate(std::move(parts)));
 }
 
+std::string comparable_name(std::string_view server_name) {
+  while (server_name.ends_with('.')) server_name.remove_suffix(1);
+  return lower(server_name);
+}
+
 CertificateSet::CertificateSet(std::vector<std::shared_ptr<const Certificate>> certificates)
     : certificates_(std::move(certificates)) {
   for (uint32_t i = 0; i < certificates_.size(); ++i) {
@@ -159,8 +164,7 @@ CertificateSet::CertificateSet(std::vector<std::shared_ptr<const Certificate>> c
 }
 
 const Certificate* CertificateSet::find(std::string_view server_name, bool strict) const {
-  std::string name = lower(server_name);
-  while (name.ends_with('.')) name.pop_back();
+  const std::string name = comparable_name(server_name);
   // What stands behind the labels that are stars already.
   std::string stars;
   for (std::string_view rest = name; !name.empty();) {

@@ -40,6 +40,9 @@ class Certificate {
   std::unique_ptr<Parts> parts_;
 };
 
+/// A server name as it is compared: in lower case, without the dots at its end.
+std::string comparable_name(std::string_view server_name);
+
 /// The certificates of a listener, in the order of its stores.
 class CertificateSet {
  public:

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "core/http1.h"
 #include "core/tls/boringssl.h"
 #include "core/tls/callbacks.h"
 
@@ -30,8 +31,7 @@ char upper(char c) {
 }
 
 bool is_rfc_name(std::string_view name) {
-  return name.size() > 4 && upper(name[0]) == 'T' && upper(name[1]) == 'L' &&
-         upper(name[2]) == 'S' && name[3] == '_';
+  return name.size() > 4 && http1::iequals(name.substr(0, 4), "TLS_");
 }
 
 // TLS 1.3's own are always on: a list cannot choose among them.

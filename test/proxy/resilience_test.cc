@@ -23,11 +23,11 @@ SocketAddress nobody() {
 }
 
 /// Sends a request and answers it, so that the connection to the upstream is an old one.
-Wire warm_up(Wire& client, Upstream& upstream) {
+Wire warm_up(Wire& client, Upstream& upstream, const std::string& headers = "") {
   client.send(kGet);
   Wire server = upstream.accept();
   server.read_head();
-  server.send("HTTP/1.1 204 No Content\r\n\r\n");
+  server.send("HTTP/1.1 204 No Content\r\n" + headers + "\r\n");
   client.read_head();
   return server;
 }
@@ -65,11 +65,7 @@ TEST_CASE("a server that says how long it keeps an idle connection is left befor
     Upstream upstream;
     Fixture fixture({upstream.address()});
     Wire client = fixture.connect();
-    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    Wire server = upstream.accept();
-    server.read_head();
-    server.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: " + says + "\r\n\r\n");
-    client.read_head();
+    Wire server = warm_up(client, upstream, "Keep-Alive: " + says + "\r\n");
     EXPECT(!server.waits(200));  // kept for a while
     EXPECT(server.waits(750));
     EXPECT_EQ(server.read_to_end(), "");
@@ -82,11 +78,7 @@ TEST_CASE("a server that says how long it keeps an idle connection is left befor
     Upstream upstream;
     Fixture fixture({upstream.address()}, options);
     Wire client = fixture.connect();
-    client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-    Wire server = upstream.accept();
-    server.read_head();
-    server.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nKeep-Alive: " + says + "\r\n\r\n");
-    client.read_head();
+    Wire server = warm_up(client, upstream, "Keep-Alive: " + says + "\r\n");
     EXPECT(server.waits(2000));
     EXPECT_EQ(server.read_to_end(), "");
   }
