@@ -174,6 +174,10 @@ Result<void> finish(AgentConfig& config) {
   }
   Result<std::vector<uint16_t>> reserved = parse_port_list(config.reserved_ports);
   if (!reserved) return pass(reserved, "client reserved_ports");
+  for (const auto& [name, text] : {std::pair("reserved cores", config.reserved_cores),
+                                   std::pair("reservable_cores", config.reservable_cores)}) {
+    if (Result<CpuList> cores = parse_cpu_list(text); !cores) return pass(cores, "client {}", name);
+  }
   if (config.data_dir.empty() && !config.dev) {
     return fail(Code::kInvalid, "data_dir is not set: give -data-dir DIR or data_dir in a file");
   }

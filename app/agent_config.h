@@ -74,7 +74,9 @@ struct AgentConfig {
   int64_t reserved_cpu_mhz = 0;
   int64_t reserved_memory_mb = 0;
   int64_t reserved_disk_mb = 0;
-  std::string reserved_ports;  // "22,80,8500-8600"
+  std::string reserved_ports;    // "22,80,8500-8600"
+  std::string reserved_cores;    // "0-1,4": on which no task runs
+  std::string reservable_cores;  // that tasks may have for themselves; "": all
   drivers::DockerNodeConfig docker;
   bool raw_exec_enabled = false;
   int64_t drain_timeout_ms = 30'000;

@@ -55,6 +55,7 @@ constexpr BodySchema kTls = {kTlsArguments, {}};
 constexpr ArgumentSchema kReservedArguments[] = {{"cpu", "cpu", kWhole, 0},
                                                  {"memory", "memory", kWhole, 0},
                                                  {"disk", "disk", kWhole, 0},
+                                                 {"cores", "cores"},
                                                  {"reserved_ports", "reserved_ports"}};
 constexpr BodySchema kReserved = {kReservedArguments, {}};
 
@@ -71,6 +72,7 @@ constexpr ArgumentSchema kClientArguments[] = {
     {"advertise_ip", "advertise_ip"},
     {"min_dynamic_port", "min_dynamic_port", kWhole, 1024, 65535},
     {"max_dynamic_port", "max_dynamic_port", kWhole, 1024, 65535},
+    {"reservable_cores", "reservable_cores"},
     {"drain_timeout", "drain_timeout", kDuration, 0},
     {"gc_max_allocs", "gc_max_allocs", kWhole, 0},
     {"gc_disk_usage_threshold", "gc_disk_usage_threshold", kNumber},
@@ -195,6 +197,7 @@ void apply_client(const Json& client, AgentConfig& config) {
   take(client, "advertise_ip", config.advertise_ip);
   take(client, "min_dynamic_port", config.min_dynamic_port);
   take(client, "max_dynamic_port", config.max_dynamic_port);
+  take(client, "reservable_cores", config.reservable_cores);
   take(client, "gc_max_allocs", config.gc.max_allocs);
   take(client, "gc_disk_usage_threshold", config.gc.disk_usage_percent);
   take(client, "gc_inode_usage_threshold", config.gc.inode_usage_percent);
@@ -210,6 +213,7 @@ void apply_client(const Json& client, AgentConfig& config) {
     take(*reserved, "cpu", config.reserved_cpu_mhz);
     take(*reserved, "memory", config.reserved_memory_mb);
     take(*reserved, "disk", config.reserved_disk_mb);
+    take(*reserved, "cores", config.reserved_cores);
     take(*reserved, "reserved_ports", config.reserved_ports);
   }
   const Json* volumes = client.find("host_volume");

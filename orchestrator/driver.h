@@ -63,7 +63,9 @@ struct TaskSpec {
   std::vector<TaskPort> ports;
   std::vector<TaskMount> mounts;
   int64_t cpu_mhz = 100;
-  int64_t core_mhz = 0;  // of one of the node's cores; 0: not known
+  int64_t core_mhz = 0;   // of one of the node's cores; 0: not known
+  std::string cpus;       // the cores it may run on (core/cpu_list.h); "": all
+  bool own_cpus = false;  // it has them for itself
   int64_t memory_mb = 300;
   int64_t memory_max_mb = 0;  // 0: no more than memory_mb
   bool oneshot = false;       // its work is done once it ends with success: not run again
@@ -178,6 +180,12 @@ class TaskDriver {
   /// All runs of ours that are there, for mending.
   virtual Task<Result<std::vector<FoundTask>>> list() = 0;
   virtual Task<Result<TaskStats>> stats(const TaskHandle& handle) = 0;
+  /// From now on the run keeps to these cores (core/cpu_list.h, not empty). `config` as at its
+  /// start. A driver that cannot leaves it where it is.
+  virtual Task<Result<void>> confine(const TaskHandle&, const Json& /*config*/,
+                                     const std::string& /*cpus*/) {
+    co_return Result<void>();
+  }
   /// Whether the system may probe tasks: until health_change has said so, one that runs is
   /// starting.
   virtual bool probes_health() const { return false; }

@@ -47,13 +47,44 @@ std::string exhausted(const Node& node, const Usage& usage, int64_t cpu_mhz, int
   return {};
 }
 
+/// The lowest of the node's cores that nobody has. False: there are not enough.
+bool assign_cores(const Node& node, const Usage& usage, const GroupAsk& ask,
+                  std::vector<AssignedCores>& out) {
+  if (ask.cores.empty()) return true;
+  const CpuList left = cpus_without(node.cores, usage.cores);
+  auto next = left.begin();
+  for (const CoreAsk& item : ask.cores) {
+    if (left.end() - next < item.count) return false;
+    out.push_back({item.task, CpuList(next, next + item.count), item.count * node.core_mhz()});
+    next += item.count;
+  }
+  return true;
+}
+
 }  // namespace
+
+int64_t GroupAsk::cpu_mhz_on(const Node& node) const {
+  int64_t sum = cpu_mhz;
+  for (const CoreAsk& item : cores) sum += item.count * node.core_mhz();
+  return sum;
+}
+
+void Assigned::take(const Node& node, const GroupAsk& ask, Usage& usage) const {
+  usage.cpu_mhz += ask.cpu_mhz_on(node);
+  usage.memory_mb += ask.memory_mb;
+  usage.disk_mb += ask.disk_mb;
+  for (const AssignedPort& port : ports) {
+    take_port(usage.ports, port_address(port.host_ip), port.value);
+  }
+  for (const AssignedCores& each : cores) take_cores(usage.cores, each.cores);
+}
 
 GroupAsk ask_of(const TaskGroup& group) {
   GroupAsk ask;
   ask.disk_mb = group.ephemeral_disk ? group.ephemeral_disk->size_mb : 0;
   for (const TaskConfig& task : group.tasks) {
     ask.cpu_mhz += task.resources->cpu_mhz;
+    if (task.resources->cores > 0) ask.cores.push_back({task.name, task.resources->cores});
     ask.memory_mb += task.resources->memory_mb;
     add_ports(ask, task.name, task.resources->networks);
   }
@@ -67,9 +98,11 @@ Capacity capacity_of(const Node& node) {
 }
 
 std::string fit(const Node& node, const Usage& usage, const GroupAsk& ask, int64_t now_ns,
-                Random& random, std::vector<AssignedPort>& ports) {
-  ports.clear();
-  if (std::string what = exhausted(node, usage, ask.cpu_mhz, ask.memory_mb, ask.disk_mb);
+                Random& random, Assigned& given) {
+  given = {};
+  std::vector<AssignedPort>& ports = given.ports;
+  if (!assign_cores(node, usage, ask, given.cores)) return "cores";
+  if (std::string what = exhausted(node, usage, ask.cpu_mhz_on(node), ask.memory_mb, ask.disk_mb);
       !what.empty()) {
     return what;
   }
@@ -125,6 +158,10 @@ std::string fits_as_it_is(const Node& node, const Usage& usage, const Allocation
   if (std::string what = exhausted(node, usage, alloc.cpu_mhz, alloc.memory_mb, alloc.disk_mb);
       !what.empty()) {
     return what;
+  }
+  for (const AssignedCores& each : alloc.cores) {
+    if (cpus_without(each.cores, cpus_without(node.cores, usage.cores)).empty()) continue;
+    return "cores";
   }
   for (const AssignedPort& port : alloc.ports) {
     const uint32_t address = port_address(port.host_ip);

@@ -19,12 +19,21 @@ struct PortAsk {
   int64_t to = 0;
 };
 
+struct CoreAsk {
+  std::string task;
+  int64_t count = 0;
+};
+
 /// What one instance of a group takes, tasks and group together.
 struct GroupAsk {
-  int64_t cpu_mhz = 0;
+  int64_t cpu_mhz = 0;  // of the tasks that share cores
   int64_t memory_mb = 0;
   int64_t disk_mb = 0;
   std::vector<PortAsk> ports;
+  std::vector<CoreAsk> cores;
+
+  /// Those that have cores for themselves counted in: that depends on the node.
+  [[nodiscard]] int64_t cpu_mhz_on(const Node& node) const;
 };
 GroupAsk ask_of(const TaskGroup& group);
 
@@ -36,13 +45,22 @@ struct Capacity {
 };
 Capacity capacity_of(const Node& node);
 
-/// "" where the ask fits beside `usage`, with `ports` filled; else the dimension that is exhausted:
-/// "cpu", "memory", "disk", "network: reserved port collision http=8080 (proxy listener)",
+/// What a placement is given by number.
+struct Assigned {
+  std::vector<AssignedPort> ports;
+  std::vector<AssignedCores> cores;
+
+  /// Takes it all, with the ask's share, from what is left on the node.
+  void take(const Node& node, const GroupAsk& ask, Usage& usage) const;
+};
+
+/// "" where the ask fits beside `usage`, with `given` filled; else the dimension that is exhausted:
+/// "cpu", "cores", "memory", "disk", "network: reserved port collision http=8080 (proxy listener)",
 /// "network: dynamic port selection failed". `random` chooses the dynamic ports.
 std::string fit(const Node& node, const Usage& usage, const GroupAsk& ask, int64_t now_ns,
-                Random& random, std::vector<AssignedPort>& ports);
+                Random& random, Assigned& given);
 
-/// The same for an allocation that has its ports already.
+/// The same for an allocation that has its ports and cores already.
 std::string fits_as_it_is(const Node& node, const Usage& usage, const Allocation& alloc,
                           int64_t now_ns);
 

@@ -64,7 +64,7 @@ constexpr BlockSchema kNetworkBlocks[] = {
 
 constexpr ArgumentSchema kResourcesArguments[] = {
     {"cpu", "CPU", kWhole, 0},
-    not_ours("cores", "Cores", kWhole),
+    {"cores", "Cores", kWhole, 0},
     {"memory", "MemoryMB", kWhole, 0},
     {"memory_max", "MemoryMaxMB", kWhole, 0},
     {"disk", "DiskMB", kWhole, 0},

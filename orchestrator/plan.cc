@@ -187,6 +187,9 @@ std::string plan_hash(const Plan& plan) {
     for (const AssignedPort& port : alloc.ports) {
       line += fmt::format(" {}/{}={}:{}", port.task, port.label, port.host_ip, port.value);
     }
+    for (const AssignedCores& each : alloc.cores) {
+      line += fmt::format(" {}: cores {}", each.task, format_cpu_list(each.cores));
+    }
     places.push_back(std::move(line));
   }
   for (const auto& [group, metric] : plan.failed_groups) {

@@ -10,8 +10,8 @@ namespace {
 
 bool would_fit(const Node& node, const Usage& usage, const GroupAsk& ask, int64_t now_ns) {
   SeededRandom drawn(1);  // which dynamic ports there would be does not matter
-  std::vector<AssignedPort> ports;
-  return fit(node, usage, ask, now_ns, drawn, ports).empty();
+  Assigned given;
+  return fit(node, usage, ask, now_ns, drawn, given).empty();
 }
 
 /// A way from the lowest priority up; of equals the larger first, so that few are stopped.

@@ -22,7 +22,7 @@ double bin_pack(const Node& node, const Usage& usage, const GroupAsk& ask) {
   const auto free = [](int64_t used, int64_t total) {
     return total > 0 ? 1.0 - static_cast<double>(used) / static_cast<double>(total) : 0.0;
   };
-  const double cpu = free(usage.cpu_mhz + ask.cpu_mhz, capacity.cpu_mhz);
+  const double cpu = free(usage.cpu_mhz + ask.cpu_mhz_on(node), capacity.cpu_mhz);
   const double memory = free(usage.memory_mb + ask.memory_mb, capacity.memory_mb);
   const double score = 20.0 - std::pow(10.0, cpu) - std::pow(10.0, memory);
   return std::clamp(score, 0.0, kMaxBinPack) / kMaxBinPack;
@@ -302,7 +302,7 @@ bool Placer::try_node(GroupView& view, size_t at, std::string_view avoid, bool d
   if (const std::string why = distinct_violation(view, candidate); !why.empty()) {
     return filtered(why);
   }
-  const std::string full = fit(node, usage_of(candidate), view.ask, now_ns_, random_, out.ports);
+  const std::string full = fit(node, usage_of(candidate), view.ask, now_ns_, random_, out.given);
   if (!full.empty()) {
     ++metric.nodes_exhausted;
     ++metric.dimension_exhausted[full];
@@ -353,14 +353,8 @@ bool Placer::make_room(const GroupView& view, Candidate& candidate,
 void Placer::commit(GroupView& view, Scored& chosen, Choice& choice) {
   Candidate& candidate = candidates_[chosen.candidate];
   choice.node = candidate.node;
-  choice.ports = std::move(chosen.ports);
-  Usage& usage = usage_for_change(candidate);
-  usage.cpu_mhz += view.ask.cpu_mhz;
-  usage.memory_mb += view.ask.memory_mb;
-  usage.disk_mb += view.ask.disk_mb;
-  for (const AssignedPort& port : choice.ports) {
-    take_port(usage.ports, port_address(port.host_ip), port.value);
-  }
+  choice.given = std::move(chosen.given);
+  choice.given.take(*candidate.node, view.ask, usage_for_change(candidate));
   ++candidate.added[view.group->name];
   ++placed_;
 }

@@ -37,7 +37,7 @@ class Placer {
 
   struct Choice {
     NodePtr node;
-    std::vector<AssignedPort> ports;
+    Assigned given;
     std::vector<AllocPtr> preempted;  // to be stopped for it; released already
   };
   /// Chooses and takes. nullopt: nowhere; `metric` says why either way. `avoid`: a node that an
@@ -79,7 +79,7 @@ class Placer {
     size_t candidate = 0;
     size_t order = 0;
     double score = 0;
-    std::vector<AssignedPort> ports;
+    Assigned given;
     NodeScore detail;
   };
 

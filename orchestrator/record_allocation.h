@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/cpu_list.h"
 #include "orchestrator/fields.h"
 #include "orchestrator/job.h"
 #include "orchestrator/record_evaluation.h"
@@ -106,6 +107,21 @@ struct AssignedPort {
   bool operator==(const AssignedPort&) const = default;
 };
 
+/// Cores that one task of an allocation has for itself.
+struct AssignedCores {
+  std::string task;
+  CpuList cores;
+  int64_t cpu_mhz = 0;  // what they are worth on their node
+
+  template <class V, class S>
+  static void fields(V& v, S& s) {
+    v("Task", s.task);
+    v("Cores", s.cores);
+    v("CpuMHz", s.cpu_mhz);
+  }
+  bool operator==(const AssignedCores&) const = default;
+};
+
 struct AllocDeploymentStatus {
   std::optional<bool> healthy;
   TimeStamp timestamp;
@@ -156,6 +172,7 @@ struct Allocation {
   int64_t memory_mb = 0;
   int64_t disk_mb = 0;
   std::vector<AssignedPort> ports;
+  std::vector<AssignedCores> cores;
 
   DesiredStatus desired_status = DesiredStatus::kRun;
   std::string desired_description;
@@ -195,6 +212,7 @@ struct Allocation {
     v("MemoryMB", s.memory_mb);
     v("DiskMB", s.disk_mb);
     v("Ports", s.ports);
+    v("Cores", s.cores);
     v("DesiredStatus", s.desired_status);
     v("DesiredDescription", s.desired_description);
     v("Migrate", s.migrate);
@@ -219,6 +237,10 @@ struct Allocation {
   const std::string& job_id() const { return job->id; }
   const std::string& namespace_name() const { return job->namespace_; }
   const TaskGroup& task_group() const;
+  /// nullptr: the task has none for itself.
+  const AssignedCores* cores_of(std::string_view task) const;
+  /// The processor share of one of its tasks.
+  int64_t task_cpu_mhz(const TaskConfig& task) const;
   /// The instance number in the name; -1 if the name is not of that form.
   int64_t name_index() const;
 

@@ -62,7 +62,11 @@ void write_allocated_resources(JsonWriter& out, const Allocation& alloc, const T
   out.key("Tasks").begin_object();
   for (const TaskConfig& task : group.tasks) {
     out.key(task.name).begin_object();
-    out.key("Cpu").begin_object().member("CpuShares", task.resources->cpu_mhz).end_object();
+    out.key("Cpu").begin_object().member("CpuShares", alloc.task_cpu_mhz(task));
+    const AssignedCores* cores = alloc.cores_of(task.name);
+    out.key("ReservedCores");
+    encode(out, cores ? cores->cores : CpuList(), kApi);
+    out.end_object();
     out.key("Memory").begin_object();
     out.member("MemoryMB", task.resources->memory_mb);
     out.member("MemoryMaxMB", task.resources->memory_max_mb);
@@ -107,7 +111,8 @@ void write_old_resources(JsonWriter& out, const Allocation& alloc, const TaskGro
   out.key("TaskResources").begin_object();
   for (const TaskConfig& task : group.tasks) {
     out.key(task.name).begin_object();
-    out.member("CPU", task.resources->cpu_mhz);
+    out.member("CPU", alloc.task_cpu_mhz(task));
+    out.member("Cores", task.resources->cores);
     out.member("MemoryMB", task.resources->memory_mb);
     out.member("MemoryMaxMB", task.resources->memory_max_mb);
     out.member("DiskMB", 0).member("IOPS", 0);

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/cpu_list.h"
 #include "orchestrator/fields.h"
 #include "orchestrator/job_policies.h"
 
@@ -128,6 +129,8 @@ struct Node {
   std::string ip;  // where tasks on the host network are reached
   int64_t cpu_mhz = 0;
   int64_t cpu_cores = 0;
+  CpuList cores;           // those that tasks may have for themselves
+  CpuList reserved_cores;  // those on which no task runs
   int64_t memory_mb = 0;
   int64_t disk_mb = 0;
   int64_t reserved_cpu_mhz = 0;
@@ -166,6 +169,8 @@ struct Node {
     v("IP", s.ip);
     v("CpuMHz", s.cpu_mhz);
     v("CpuCores", s.cpu_cores);
+    v("Cores", s.cores);
+    v("ReservedCores", s.reserved_cores);
     v("MemoryMB", s.memory_mb);
     v("DiskMB", s.disk_mb);
     v("ReservedCpuMHz", s.reserved_cpu_mhz);
@@ -185,6 +190,8 @@ struct Node {
     v.meta("CreateIndex", s.create_index);
     v.meta("ModifyIndex", s.modify_index);
   }
+  /// What one core is worth, MHz; 0 where that is not known.
+  int64_t core_mhz() const { return cpu_cores > 0 ? cpu_mhz / cpu_cores : 0; }
   /// New work may be placed here.
   bool accepts_work() const {
     return status == NodeStatus::kReady && eligibility == Eligibility::kEligible && !drain;

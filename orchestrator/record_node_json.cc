@@ -27,6 +27,8 @@ void write_node_resources(JsonWriter& out, const Node& node) {
   out.key("Cpu").begin_object();
   out.member("CpuShares", node.cpu_mhz);
   out.member("TotalCpuCores", node.cpu_cores);
+  out.key("ReservableCpuCores");
+  encode(out, node.cores, kApi);
   out.end_object();
   out.key("Memory").begin_object().member("MemoryMB", node.memory_mb).end_object();
   out.key("Disk").begin_object().member("DiskMB", node.disk_mb).end_object();
@@ -38,7 +40,10 @@ void write_node_resources(JsonWriter& out, const Node& node) {
   out.member("MaxDynamicPort", node.max_dynamic_port);
   out.end_object();
   out.key("ReservedResources").begin_object();
-  out.key("Cpu").begin_object().member("CpuShares", node.reserved_cpu_mhz).end_object();
+  out.key("Cpu").begin_object().member("CpuShares", node.reserved_cpu_mhz);
+  out.key("ReservedCpuCores");
+  encode(out, node.reserved_cores, kApi);
+  out.end_object();
   out.key("Memory").begin_object().member("MemoryMB", node.reserved_memory_mb).end_object();
   out.key("Disk").begin_object().member("DiskMB", node.reserved_disk_mb).end_object();
   out.key("Networks").begin_object();

@@ -6,6 +6,18 @@
 
 namespace sluice::orchestrator {
 
+const AssignedCores* Allocation::cores_of(std::string_view task) const {
+  for (const AssignedCores& each : cores) {
+    if (each.task == task) return &each;
+  }
+  return nullptr;
+}
+
+int64_t Allocation::task_cpu_mhz(const TaskConfig& task) const {
+  const AssignedCores* own = cores_of(task.name);
+  return own ? own->cpu_mhz : task.resources->cpu_mhz;
+}
+
 const TaskGroup& Allocation::task_group() const {
   const TaskGroup* found = job->group(group);
   CHECK(found);

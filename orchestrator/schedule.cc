@@ -83,10 +83,11 @@ std::shared_ptr<Allocation> Scheduler::make_alloc(const PlaceRequest& request,
   alloc->node_name = choice.node->name;
   alloc->eval_id = eval_.id;
   const GroupAsk ask = ask_of(*request.group);
-  alloc->cpu_mhz = ask.cpu_mhz;
+  alloc->cpu_mhz = ask.cpu_mhz_on(*choice.node);
   alloc->memory_mb = ask.memory_mb;
   alloc->disk_mb = ask.disk_mb;
-  alloc->ports = std::move(choice.ports);
+  alloc->ports = std::move(choice.given.ports);
+  alloc->cores = std::move(choice.given.cores);
   if (request.previous) {
     alloc->previous_alloc = request.previous->id;
     if (request.is_reschedule) {

@@ -34,12 +34,24 @@ void free_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port) {
   if (at != ports.end() && *at == used) ports.erase(at);
 }
 
+void take_cores(CpuList& used, const CpuList& cores) {
+  for (const int64_t core : cores) used.insert(std::ranges::lower_bound(used, core), core);
+}
+
+void free_cores(CpuList& used, const CpuList& cores) {
+  for (const int64_t core : cores) {
+    const auto at = std::ranges::lower_bound(used, core);
+    if (at != used.end() && *at == core) used.erase(at);
+  }
+}
+
 void Usage::add(const Allocation& alloc) {
   if (!alloc.occupies()) return;
   if (!alloc.terminal()) {
     cpu_mhz += alloc.cpu_mhz;
     memory_mb += alloc.memory_mb;
     disk_mb += alloc.disk_mb;
+    for (const AssignedCores& each : alloc.cores) take_cores(cores, each.cores);
   }
   auto& into = alloc.terminal() ? stopping : ports;
   for (const AssignedPort& port : alloc.ports) {
@@ -53,6 +65,7 @@ void Usage::remove(const Allocation& alloc) {
     cpu_mhz -= alloc.cpu_mhz;
     memory_mb -= alloc.memory_mb;
     disk_mb -= alloc.disk_mb;
+    for (const AssignedCores& each : alloc.cores) free_cores(cores, each.cores);
   }
   auto& from = alloc.terminal() ? stopping : ports;
   for (const AssignedPort& port : alloc.ports) {

@@ -224,7 +224,7 @@ void State::put_alloc(const std::shared_ptr<Allocation>& alloc) {
   const bool same_share = old && old->occupies() == alloc->occupies() &&
                           old->terminal() == alloc->terminal() && old->ports == alloc->ports &&
                           old->cpu_mhz == alloc->cpu_mhz && old->memory_mb == alloc->memory_mb &&
-                          old->disk_mb == alloc->disk_mb;
+                          old->disk_mb == alloc->disk_mb && old->cores == alloc->cores;
   if (!same_share) {
     if (old) node.usage.remove(*old);
     node.usage.add(*alloc);

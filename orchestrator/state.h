@@ -63,6 +63,7 @@ struct Usage {
   int64_t cpu_mhz = 0;
   int64_t memory_mb = 0;
   int64_t disk_mb = 0;
+  CpuList cores;                   // of allocations that shall run
   std::vector<UsedPort> ports;     // of allocations that shall run
   std::vector<UsedPort> stopping;  // of those that are still stopping
 
@@ -76,6 +77,8 @@ struct Usage {
 bool port_taken(const std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
 void take_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
 void free_port(std::vector<UsedPort>& ports, uint32_t address, uint16_t port);
+void take_cores(CpuList& used, const CpuList& cores);
+void free_cores(CpuList& used, const CpuList& cores);
 
 /// What belongs to one node.
 struct NodeIndex {

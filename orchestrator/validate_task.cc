@@ -30,8 +30,13 @@ bool stays_inside(std::string_view path) {
 
 void Validator::check_resources(const Resources& resources) {
   const Inside inside(*this, "resources: ");
-  if (resources.cores < 0) add("cores must not be below 0 ({})", resources.cores);
-  if (resources.cores > 0) add("cores is not supported; use cpu");
+  if (resources.cores < 0 || resources.cores > kMaxCpus) {
+    add("cores must be between 0 and {}, not {}", kMaxCpus, resources.cores);
+  }
+  if (resources.cores > 0 && resources.cpu_mhz > 0) {
+    add("a task has either cpu or cores, not both (cpu = {}, cores = {})", resources.cpu_mhz,
+        resources.cores);
+  }
   if (resources.cores == 0 && resources.cpu_mhz < 1) {
     add("cpu must be at least 1 MHz, not {}", resources.cpu_mhz);
   }

@@ -224,7 +224,12 @@ Result<void> add_limits(const TaskSpec& spec, const DockerConfig& config, Json& 
     host.set("CpuPeriod", config.cpu_cfs_period_us);
     host.set("CpuQuota", std::max(quota_us, kMinCpuQuotaUs));
   }
-  set_text(host, "CpusetCpus", config.cpuset_cpus);
+  if (spec.own_cpus && !config.cpuset_cpus.empty()) {
+    return fail(Code::kInvalid,
+                "cpuset_cpus = \"{}\": the task's cores ({}) are chosen by its resources",
+                config.cpuset_cpus, spec.cpus);
+  }
+  set_text(host, "CpusetCpus", config.cpuset_cpus.empty() ? spec.cpus : config.cpuset_cpus);
   if (config.pids_limit > 0) host.set("PidsLimit", config.pids_limit);
   if (config.shm_size_bytes > 0) host.set("ShmSize", config.shm_size_bytes);
   if (config.oom_score_adj > 0) host.set("OomScoreAdj", config.oom_score_adj);

@@ -64,6 +64,8 @@ class DockerDriver final : public orchestrator::TaskDriver {
   Task<Result<void>> remove(const orchestrator::TaskHandle& handle) override;
   Task<Result<std::vector<orchestrator::FoundTask>>> list() override;
   Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
+  Task<Result<void>> confine(const orchestrator::TaskHandle& handle, const Json& config,
+                             const std::string& cpus) override;
   bool probes_health() const override { return true; }
   Task<Result<orchestrator::HealthReport>> health_change(const orchestrator::TaskHandle& handle,
                                                          orchestrator::TaskHealth seen) override;

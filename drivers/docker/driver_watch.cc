@@ -85,6 +85,20 @@ Task<Result<TaskStats>> DockerDriver::stats(const TaskHandle& handle) {
   co_return parse_stats(*answer);
 }
 
+Task<Result<void>> DockerDriver::confine(const TaskHandle& handle, const Json& config,
+                                         const std::string& cpus) {
+  auto decoded = decode_docker_config(config);
+  if (!decoded) co_return pass(decoded);
+  if (!decoded->cpuset_cpus.empty()) co_return Result<void>();  // the job has chosen
+  const std::string id = container_of(handle);
+  auto updated = co_await api_.call({.method = "POST",
+                                     .target = "/containers/" + id + "/update",
+                                     .body = Json::object({{"CpusetCpus", cpus}}),
+                                     .doing = "change the cores of container " + short_id(id)});
+  if (!updated) co_return pass(updated);
+  co_return Result<void>();
+}
+
 Task<Result<orchestrator::HealthReport>> DockerDriver::health_change(
     const TaskHandle& handle, orchestrator::TaskHealth seen) {
   const std::string id = container_of(handle);

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "drivers/exec/cpus.h"
 #include "drivers/exec/keeper.h"
 
 namespace sluice::drivers::exec {
@@ -144,6 +145,9 @@ void surround(const LaunchSpec& spec, int outcome_fd) {
   }
   int kept = outcome_fd;
   place_descriptors({}, kept);
+  if (int error_number = keep_to_cpus(spec.cpus); error_number != 0) {
+    fail_child(kept, "keep to the cores", error_number);
+  }
   surround(spec, kept);
   if (spec.change_user) {
     if (setgroups(spec.groups.size(), spec.groups.data()) != 0) {

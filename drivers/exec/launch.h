@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu_list.h"
 #include "drivers/exec/isolate.h"
 #include "drivers/exec/proc.h"
 
@@ -30,6 +31,7 @@ struct LaunchSpec {
   gid_t gid = 0;
   std::vector<gid_t> groups;
   std::vector<std::string> own_folders;  // below `folder`; given to the user, if it is changed
+  CpuList cpus;                          // the cores it may run on; empty: all
   Isolation isolation;
 };
 

@@ -148,6 +148,7 @@ Task<Result<TaskHandle>> RawExecDriver::start(const TaskSpec& given,
   for (const auto& [key, value] : spec.env) request.add("env", std::string_view(key + "=" + value));
   request.add("folder", spec.task_folder).add("log_prefix", spec.log_folder + "/" + spec.key.task);
   request.add("log_max_files", spec.log_max_files).add("log_max_bytes", spec.log_max_file_bytes);
+  if (!spec.cpus.empty()) request.add("cpus", std::string_view(spec.cpus));
   surround(spec, request);
   if (!spec.user.empty()) {
     auto look = [user = spec.user] { return find_user(user); };
@@ -259,6 +260,15 @@ Task<Result<TaskStats>> RawExecDriver::stats(const TaskHandle& handle) {
     at->second = now;
   }
   co_return stats;
+}
+
+Task<Result<void>> RawExecDriver::confine(const TaskHandle& handle, const Json&,
+                                          const std::string& cpus) {
+  Message request = request_for("confine", handle.key);
+  request.add("cpus", std::string_view(cpus));
+  Result<Message> reply = co_await supervisor_.call(std::move(request), kCallTimeoutMs);
+  if (!reply) co_return pass(reply, "{}", name());
+  co_return Result<void>();
 }
 
 Task<Result<std::unique_ptr<orchestrator::ExecSession>>> RawExecDriver::exec(

@@ -40,6 +40,8 @@ class RawExecDriver : public orchestrator::TaskDriver {
   Task<Result<void>> remove(const orchestrator::TaskHandle& handle) override;
   Task<Result<std::vector<orchestrator::FoundTask>>> list() override;
   Task<Result<orchestrator::TaskStats>> stats(const orchestrator::TaskHandle& handle) override;
+  Task<Result<void>> confine(const orchestrator::TaskHandle& handle, const Json& config,
+                             const std::string& cpus) override;
   Task<Result<std::unique_ptr<orchestrator::ExecSession>>> exec(
       const orchestrator::TaskHandle& handle, const orchestrator::TaskSpec& spec,
       orchestrator::ExecRequest request) override;

@@ -138,6 +138,7 @@ class Supervisor {
   Message describe(const Run& run) const;
   Message describe_end(const Run& run) const;
   Message stats(const Run& run) const;
+  Message confine(const Run& run, std::string_view cpus) const;
   Message list() const;
 
   // supervisor_outputs.cc

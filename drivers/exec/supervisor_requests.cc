@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "core/check.h"
+#include "drivers/exec/cpus.h"
 #include "drivers/exec/keeper.h"
 #include "drivers/exec/supervisor.h"
 
@@ -88,6 +89,9 @@ Result<LaunchSpec> launch_spec(const Message& request) {
       spec.groups.push_back(value);
     }
   }
+  Result<CpuList> cpus = parse_cpu_list(request.get("cpus"));
+  if (!cpus) return pass(cpus, "start: cpus");
+  spec.cpus = *std::move(cpus);
   for (std::string_view name : request.all("own_folder")) spec.own_folders.emplace_back(name);
   Isolation& isolation = spec.isolation;
   isolation.own_root = request.get_int("own_root") == 1;
@@ -189,6 +193,7 @@ void Supervisor::handle_run(Connection& connection, const Message& request, std:
     return reply(number, done());
   }
   if (op == "stats") return reply(number, stats(run));
+  if (op == "confine") return reply(number, confine(run, request.get("cpus")));
   if (op == "remove") {
     if (run.state != State::kEnded) {
       return reply(number, error_reply({Code::kConflict, "the task is running: " + run.name}));
@@ -283,6 +288,17 @@ Message Supervisor::stats(const Run& run) const {
     out.add("log_trouble", output->files->trouble());
   }
   return out;
+}
+
+Message Supervisor::confine(const Run& run, std::string_view text) const {
+  const Result<CpuList> cpus = parse_cpu_list(text);
+  if (!cpus) return error_reply(cpus.error());
+  if (run.state == State::kEnded) return error_reply({Code::kNotFound, "the task has ended"});
+  pid_t root = run.state == State::kRunning ? run.pids.keeper : run.pids.pid;
+  if (int error_number = keep_tree_to_cpus(root, run.pids.keeper, *cpus); error_number != 0) {
+    return error_reply({Code::kIo, fmt::format("sched_setaffinity: {}", strerror(error_number))});
+  }
+  return done();
 }
 
 Message Supervisor::list() const {

@@ -292,8 +292,7 @@ Task<void> alloc_stats(Call& call) {
     Result<TaskStats> stats = co_await driver->stats(each.handle);
     if (stats) usage.push_back({each.task, *stats});
   }
-  const int64_t per_core =
-      context.node.cpu_cores > 0 ? context.node.cpu_mhz / context.node.cpu_cores : 0;
+  const int64_t per_core = context.node.core_mhz();
   const int64_t now_ns = call.executor().wall_ns();
   co_await call.reply_with([&](JsonWriter& out) {
     TaskStats sum;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cpu_list.h"
 #include "core/env.h"
 #include "core/log.h"
 #include "core/tls/context.h"
@@ -30,6 +31,8 @@ struct NodeOptions {
   int64_t fingerprint_interval_ms = 5'000;
   int64_t mend_interval_ms = 30'000;
   GcLimits gc;
+  CpuList reservable_cores;  // those that tasks may have for themselves; empty: all
+  CpuList reserved_cores;    // those on which no task runs
   /// What the machine is: as fingerprint_host, which the simulation replaces.
   std::function<Result<void>(const std::string& data_folder, const std::string& ip, Node& node)>
       host_facts = fingerprint_host;
@@ -48,6 +51,8 @@ struct NodeContext {
   std::string cluster_id;  // empty until the first registration
   Node node;
   DriverMap drivers;
+  std::string all_cpus;     // of this machine, as far as this process may use them
+  std::string shared_cpus;  // where tasks without cores of their own run; "": all
   std::map<std::string, ServiceSnapshot> services;  // as the catalog has them now
 
   TaskDriver* driver(const std::string& name) {

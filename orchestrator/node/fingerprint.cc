@@ -14,6 +14,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "core/cpu_list.h"
+
 namespace sluice::orchestrator {
 
 namespace {
@@ -72,6 +74,7 @@ Result<void> fingerprint_host(const std::string& data_folder, const std::string&
   if (statvfs(data_folder.c_str(), &disk) != 0) return fail_errno(errno, "statvfs " + data_folder);
 
   node.cpu_cores = std::max<int64_t>(sysconf(_SC_NPROCESSORS_ONLN), 1);
+  node.cores = allowed_cpus();
   const int64_t mhz = core_mhz();
   node.cpu_mhz = node.cpu_cores * mhz;
   node.memory_mb = static_cast<int64_t>(memory.totalram) * memory.mem_unit / kMegabyte;

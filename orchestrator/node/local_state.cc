@@ -69,6 +69,7 @@ Json encode(const LocalTask& task) {
                             {"interval_started_ns", task.history.interval_started_ns},
                             {"attempts", task.history.attempts},
                             {"state", encode(task.state)}});
+  if (!task.cpus.empty()) json.set("cpus", task.cpus);
   if (task.network) {
     json.set("network", Json::object({{"address", task.network->address},
                                       {"advertised", task.network->advertised}}));
@@ -167,6 +168,7 @@ Result<LocalAlloc> decode_local_alloc(std::string_view text) {
                                .driver = std::string(handle->get_string("driver")),
                                .state = own != nullptr ? *own : Json()};
     }
+    task.cpus = member.value.get_string("cpus");
     if (const Json* network = member.value.find("network")) {
       task.network = TaskNetwork{.address = std::string(network->get_string("address")),
                                  .advertised = network->get_bool("advertised")};

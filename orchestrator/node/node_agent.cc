@@ -57,6 +57,7 @@ Task<Result<void>> NodeAgent::start() {
   Result<void> host =
       context_.options.host_facts(context_.options.data_folder, context_.node.ip, context_.node);
   if (!host) co_return host;
+  if (Result<void> set = set_aside_cores(); !set) co_return set;
   co_await fingerprint_drivers();
   context_.catalog.on_check([this](const CheckState& check) {
     for (const auto& [alloc_id, runner] : runners_) runner->on_check(check);
@@ -228,6 +229,7 @@ void NodeAgent::apply(const DesiredAllocs& desired) {
     listed_.set();
   }
   sweep();
+  share_cores();
   collect();
 }
 
@@ -296,6 +298,7 @@ void NodeAgent::changed(const std::string& alloc_id) {
   publish_wanted_.set();
   const AllocRunner* runner = find(alloc_id);
   if (runner == nullptr || !runner->finished()) return;
+  share_cores();
   for (const auto& [id, other] : runners_) other->look_again();  // who waits for its ports
 }
 

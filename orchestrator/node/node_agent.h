@@ -64,6 +64,8 @@ class NodeAgent {
   void apply(const DesiredAllocs& desired);
   void apply_alloc(const AllocPtr& alloc);
   bool ports_held(const Allocation& alloc);
+  Result<void> set_aside_cores();
+  void share_cores();
   void stop_absent(const std::set<std::string>& listed);
   /// Lets go of an allocation whose end this node and the server both have on disk.
   bool settle(const Allocation& alloc);
@@ -84,6 +86,7 @@ class NodeAgent {
   LocalState disk_;
   LocalCluster cluster_;
   NodeMemory memory_;                           // as of the start
+  CpuList common_cores_;                        // of tasks, also those without cores of their own
   std::map<std::string, LocalAlloc> restored_;  // read at start, not yet claimed by an allocation
   /// Ended, and listed as such: nothing but a record and a folder, until there are too many of
   /// them. When each ended (Unix, ns), by allocation.

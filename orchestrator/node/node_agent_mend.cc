@@ -102,6 +102,7 @@ Task<void> NodeAgent::mend_loop() {
     }
     mend_folders(silent);
     publish_wanted_.set();
+    share_cores();
     co_await sleep_for(context_.env.executor, context_.options.mend_interval_ms);
   }
 }

@@ -94,7 +94,10 @@ void TaskEnv::add_identity(const Node& node, const Allocation& alloc, const Task
   v["NOMAD_REGION"] = region;
   v["NOMAD_NAMESPACE"] = job.namespace_;
   if (task.resources) {
-    v["NOMAD_CPU_LIMIT"] = fmt::format("{}", task.resources->cpu_mhz);
+    v["NOMAD_CPU_LIMIT"] = fmt::format("{}", alloc.task_cpu_mhz(task));
+    if (const AssignedCores* own = alloc.cores_of(task.name)) {
+      v["NOMAD_CPU_CORES"] = format_cpu_list(own->cores);
+    }
     v["NOMAD_MEMORY_LIMIT"] = fmt::format("{}", task.resources->memory_mb);
     if (task.resources->memory_max_mb > 0) {
       v["NOMAD_MEMORY_MAX_LIMIT"] = fmt::format("{}", task.resources->memory_max_mb);

@@ -127,6 +127,7 @@ Task<void> TaskRunner::set_running() {
   setup_.watch(*environment_, !ready_);
   co_await hooks_.save();
   hooks_.changed();
+  follow_cpus();
 }
 
 Task<void> TaskRunner::set_dead(bool failed) {

@@ -31,6 +31,7 @@ struct LocalTask {
   RestartHistory history;
   TaskState state;
   std::optional<TaskNetwork> network;  // of the run, once it was asked for
+  std::string cpus;                    // the cores that the run keeps to; "": all
 };
 
 class TaskRunner {
@@ -57,6 +58,9 @@ class TaskRunner {
   Task<Result<std::unique_ptr<ExecSession>>> exec(ExecRequest request);
   /// A service's instances changed: a template may read it.
   void service_changed(const std::string& service) { setup_.service_changed(service); }
+  /// Moves a running task without cores of its own to those that are left to such, if it is not
+  /// there already.
+  void follow_cpus();
   /// A newer version of the allocation that changes nothing of the running task.
   void set_alloc(AllocPtr alloc, const TaskConfig& task);
 
@@ -98,6 +102,7 @@ class TaskRunner {
   Task<void> watch_health(TaskHandle handle);
   void say_health(const std::string& type, const std::string& how);
   Task<void> forget_unfinished_start();
+  Task<void> confine();
   Task<bool> decide_next(const TaskExit& exit);
   Task<TaskExit> finish_run();
   Task<void> set_running();
@@ -116,7 +121,8 @@ class TaskRunner {
   Hooks hooks_;
   std::optional<TaskEnv> environment_;
   TaskSetup setup_;
-  Scope scope_;  // of signals that templates ask for
+  Scope scope_;  // of signals that templates ask for, and of confine()
+  bool confining_ = false;
   TaskDriver* driver_;
   Event kill_wanted_;
   Event stop_wanted_;   // kill or restart

@@ -50,11 +50,14 @@ TaskSpec TaskRunner::make_spec() const {
          .read_only = mount.read_only || volume->second.read_only || host->second.read_only});
   }
   if (task_->resources) {
-    spec.cpu_mhz = task_->resources->cpu_mhz;
+    spec.cpu_mhz = alloc_->task_cpu_mhz(*task_);
     spec.memory_mb = task_->resources->memory_mb;
     spec.memory_max_mb = task_->resources->memory_max_mb;
   }
-  if (context_.node.cpu_cores > 0) spec.core_mhz = context_.node.cpu_mhz / context_.node.cpu_cores;
+  spec.core_mhz = context_.node.core_mhz();
+  const AssignedCores* own = alloc_->cores_of(name_);
+  spec.own_cpus = own != nullptr;
+  spec.cpus = own ? format_cpu_list(own->cores) : context_.shared_cpus;
   spec.oneshot = oneshot();
   return spec;
 }
@@ -88,9 +91,11 @@ Task<TaskRunner::Begin> TaskRunner::start() {
   co_await hooks_.save();
   int64_t retry_ms = context_.options.driver_retry_ms;
   for (;;) {
+    const TaskSpec spec = make_spec();
+    local_.cpus = spec.cpus;
     std::optional<Result<TaskHandle>> started = co_await until(
         context_.env.executor,
-        driver_->start(make_spec(), [this](std::string text) { add_event("Driver", text); }),
+        driver_->start(spec, [this](std::string text) { add_event("Driver", text); }),
         kill_wanted_);
     if (!started) {
       co_await forget_unfinished_start();
@@ -119,6 +124,32 @@ Task<TaskRunner::Begin> TaskRunner::start() {
     if (!co_await pause(retry_ms)) co_return Begin::kKilled;
     retry_ms = std::min(retry_ms * 2, context_.options.driver_retry_max_ms);
   }
+}
+
+void TaskRunner::follow_cpus() {
+  if (!running() || confining_ || alloc_->cores_of(name_) != nullptr) return;
+  if (local_.cpus == context_.shared_cpus) return;
+  confining_ = true;
+  scope_.spawn(confine());
+}
+
+/// Once a run keeps to the cores that it should, or once its driver refused: the node asks again.
+Task<void> TaskRunner::confine() {
+  while (running() && local_.handle && local_.cpus != context_.shared_cpus) {
+    const std::string wanted = context_.shared_cpus;
+    const TaskHandle handle = *local_.handle;  // the run may end, and this with it, meanwhile
+    const Result<void> done = co_await driver_->confine(
+        handle, make_spec().config, wanted.empty() ? context_.all_cpus : wanted);
+    if (!done) {
+      context_.log.warn("alloc {} task {}: cores {}: {}", alloc_->id.substr(0, 8), name_,
+                        wanted.empty() ? context_.all_cpus : wanted, done.error().message);
+      break;
+    }
+    if (!local_.handle || local_.handle->key != handle.key) continue;
+    local_.cpus = wanted;
+    co_await hooks_.save();
+  }
+  confining_ = false;
 }
 
 /// A start was cut off: whatever it left is found by its key and removed. The driver may still be

@@ -286,6 +286,16 @@ TEST_CASE("create body: limits and what the node's owner allows") {
   Json hard = body_of(spec, R"({"image":"i","cpu_hard_limit":true,"cpu_cfs_period":50000})");
   EXPECT_EQ(hard.find("HostConfig")->get_int("CpuQuota"), 12'500);
   EXPECT_EQ(hard.find("HostConfig")->get_int("CpuPeriod"), 50'000);
+
+  spec.cpus = "2-3";
+  EXPECT_EQ(body_of(spec, R"({"image":"i"})").find("HostConfig")->get_string("CpusetCpus"), "2-3");
+  const char* chosen = R"({"image":"i","cpuset_cpus":"0"})";
+  EXPECT_EQ(body_of(spec, chosen).find("HostConfig")->get_string("CpusetCpus"), "0");
+  spec.own_cpus = true;
+  const auto both = create_body(spec, config_of(chosen), {});
+  REQUIRE(!both);
+  EXPECT_EQ(both.error().message,
+            "cpuset_cpus = \"0\": the task's cores (2-3) are chosen by its resources");
 }
 
 TEST_CASE("what a node's owner says of Docker") {

@@ -94,10 +94,18 @@ TEST_CASE("job hcl errors: what stands in a task") {
        "}",
        "5:3: \"device\" is not supported"},
       {"resources {\n"
-       "  iops = 0\n"
        "  cores = 2\n"
+       "  iops = 1\n"
        "}",
-       "6:3: \"cores\" is not supported"},
+       "6:3: \"iops\" is not supported"},
+      {"resources {\n"
+       "  cores = -1\n"
+       "}",
+       "5:11: cores: at least 0 is required, this is -1"},
+      {"resources {\n"
+       "  cores = 1.5\n"
+       "}",
+       "5:11: cores: a whole number is required, this is 1.5"},
       {"lifecycle {\n"
        "  hook = \"pre_start\"\n"
        "}",

@@ -14,6 +14,7 @@ Node make_node(int number) {
   node.ip = fmt::format("10.0.{}.{}", number / 250, number % 250 + 1);
   node.cpu_mhz = 4000;
   node.cpu_cores = 4;
+  node.cores = {0, 1, 2, 3};
   node.memory_mb = 8192;
   node.disk_mb = 100'000;
   node.attributes = {{"kernel.name", "linux"}, {"unique.hostname", node.name}};

@@ -58,6 +58,10 @@ Job draw_job(Drawn& drawn, const std::string& id) {
     network.reserved_ports.push_back(fixed);
     task.resources->networks = {network};
   }
+  if (drawn.one_in(5)) {
+    group.tasks[0].resources->cpu_mhz = kUnset;
+    group.tasks[0].resources->cores = drawn.between(1, 3);
+  }
   if (drawn.one_in(4)) job.constraints.push_back({"", "", "distinct_hosts"});
   if (drawn.one_in(4)) group.spreads.push_back({.attribute = "${meta.rack}"});
   if (drawn.one_in(4)) {
@@ -106,17 +110,33 @@ std::vector<std::string> violations(const Snapshot& snapshot) {
     if (!index) return;
     int64_t cpu = 0, memory = 0, disk = 0;
     std::set<uint16_t> ports;
+    std::multiset<int64_t> cores;
     index->allocs.each([&](const AllocPtr& alloc) {
       if (alloc->terminal()) return;
       cpu += alloc->cpu_mhz;
       memory += alloc->memory_mb;
       disk += alloc->disk_mb;
+      for (const TaskConfig& task : alloc->task_group().tasks) {
+        const AssignedCores* own = alloc->cores_of(task.name);
+        const auto has = static_cast<int64_t>(own ? own->cores.size() : 0);
+        if (has != task.resources->cores) {
+          wrong.push_back(
+              fmt::format("{}: {} cores of {}", alloc->name, has, task.resources->cores));
+        }
+        if (own) cores.insert(own->cores.begin(), own->cores.end());
+      }
       for (const AssignedPort& port : alloc->ports) {
         if (!ports.insert(port.value).second) {
           wrong.push_back(fmt::format("{}: port {} twice", node->name, port.value));
         }
       }
     });
+    for (const int64_t core : cores) {
+      if (cores.count(core) > 1 || std::ranges::find(node->cores, core) == node->cores.end()) {
+        wrong.push_back(
+            fmt::format("{}: core {} is used {} times", node->name, core, cores.count(core)));
+      }
+    }
     if (cpu > node->cpu_mhz || memory > node->memory_mb || disk > node->disk_mb) {
       wrong.push_back(fmt::format("{}: {}/{} MHz, {}/{} MB, {}/{} MB of disk", node->name, cpu,
                                   node->cpu_mhz, memory, node->memory_mb, disk, node->disk_mb));
@@ -163,16 +183,11 @@ int64_t room_for(const Snapshot& snapshot, const Job& job) {
       if (there) return;
     }
     while (true) {
-      std::vector<AssignedPort> ports;
-      if (!fit(*node, usage, ask, 1, random, ports).empty()) return;
+      Assigned given;
+      if (!fit(*node, usage, ask, 1, random, given).empty()) return;
       ++room;
       if (distinct) return;
-      usage.cpu_mhz += ask.cpu_mhz;
-      usage.memory_mb += ask.memory_mb;
-      usage.disk_mb += ask.disk_mb;
-      for (const AssignedPort& port : ports) {
-        take_port(usage.ports, port_address(port.host_ip), port.value);
-      }
+      given.take(*node, ask, usage);
     }
   });
   return room;

@@ -88,6 +88,7 @@ Result<void> sim_facts(const std::string&, const std::string&, Node& node) {
   node.ip = "10.0.0.1";
   node.cpu_mhz = 4000;
   node.cpu_cores = 4;
+  node.cores = {0, 1, 2, 3};
   node.memory_mb = 8192;
   node.disk_mb = 100'000;
   node.attributes = {{"kernel.name", "linux"}};

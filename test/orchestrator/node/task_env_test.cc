@@ -73,6 +73,19 @@ TEST_CASE("a task's environment: identity, ports inside and outside, meta, its o
   EXPECT_EQ(v.at("A-B"), "web");
 }
 
+TEST_CASE("cores of its own are named, and their worth is the task's share") {
+  World world;
+  Job job = *world.alloc.job;
+  job.groups[0].tasks[0].resources = Resources{.cpu_mhz = 0, .cores = 3, .memory_mb = 300};
+  world.alloc.job = std::make_shared<Job>(job);
+  world.alloc.cores = {{.task = "other", .cores = {3}, .cpu_mhz = 2'000},
+                       {.task = "srv", .cores = {0, 1, 5}, .cpu_mhz = 6'000}};
+  const TaskEnv env = world.env();
+  const auto& v = env.variables();
+  EXPECT_EQ(v.at("NOMAD_CPU_CORES"), "0-1,5");
+  EXPECT_EQ(v.at("NOMAD_CPU_LIMIT"), "6000");
+}
+
 TEST_CASE("interpolation reaches every string of the config and keeps what it does not know") {
   const World world;
   const Json config = world.env().expand_json(world.task().config);
