@@ -81,13 +81,7 @@ Result<void> Balancer::Parts::serve_metrics(Network& network, const proxy::Liste
   return {};
 }
 
-Task<void> Balancer::Parts::answer_metrics(const HttpServerRequest& request,
-                                           HttpResponseWriter& writer) {
-  if (request.path != properties.get("metrics.prometheus.path") ||
-      (request.method != "GET" && request.method != "HEAD")) {
-    (void)co_await writer.respond(404, "text/plain; charset=utf-8", "not found\n");
-    co_return;
-  }
+Task<proxy::ProxyStats> Balancer::Parts::read_stats() {
   // The reactors may answer after this task was cancelled, so what they fill is shared with them.
   struct Answer {
     explicit Answer(Executor& executor) : done(executor) {}
@@ -100,7 +94,17 @@ Task<void> Balancer::Parts::answer_metrics(const HttpServerRequest& request,
     on.post_from_any_thread([answer] { answer->done.set(); });
   });
   co_await answer->done.wait();
-  proxy::ProxyStats& stats = answer->stats;
+  co_return std::move(answer->stats);
+}
+
+Task<void> Balancer::Parts::answer_metrics(const HttpServerRequest& request,
+                                           HttpResponseWriter& writer) {
+  if (request.path != properties.get("metrics.prometheus.path") ||
+      (request.method != "GET" && request.method != "HEAD")) {
+    (void)co_await writer.respond(404, "text/plain; charset=utf-8", "not found\n");
+    co_return;
+  }
+  proxy::ProxyStats stats = co_await read_stats();
   const proxy::RouteTable& table = publisher->table();
   stats.hosts = table.host_count();
   stats.routes = table.route_count();
@@ -190,6 +194,11 @@ Result<std::unique_ptr<Balancer>> Balancer::start(UvLoop& loop, Network& network
   options.signers = std::max(1U, std::thread::hardware_concurrency() / 2);
   options.worker.time_bounds_ms = *std::move(bounds);
   options.router.log = &log;
+  options.router.wake = [&loop, on_wake = parts->on_wake](std::string_view service) {
+    loop.post_from_any_thread([on_wake, name = std::string(service)] {
+      if (*on_wake) (*on_wake)(name);
+    });
+  };
   options.worker.access_format = parts->access_format.get();
   options.worker.access_writer = parts->access_writer.get();
   Result<std::unique_ptr<proxy::Proxy>> started =

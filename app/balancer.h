@@ -4,6 +4,7 @@
 // Owner: Agent, or the balancer-alone command. Thread: the control loop.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -18,6 +19,7 @@
 #include "core/network.h"
 #include "core/result.h"
 #include "core/task.h"
+#include "proxy/metrics.h"
 #include "proxy/route_edit.h"
 #include "proxy/worker.h"
 
@@ -74,6 +76,13 @@ class Balancer {
   const std::string& tag_prefix() const;
   /// What `register=` says among the routes, if that has changed since `version`, which it sets.
   std::optional<std::set<std::string>> register_names(uint64_t& version) const;
+  /// Called on the control loop when a service that sleeps is asked for, again and again until it
+  /// has an instance; empty: nobody is told.
+  void set_on_wake(std::function<void(const std::string& service)> on_wake);
+  /// What the reactors have counted. Outlives no balancer.
+  Task<proxy::ProxyStats> stats();
+  /// Exchanges and tunnels under way at the endpoints of these routes.
+  [[nodiscard]] int64_t in_flight(const std::vector<proxy::RouteSpec>& routes) const;
   /// What /api/manual reads and writes; nullptr: there is none. Outlives the balancer.
   void set_overrides(ManualOverrides* overrides);
   /// The body for requests without a route; "": our own.

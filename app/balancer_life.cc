@@ -1,4 +1,5 @@
 // A balancer's life after its start: it serves, hands over to a successor, drains.
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -39,6 +40,25 @@ void Balancer::inherit_own_routes() {
   }
   parts_->publisher->apply(std::move(edits));
   parts_->inherited_routes = true;
+}
+
+void Balancer::set_on_wake(std::function<void(const std::string& service)> on_wake) {
+  *parts_->on_wake = std::move(on_wake);
+}
+
+Task<proxy::ProxyStats> Balancer::stats() {
+  return parts_->read_stats();
+}
+
+int64_t Balancer::in_flight(const std::vector<proxy::RouteSpec>& routes) const {
+  std::set<const proxy::Endpoint*> seen;
+  int64_t sum = 0;
+  for (const proxy::RouteSpec& route : routes) {
+    const proxy::EndpointKey key = proxy::endpoint_key(route.destination, route.options);
+    const proxy::Endpoint* endpoint = parts_->publisher->endpoints().find(key);
+    if (endpoint != nullptr && seen.insert(endpoint).second) sum += endpoint->outstanding();
+  }
+  return sum;
 }
 
 Task<void> Balancer::run() {

@@ -46,6 +46,9 @@ struct Balancer::Parts {
   bool inherited_routes = false;
   proxy::RouteEdit inherited;  // what they are
   std::string no_route_page;
+  /// Shared with what reactors have sent and the loop has not taken yet.
+  using OnWake = std::function<void(const std::string& service)>;
+  std::shared_ptr<OnWake> on_wake = std::make_shared<OnWake>();
 
   Parts(UvLoop& on, Log& to, const Properties& from)
       : loop(on), log(to), properties(from), handed_over(on) {}
@@ -63,6 +66,7 @@ struct Balancer::Parts {
   Result<void> open_names();
   Result<void> inherit_routes(const Json& state);
   Result<void> serve_metrics(Network& network, const proxy::ListenSpec& spec);
+  Task<proxy::ProxyStats> read_stats();
   Task<void> answer_metrics(const HttpServerRequest& request, HttpResponseWriter& writer);
 };
 

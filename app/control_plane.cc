@@ -9,6 +9,7 @@
 #include "app/agent_catalog.h"
 #include "app/api_tls.h"
 #include "app/consul_overrides.h"
+#include "app/request_scaling.h"
 #include "core/http_server.h"
 #include "core/scope.h"
 #include "core/tls/network.h"
@@ -69,6 +70,7 @@ struct ControlPlane::Parts {
   std::unique_ptr<drivers::ConsulKv> consul_kv;
   std::unique_ptr<ConsulOverrides> overrides;
   std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
+  std::unique_ptr<RequestScaling> scaling;
   std::unique_ptr<NodeAgent> node;
   std::unique_ptr<Api> api;
   std::unique_ptr<HttpServer> api_server;
@@ -312,6 +314,10 @@ Task<Result<void>> ControlPlane::Parts::start() {
   start_api();
   if (on.config.tls.http) scope->spawn(rotate_tickets());
   scope->spawn(server->run());
+  if (routes) {
+    scaling = std::make_unique<RequestScaling>(on.env, on.log, *server, *on.balancer, *routes);
+    scope->spawn(scaling->run());
+  }
   scope->spawn(catalog->run());
   if (overrides) scope->spawn(overrides->run());
   if (node) scope->spawn(node->run());

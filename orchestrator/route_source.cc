@@ -11,6 +11,10 @@ namespace sluice::orchestrator {
 namespace {
 
 constexpr std::string_view kCanaryWeight = "canary-weight=";
+// Of the place of a service that sleeps.
+constexpr std::string_view kAsleep = "asleep";
+constexpr std::string_view kNowhere = "0.0.0.0";
+constexpr uint16_t kNoPort = 9;  // discard (RFC 863); nothing is sent there
 
 /// "canary-weight=0.1" or "canary-weight=10%"; nullopt: no such tag.
 std::optional<Result<double>> canary_weight(std::string_view tag) {
@@ -48,6 +52,28 @@ std::map<std::string_view, double> canary_shares(const ServiceSnapshot& snapshot
   const auto count = static_cast<double>(shares.size());
   for (auto& [id, share] : shares) share /= count;
   return shares;
+}
+
+/// Places that nobody can be sent to, where no instance is healthy.
+void add_sleeping(const SleepingService& service, const std::string& tag_prefix,
+                  proxy::RouteEdit& edit) {
+  const auto is_up = [](const proxy::RouteSpec& route) { return route.healthy; };
+  if (std::ranges::any_of(edit.routes, is_up)) return;
+  const proxy::TagContext context{.prefix = tag_prefix,
+                                  .service = service.name,
+                                  .instance = kAsleep,
+                                  .address = kNowhere,
+                                  .port = kNoPort,
+                                  .datacenter = {},
+                                  .tags = service.tags};
+  for (const std::string& tag : service.tags) {
+    Result<std::optional<proxy::RouteSpec>> spec = proxy::parse_tag(tag, context);
+    if (!spec || !*spec || (*spec)->options.redirect_code != 0) continue;
+    (*spec)->healthy = false;
+    (*spec)->draining = true;
+    (*spec)->options.limits.wakes = true;
+    edit.routes.push_back(std::move(**spec));
+  }
 }
 
 }  // namespace
@@ -90,12 +116,35 @@ uint64_t RouteSource::publish(const std::vector<std::string>& services, bool inh
   std::vector<proxy::RouteEdit> edits;
   if (inherited_changed) edits.push_back(inherited_.edit());
   for (const std::string& name : services) {
-    const auto known = services_.find(name);
-    const ServiceSnapshot gone{.service = name, .instances = {}};
-    edits.push_back(
-        make_route_edit(known == services_.end() ? gone : known->second, tag_prefix_, draining_));
+    edits.push_back(edit_of(name));
   }
   return sink_.apply(std::move(edits));
+}
+
+proxy::RouteEdit RouteSource::edit_of(const std::string& service) const {
+  const auto known = services_.find(service);
+  const ServiceSnapshot gone{.service = service, .instances = {}};
+  proxy::RouteEdit edit =
+      make_route_edit(known == services_.end() ? gone : known->second, tag_prefix_, draining_);
+  const auto asleep = sleeping_.find(service);
+  if (asleep != sleeping_.end()) add_sleeping(asleep->second, tag_prefix_, edit);
+  return edit;
+}
+
+std::vector<proxy::RouteSpec> RouteSource::routes_of(const std::string& service) const {
+  return edit_of(service).routes;
+}
+
+void RouteSource::set_sleeping(std::vector<SleepingService> services) {
+  std::set<std::string> touched;
+  for (const auto& [name, service] : sleeping_) touched.insert(name);
+  sleeping_.clear();
+  for (SleepingService& service : services) {
+    touched.insert(service.name);
+    std::string name = service.name;
+    sleeping_.emplace(std::move(name), std::move(service));
+  }
+  publish({touched.begin(), touched.end()});
 }
 
 void RouteSource::inherit(proxy::RouteEdit routes, Event& gone) {

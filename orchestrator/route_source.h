@@ -16,6 +16,7 @@
 
 #include "core/executor.h"
 #include "core/scope.h"
+#include "orchestrator/autoscale.h"
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
 #include "orchestrator/inherited_routes.h"
@@ -44,6 +45,12 @@ class RouteSource final : public Drainer {
   void inherit(proxy::RouteEdit routes, Event& gone);
   void forget_inherited();
 
+  /// Services that keep their places while none of their instances is healthy: who asks for one
+  /// then waits, and RouterOptions::wake is told. Replaces what was said before.
+  void set_sleeping(std::vector<SleepingService> services);
+  /// The routes of a service as they are now.
+  [[nodiscard]] std::vector<proxy::RouteSpec> routes_of(const std::string& service) const;
+
   Task<void> drain(std::vector<std::string> instances) override;
   std::set<std::string> instances_of(std::string_view prefix) override {
     return inherited_.instances_of(prefix);
@@ -54,6 +61,7 @@ class RouteSource final : public Drainer {
  private:
   uint64_t publish(const std::vector<std::string>& services, bool inherited_changed = false);
   std::string drop_kept(const std::string& instance);
+  [[nodiscard]] proxy::RouteEdit edit_of(const std::string& service) const;
 
   Executor& executor_;
   proxy::RouteSink& sink_;
@@ -62,6 +70,7 @@ class RouteSource final : public Drainer {
   Event* predecessor_gone_ = nullptr;  // null: there is none
   std::map<std::string, ServiceSnapshot> services_;
   std::map<std::string, std::string> service_of_;  // by instance
+  std::map<std::string, SleepingService> sleeping_;
   std::set<std::string> draining_;
   std::set<std::string> gone_;  // among those: gone for good, but the catalog still lists them
   std::set<std::string> kept_;  // among those: no longer in the catalog, and not yet gone

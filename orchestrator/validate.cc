@@ -3,6 +3,7 @@
 #include <set>
 
 #include "orchestrator/constraint.h"
+#include "orchestrator/scale_policy.h"
 #include "orchestrator/validator.h"
 
 namespace sluice::orchestrator {
@@ -264,6 +265,9 @@ void Validator::check_group_blocks(const TaskGroup& group) {
       add("scaling: type must be horizontal, not \"{}\"", scaling.type);
     }
     if (job_.is_system()) add("scaling: not supported for {} jobs", job_.type);
+    const Result<std::optional<ScalePolicy>> policy = parse_scale_policy(scaling.policy);
+    if (!policy) add("scaling: policy: {}", policy.error().message);
+    if (policy && *policy && scaling.max < 1) add("scaling: max must be at least 1");
     if (scaling.max > 0 && scaling.min > scaling.max) add("scaling: min is above max");
     if (scaling.max > 0 && group.count > scaling.max) add("scaling: count is above max");
     if (group.count < scaling.min) add("scaling: count is below min");

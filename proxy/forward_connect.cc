@@ -101,7 +101,10 @@ void Forward::take_limits(const RouteDecision& decision) {
 
 bool Forward::wait_for_endpoint(const RouteDecision& decision) {
   if (aside_->waits_for) return true;
-  const int64_t until_ms = worker_.reactor().now_ms() + worker_.options().timeouts.queue_ms;
+  const Timeouts& timeouts = worker_.options().timeouts;
+  const bool asleep = decision.limits->options().wakes;
+  const int64_t until_ms =
+      worker_.reactor().now_ms() + (asleep ? timeouts.wake_ms : timeouts.queue_ms);
   if (worker_.waiters().join(*aside_, *decision.limits, until_ms)) return true;
   refuse(503);
   return false;

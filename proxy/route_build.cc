@@ -30,6 +30,17 @@ bool target_before(const Ref<Target>& a, const Ref<Target>& b) {
   return rank(*a) < rank(*b);
 }
 
+/// Of a route without a target that can be picked, where an instance can be asked for.
+LimitOptions limits_of_sleeping(std::span<const Ref<Target>> targets) {
+  for (const Ref<Target>& target : targets) {
+    LimitOptions limits = target->options().limits;
+    if (!limits.wakes) continue;
+    limits.queue = std::max(limits.queue, kWakingQueue);
+    return limits;
+  }
+  return {};
+}
+
 bool acts_on(const RouteRule& rule, const Target& target) {
   if (target.position() >= rule.line) return false;  // it came later
   if (!rule.service.empty() && target.service() != rule.service) return false;
@@ -67,7 +78,8 @@ void RouteSet::apply_rules(const Place& place, Targets& targets) const {
 }
 
 std::unique_ptr<RouteExtra> RouteSet::build_extra(const Place& place, const Targets& live,
-                                                  Strategy& strategy, const Route* before) const {
+                                                  const Targets& others, Strategy& strategy,
+                                                  const Route* before) const {
   auto extra = std::make_unique<RouteExtra>();
   bool needed = false;
   std::vector<Portion> portions;
@@ -113,6 +125,7 @@ std::unique_ptr<RouteExtra> RouteSet::build_extra(const Place& place, const Targ
     for (const Ref<Target>& target : live) extra->ids.push_back(id_of(*target));
     needed = true;
   }
+  if (live.empty()) limits = limits_of_sleeping(others);
   if (limits != LimitOptions()) {
     const RouteExtra* had = before == nullptr ? nullptr : before->extra();
     extra->limits = had != nullptr && had->limits && had->limits->options() == limits
@@ -151,7 +164,7 @@ Ref<Route> RouteSet::build_route(const Place& place, Targets targets, const Rout
   }
   parts.live = static_cast<uint32_t>(parts.targets.size());
 
-  parts.extra = build_extra(place, parts.targets, parts.strategy, before);
+  parts.extra = build_extra(place, parts.targets, others, parts.strategy, before);
   for (Ref<Target>& target : others) parts.targets.push_back(std::move(target));
   Ref<Route> route = Route::make(place.path, std::move(parts));
   if (before != nullptr) route->continue_turn(*before);

@@ -80,9 +80,13 @@ struct LimitOptions {
   uint32_t address_requests = 0;  // `maxreqip=`: of these, of one client address
   Rate rate;                      // `ratelimit=N[,BURST]`
   Rate address_rate;              // `ratelimitip=N[,BURST]`
+  bool wakes = false;             // requests that find no instance ask for one, and wait for it
 
   bool operator==(const LimitOptions&) const = default;
 };
+
+/// How many may wait for a service that sleeps, where no `maxqueue=` says more.
+inline constexpr uint32_t kWakingQueue = 1000;
 
 /// Where `maxconn=` comes without `maxqueue=`.
 inline constexpr uint32_t kDefaultQueue = 100;

@@ -149,7 +149,8 @@ class RouteSet {
                      bool from_nothing);
   void apply_rules(const Place& place, Targets& targets) const;
   std::unique_ptr<RouteExtra> build_extra(const Place& place, const Targets& live,
-                                          Strategy& strategy, const Route* before) const;
+                                          const Targets& others, Strategy& strategy,
+                                          const Route* before) const;
   Ref<Route> build_route(const Place& place, Targets targets, const Route* before) const;
 
   const PublisherOptions& settings_;

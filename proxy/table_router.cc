@@ -23,6 +23,12 @@ bool address_admitted(const RouteOptions& options, const SocketAddress& address)
                                : contains(options.allow, address);
 }
 
+/// Whether requests that find no instance under the route ask for one, and wait for it.
+bool wakes(const Route& route) {
+  const RouteExtra* extra = route.extra();
+  return extra != nullptr && extra->limits && extra->limits->options().wakes;
+}
+
 // Calls f with each element of X-Forwarded-For, in order, until it returns false.
 template <class F>
 bool each_forwarded_for(const http1::Head& head, F f) {
@@ -129,7 +135,9 @@ TableRouter::Found TableRouter::find(const RouteQuery& query, const HostName& ho
     };
     const Pick picked = pick(*route, input);
     switch (picked.outcome) {
-      case PickOutcome::kNoneHealthy: return found({.refuse = 503}, nullptr);
+      case PickOutcome::kNoneHealthy:
+        if (!wakes(*route)) return found({.refuse = 503}, nullptr);
+        [[fallthrough]];
       case PickOutcome::kBusy:
         // Whoever waits was let in before: the limits of the route hold for it too.
         return found(decide(query, *route, picked, path, query_part, changed), nullptr);
@@ -178,6 +186,7 @@ RouteDecision TableRouter::route_stream(const StreamQuery& query) {
   const PickInput input{
       next_random(), reactor_.now_ms(), query.tried, mix_hash(hash_address(query.peer)), {}};
   const Pick picked = pick(*route, input);
+  if (picked.outcome == PickOutcome::kNoneHealthy && wakes(*route)) wake(*route);
   if (picked.outcome != PickOutcome::kPicked) return {.refuse = 503};
   const Endpoint* endpoint = picked.target->endpoint();
   if (endpoint == nullptr) return no_route;  // a redirect is for requests
@@ -191,6 +200,11 @@ RouteDecision TableRouter::route_stream(const StreamQuery& query) {
       extra != nullptr && extra->limits ? extra->limits->options().connections : 0;
   if (!endpoint->try_begin(limit)) return {.refuse = 503};
   return {.endpoint = endpoint, .service = picked.target->service()};
+}
+
+void TableRouter::wake(const Route& route) const {
+  if (!options_.wake || !route.extra()->limits->ask(reactor_.now_ms())) return;
+  options_.wake(route.all_targets().front()->service());
 }
 
 SocketAddress TableRouter::client_address(const RouteQuery& query) const {
@@ -234,7 +248,10 @@ RouteDecision TableRouter::decide(const RouteQuery& query, const Route& route, c
                                   std::string_view path, std::string_view query_part,
                                   bool changed) {
   // Of a route without an endpoint that is free, the first target stands for all.
-  const Target& target = picked.target != nullptr ? *picked.target : *route.targets().front();
+  const bool asleep = route.targets().empty();
+  const Target& target = picked.target != nullptr ? *picked.target
+                         : asleep                 ? *route.all_targets().front()
+                                                  : *route.targets().front();
   const RouteOptions& options = target.options();
   if (!admitted(options, query)) return {.refuse = 403};
   if (!options.auth.empty() && options.auth != query.authorised) {
@@ -257,6 +274,7 @@ RouteDecision TableRouter::decide(const RouteQuery& query, const Route& route, c
     decision.refuse = 503;
     decision.service = target.service();
     decision.wait = true;
+    if (asleep && !query.quiet) wake(route);
     return decision;
   }
   const RouteDecision sent = rewrite(query, target, path, query_part, changed);

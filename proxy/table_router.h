@@ -24,6 +24,8 @@ struct RouterOptions {
   uint16_t no_route_status = 404;     // -proxy.noroutestatus
   Log* log = nullptr;                 // for traces and requests without a route
   std::vector<AddressRange> trusted;  // peers whose word for the client's address is taken
+  /// Told from a reactor's thread that a service without an instance is asked for; may be null.
+  std::function<void(std::string_view service)> wake;
 };
 
 class TableRouter final : public Router {
@@ -48,6 +50,7 @@ class TableRouter final : public Router {
                        std::string_view path, std::string_view query_part, bool changed);
   RouteDecision rewrite(const RouteQuery& query, const Target& target, std::string_view path,
                         std::string_view query_part, bool changed);
+  void wake(const Route& route) const;
   [[nodiscard]] SocketAddress client_address(const RouteQuery& query) const;
   void read_identity(const RouteQuery& query, const RouteExtra& extra, PickInput& input) const;
   uint64_t next_random();

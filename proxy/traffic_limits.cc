@@ -121,6 +121,12 @@ bool RouteLimits::join_queue() const {
   return false;
 }
 
+bool RouteLimits::ask(int64_t now_ms) const {
+  int64_t before = asked_at_ms_.load(std::memory_order_relaxed);
+  return now_ms - before >= kAskAgainMs &&
+         asked_at_ms_.compare_exchange_strong(before, now_ms, std::memory_order_relaxed);
+}
+
 AddressLimits::AddressLimits(const Options& options, uint64_t seed) {
   if (options.rate.a_second > 0) rate_ = std::make_unique<AddressRate>(options.rate, seed);
   if (options.connections > 0) {

@@ -100,6 +100,10 @@ class RouteLimits final : public Counted {
 
   /// A request that waits for an endpoint at its limit. False: as many wait as may.
   bool join_queue() const;
+  /// Whether somebody is to be told that an instance is wanted: not more often than each
+  /// kAskAgainMs.
+  bool ask(int64_t now_ms) const;
+  static constexpr int64_t kAskAgainMs = 200;
   void leave_queue() const { waiting_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
@@ -111,6 +115,7 @@ class RouteLimits final : public Counted {
   mutable std::atomic<int64_t> ahead_until_ns_{0};
   mutable std::atomic<uint32_t> requests_{0};
   mutable std::atomic<uint32_t> waiting_{0};
+  mutable std::atomic<int64_t> asked_at_ms_{INT64_MIN / 2};
   std::unique_ptr<AddressRate> address_rate_;
   std::unique_ptr<AddressCount> address_count_;
 };

@@ -55,6 +55,7 @@ struct Timeouts {
   int64_t abandoned_ms = 3'000;      // a client that ended its direction, while it is sent nothing
   int64_t pooled_ms = 30'000;        // an idle upstream connection
   int64_t queue_ms = 10'000;         // for an endpoint at its connection limit
+  int64_t wake_ms = 60'000;          // for the first instance of a service that sleeps
   int64_t half_closed_ms = 30'000;
   int64_t tunnel_ms = 3'600'000;
 };

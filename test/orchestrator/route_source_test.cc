@@ -177,6 +177,38 @@ TEST_CASE("what was inherited gets traffic until the catalog has said it, and dr
   EXPECT_EQ(sink.keys["web"].routes.size(), 1u);
 }
 
+TEST_CASE("a service that sleeps has its places while none of its instances is healthy") {
+  UvLoop loop;
+  FakeSink sink;
+  RouteSource source(loop, sink, "urlprefix-");
+  const StringList tags = {"urlprefix-x.com/ deny=ip:10.0.0.0/8", "v1",
+                           "urlprefix-y.com/ redirect=301,https://x.com$path"};
+  source.set_sleeping({{"web", tags}, {"other", {"urlprefix-/other"}}});
+  REQUIRE(sink.keys["web"].routes.size() == 1);  // a redirect needs nobody
+  const proxy::RouteSpec place = sink.keys["web"].routes[0];
+  EXPECT_EQ(place.host, "x.com");
+  EXPECT(!place.healthy);
+  EXPECT(place.options.limits.wakes);
+  EXPECT_EQ(place.options.deny.size(), 1u);
+  EXPECT_EQ(source.routes_of("web").size(), 1u);
+
+  source.apply({{.service = "web", .instances = {instance("a", false, {tags[0]})}}});
+  REQUIRE(sink.keys["web"].routes.size() == 2);
+  EXPECT(!sink.keys["web"].routes[0].options.limits.wakes);
+  EXPECT(sink.keys["web"].routes[1].options.limits.wakes);
+  source.apply({{.service = "web", .instances = {instance("a", true, {tags[0]})}}});
+  REQUIRE(sink.keys["web"].routes.size() == 1);
+  EXPECT(sink.keys["web"].routes[0].healthy);
+
+  // The last one leaves: its place is there before it has gone.
+  source.apply({{.service = "web", .instances = {}}});
+  EXPECT_EQ(sink.keys["web"].routes.size(), 1u);
+  source.set_sleeping({{"web", tags}});
+  EXPECT(sink.keys["other"].routes.empty());
+  source.set_sleeping({});
+  EXPECT(sink.keys["web"].routes.empty());
+}
+
 TEST_CASE("canary-weight: the canaries together get that share; a wrong one is rejected") {
   const auto tagged = [](const char* id, const char* weight, bool healthy = true) {
     return instance(id, healthy, {"urlprefix-/", weight});

@@ -72,6 +72,16 @@ TEST_CASE("the queue has a bound; no limit is no object") {
   EXPECT(!RouteLimits::make({}, 1));
 }
 
+TEST_CASE("an instance that is wanted is asked for once in a while") {
+  const Ref<RouteLimits> limits = RouteLimits::make({.wakes = true}, 1);
+  REQUIRE(limits);
+  EXPECT(limits->ask(5));
+  EXPECT(!limits->ask(5));
+  EXPECT(!limits->ask(5 + RouteLimits::kAskAgainMs - 1));
+  EXPECT(limits->ask(5 + RouteLimits::kAskAgainMs));
+  EXPECT(!limits->ask(6 + RouteLimits::kAskAgainMs));
+}
+
 TEST_CASE("the limits of every listener") {
   AddressLimits limits({.connections = 2, .rate = {.a_second = 1, .burst = 1}}, 7);
   EXPECT(limits.connect(kOne));
