@@ -31,7 +31,9 @@ std::string upper(std::string_view text) {
 std::string_view strip_env(std::string_view name) {
   constexpr std::string_view kOpen = "env[\"";
   constexpr std::string_view kClose = "\"]";
-  if (name.starts_with(kOpen) && name.ends_with(kClose)) {
+  // Both together: `env["]` begins and ends so, and is neither.
+  if (name.size() >= kOpen.size() + kClose.size() && name.starts_with(kOpen) &&
+      name.ends_with(kClose)) {
     name.remove_prefix(kOpen.size());
     name.remove_suffix(kClose.size());
   }

@@ -93,6 +93,10 @@ TEST_CASE("interpolation reaches every string of the config and keeps what it do
             R"({"port_map":[{"http":8081}],"args":["-l","10.0.0.1:23456","${unknown}"]})");
   EXPECT_EQ(world.env().expand("a${b"), "a${b");
   EXPECT_EQ(world.env().expand("${ NOMAD_DC }."), "dc1.");
+  EXPECT_EQ(world.env().expand("${env[\"NOMAD_DC\"]}"), "dc1");
+  for (const char* text : {"${env[\"]}", "${env[\"\"]}", "${env[}", "${}", "${ }"}) {
+    EXPECT_EQ(world.env().expand(text), text);
+  }
 }
 
 TEST_CASE("a service registers under its own id with its port, tags and checks") {
