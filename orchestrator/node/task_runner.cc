@@ -161,11 +161,12 @@ Task<bool> TaskRunner::pause(int64_t delay_ms) {
 
 Task<void> TaskRunner::stop_task() {
   const int64_t timeout_ms = task_->kill_timeout_ns / kMillisecondNs;
+  const std::string kill_signal = task_->kill_signal;  // the record may be another one meanwhile
   int64_t retry_ms = context_.options.driver_retry_ms;
   add_event("Killing", fmt::format("Sent interrupt. Waiting {} before force killing",
                                    go_duration(task_->kill_timeout_ns)));
   for (;;) {
-    Result<void> stopped = co_await driver_->stop(*local_.handle, task_->kill_signal, timeout_ms);
+    Result<void> stopped = co_await driver_->stop(*local_.handle, kill_signal, timeout_ms);
     if (stopped) co_return;
     context_.log.warn("alloc {} task {}: stop: {}; trying again", alloc_->id.substr(0, 8), name_,
                       stopped.error().message);

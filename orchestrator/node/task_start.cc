@@ -156,6 +156,7 @@ Task<void> TaskRunner::confine() {
 /// about to make it, and then it cannot be stopped yet.
 Task<void> TaskRunner::forget_unfinished_start() {
   local_.starting = false;
+  const std::string kill_signal = task_->kill_signal;  // the record may be another one meanwhile
   int64_t pause_ms = kForgetPauseMs;
   for (int tries = 0; tries < kForgetTries; ++tries) {
     Result<std::vector<FoundTask>> found = co_await driver_->list();
@@ -163,7 +164,7 @@ Task<void> TaskRunner::forget_unfinished_start() {
     bool left = false;
     for (const FoundTask& task : *found) {
       if (task.handle.key.alloc_id != alloc_->id || task.handle.key.task != name_) continue;
-      Result<void> gone = co_await driver_->stop(task.handle, task_->kill_signal, 0);
+      Result<void> gone = co_await driver_->stop(task.handle, kill_signal, 0);
       if (gone) gone = co_await driver_->remove(task.handle);
       left = left || !gone;
     }

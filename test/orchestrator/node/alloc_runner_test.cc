@@ -206,4 +206,29 @@ TEST_CASE("ports: one that another process holds fails the allocation and is tol
   EXPECT(world.machine.log.empty());
 }
 
+TEST_CASE("a stop has its signal, whatever becomes of the record meanwhile") {
+  World world;
+  world.start_agent();
+  const auto with_signal = [](uint64_t version, const std::string& signal) {
+    auto alloc = std::make_shared<Allocation>(
+        *make_alloc("a", version, version == 1 ? DesiredStatus::kRun : DesiredStatus::kStop));
+    auto job = std::make_shared<Job>(*alloc->job);
+    job->groups[0].tasks[0].kill_signal = signal;
+    alloc->job = job;
+    return alloc;
+  };
+  // Long enough to be nowhere but in the record.
+  world.link.say({with_signal(1, "SIGNAL-OF-THE-FIRST-RECORD")});
+  world.until([&] { return world.status("a") == ClientStatus::kRunning; });
+  world.machine.hold_stops = true;
+  world.agent->find("a")->restart({"srv"}, "a reason");
+  world.settle();
+  world.link.say({with_signal(2, "SIGNAL-OF-THE-SECOND-RECORD")});
+  world.until([&] { return world.agent->find("a")->alloc().alloc_modify_index == 2; });
+  world.machine.hold_stops = false;
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  REQUIRE(!world.machine.signals.empty());
+  EXPECT_EQ(world.machine.signals[0], "SIGNAL-OF-THE-FIRST-RECORD");
+}
+
 }  // namespace sluice::orchestrator

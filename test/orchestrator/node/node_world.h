@@ -31,10 +31,11 @@ struct Machine {
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
-  TaskNetwork network;       // of every run
-  std::string silent_after;  // "start", "remove": it is done, and the answer never comes
-  int refused_stops = 0;     // of what is started from now on: it is still starting
-  bool hold_stops = false;   // stop() waits
+  TaskNetwork network;               // of every run
+  std::string silent_after;          // "start", "remove": it is done, and the answer never comes
+  int refused_stops = 0;             // of what is started from now on: it is still starting
+  bool hold_stops = false;           // stop() waits
+  std::vector<std::string> signals;  // of each stop, as they were said at its end
 
   void say(const char* what, const TaskKey& key) {
     log.push_back(std::string(what) + " " + key.task + "#" + std::to_string(key.run));
@@ -73,8 +74,10 @@ class FakeDriver final : public TaskDriver {
       co_await sleep_for(executor_, 1);
     }
   }
-  Task<Result<void>> stop(const TaskHandle& handle, const std::string&, int64_t) override {
+  Task<Result<void>> stop(const TaskHandle& handle, const std::string& kill_signal,
+                          int64_t) override {
     while (machine_.hold_stops) co_await sleep_for(executor_, 1);
+    machine_.signals.push_back(kill_signal);
     const auto run = machine_.runs.find(handle.key);
     if (run != machine_.runs.end() && run->second.refused_stops > 0) {
       --run->second.refused_stops;
