@@ -23,12 +23,11 @@ std::string nonces(Call& call) {
   return make_uuid(call.parts().env.random);
 }
 
-bool is_on(Call& call) {
-  return call.parts().options.acl_enabled;
-}
-
-Task<void> off(Call& call) {
-  return call.refuse(400, "ACL support disabled");
+/// The calls of this file are there with `acl { enabled = true }` alone.
+template <Task<void> (*handler)(Call&)>
+Task<void> when_on(Call& call) {
+  if (!call.parts().options.acl_enabled) return call.refuse(400, "ACL support disabled");
+  return handler(call);
 }
 
 void write_policy_stub(JsonWriter& out, const AclPolicy& policy) {
@@ -92,14 +91,10 @@ bool is_uuid(std::string_view text) {
       text, kForm, [](char c, char form) { return form == '-' ? c == '-' : hex_digit(c) >= 0; });
 }
 
-Task<void> bootstrap(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  Result<Json> body = call.body();
-  if (!body) co_return co_await call.refuse(body.error());
-  if (Result<void> kinds = check_kinds(*body, {{"BootstrapSecret", Json::Kind::kString}}); !kinds) {
-    co_return co_await call.refuse(kinds.error());
-  }
-  const std::string secret(body->get_string("BootstrapSecret"));
+constexpr MemberKind kBootstrapBody[] = {{"BootstrapSecret", Json::Kind::kString}};
+
+Task<void> bootstrap(Call& call, const Json& body) {
+  const std::string secret(body.get_string("BootstrapSecret"));
   if (!secret.empty() && !is_uuid(secret)) {
     co_return co_await call.refuse(400, "invalid acl token");
   }
@@ -126,7 +121,6 @@ Task<void> bootstrap(Call& call) {
 /// Those whose key begins with the query's prefix.
 template <class Record, class Write>
 Task<void> list(Call& call, const std::map<std::string, Record> AclRecords::* table, Write write) {
-  if (!is_on(call)) co_return co_await off(call);
   const Snapshot now = call.server().snapshot();
   call.set_index(now.index());
   const std::string prefix = call.query("prefix");
@@ -147,7 +141,6 @@ std::string not_found(std::string_view kind) {
 template <class Record, class Write>
 Task<void> read(Call& call, const std::map<std::string, Record> AclRecords::* table,
                 std::string_view kind, Write write) {
-  if (!is_on(call)) co_return co_await off(call);
   const Snapshot now = call.server().snapshot();
   const auto& records = now.meta().acl.*table;
   const auto found = records.find(call.param(0));
@@ -159,7 +152,6 @@ Task<void> read(Call& call, const std::map<std::string, Record> AclRecords::* ta
 template <class Record>
 Task<void> remove(Call& call, std::map<std::string, Record> AclRecords::* table,
                   std::string_view kind) {
-  if (!is_on(call)) co_return co_await off(call);
   Result<uint64_t> done =
       co_await call.server().change_acl([&](AclRecords& records, uint64_t) -> Result<void> {
         if ((records.*table).erase(call.param(0)) > 0) return {};
@@ -180,13 +172,10 @@ Task<void> read_policy(Call& call) {
   });
 }
 
-Task<void> put_policy(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  Result<Json> body = call.body();
-  if (!body) co_return co_await call.refuse(body.error());
+Task<void> put_policy(Call& call, const Json& body) {
   AclPolicy policy{.name = call.param(0),
-                   .description = std::string(body->get_string("Description")),
-                   .rules = std::string(body->get_string("Rules"))};
+                   .description = std::string(body.get_string("Description")),
+                   .rules = std::string(body.get_string("Rules"))};
   if (policy.name.empty() || policy.name.size() > kMaxNameBytes ||
       policy.name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                     "0123456789-") != std::string::npos) {
@@ -224,7 +213,6 @@ Task<void> read_token(Call& call) {
 }
 
 Task<void> own_token(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
   const Snapshot now = call.server().snapshot();
   for (const auto& [id, token] : now.meta().acl.tokens) {
     if (token.secret_id != call.token()) continue;
@@ -235,16 +223,13 @@ Task<void> own_token(Call& call) {
 }
 
 /// A new token without an accessor in the path, else a change of that one.
-Task<void> put_token(Call& call) {
-  if (!is_on(call)) co_return co_await off(call);
-  Result<Json> body = call.body();
-  if (!body) co_return co_await call.refuse(body.error());
-  const Result<int64_t> ttl_ns = read_duration(*body, "ExpirationTTL");
+Task<void> put_token(Call& call, const Json& body) {
+  const Result<int64_t> ttl_ns = read_duration(body, "ExpirationTTL");
   if (!ttl_ns) co_return co_await call.refuse(ttl_ns.error());
   const std::string accessor = call.param_count() > 0 ? call.param(0) : "";
-  const std::string type(body->get_string("Type"));
+  const std::string type(body.get_string("Type"));
   std::vector<std::string> policies;
-  if (const Json* names = body->find("Policies"); names != nullptr && names->is_array()) {
+  if (const Json* names = body.find("Policies"); names != nullptr && names->is_array()) {
     for (const Json& name : names->as_array()) {
       if (name.is_string()) policies.push_back(name.as_string());
     }
@@ -258,7 +243,7 @@ Task<void> put_token(Call& call) {
   if (type == kManagement && !policies.empty()) {
     co_return co_await call.refuse(400, "management token cannot be associated with policies");
   }
-  if (const Json* roles = body->find("Roles"); roles != nullptr && roles->size() > 0) {
+  if (const Json* roles = body.find("Roles"); roles != nullptr && roles->size() > 0) {
     co_return co_await call.refuse(501, "Roles: not supported by sluice");
   }
   if (!accessor.empty() && *ttl_ns != 0) {
@@ -275,10 +260,10 @@ Task<void> put_token(Call& call) {
         if (!accessor.empty() && token.type != type) {
           return fail(Code::kInvalid, "cannot toggle the type of a token");
         }
-        token.name = body->get_string("Name");
+        token.name = body.get_string("Name");
         token.type = type;
         token.policies = policies;
-        token.global = body->get_bool("Global");
+        token.global = body.get_bool("Global");
         if (*ttl_ns > 0) token.expiration_time.ns = call.executor().wall_ns() + *ttl_ns;
         token.modify_index = index;
         records.tokens[token.accessor_id] = token;
@@ -292,17 +277,17 @@ Task<void> delete_token(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {"PUT", "/v1/acl/bootstrap", bootstrap},
-    {"GET", "/v1/acl/policies", list_policies},
-    {"GET", "/v1/acl/policy/:name", read_policy},
-    {"PUT", "/v1/acl/policy/:name", put_policy},
-    {"DELETE", "/v1/acl/policy/:name", delete_policy},
-    {"GET", "/v1/acl/tokens", list_tokens},
-    {"GET", "/v1/acl/token/self", own_token},
-    {"PUT", "/v1/acl/token", put_token},
-    {"GET", "/v1/acl/token/:accessor", read_token},
-    {"PUT", "/v1/acl/token/:accessor", put_token},
-    {"DELETE", "/v1/acl/token/:accessor", delete_token},
+    {"PUT", "/v1/acl/bootstrap", when_on<with_body<bootstrap, kBootstrapBody>>},
+    {"GET", "/v1/acl/policies", when_on<list_policies>},
+    {"GET", "/v1/acl/policy/:name", when_on<read_policy>},
+    {"PUT", "/v1/acl/policy/:name", when_on<with_body<put_policy>>},
+    {"DELETE", "/v1/acl/policy/:name", when_on<delete_policy>},
+    {"GET", "/v1/acl/tokens", when_on<list_tokens>},
+    {"GET", "/v1/acl/token/self", when_on<own_token>},
+    {"PUT", "/v1/acl/token", when_on<with_body<put_token>>},
+    {"GET", "/v1/acl/token/:accessor", when_on<read_token>},
+    {"PUT", "/v1/acl/token/:accessor", when_on<with_body<put_token>>},
+    {"DELETE", "/v1/acl/token/:accessor", when_on<delete_token>},
 };
 
 }  // namespace

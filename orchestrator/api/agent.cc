@@ -233,14 +233,9 @@ std::vector<std::string> ids_with(const Table<T>& table, const std::string& pref
   return ids;
 }
 
-Task<void> search(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const std::string prefix(body->get_string("Prefix"));
-  const std::string context(body->get_string("Context", "all"));
+Task<void> search(Call& call, const Json& body) {
+  const std::string prefix(body.get_string("Prefix"));
+  const std::string context(body.get_string("Context", "all"));
   // The last ones are Nomad's as well; there is nothing of them here.
   constexpr std::string_view kContexts[] = {
       "",           "all",        "jobs",       "nodes",   "allocs",  "evals",
@@ -380,7 +375,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/namespace/:name", read_namespace},
     {"GET", "/v1/volumes", empty_list},
     {"GET", "/v1/plugins", empty_list},
-    {"PUT", "/v1/search", search},
+    {"PUT", "/v1/search", with_body<search>},
     {"PUT", "/v1/system/gc", garbage},
     {"PUT", "/v1/system/reconcile/summaries", reconcile_summaries},
     {"GET", "/ui", page},

@@ -94,4 +94,17 @@ class Call {
   std::optional<Error> refused_;
 };
 
+/// The handler of a call that has a body: one that cannot be read is refused, and so is one with a
+/// member of another kind than `members` says.
+template <Task<void> (*handler)(Call& call, const Json& body), const auto&... members>
+Task<void> with_body(Call& call) {
+  const Result<Json> body = call.body();
+  if (!body) co_return co_await call.refuse(body.error());
+  Result<void> kinds;
+  if (!((kinds = check_kinds(*body, members)) && ...)) {
+    co_return co_await call.refuse(kinds.error());
+  }
+  co_await handler(call, *body);
+}
+
 }  // namespace sluice::orchestrator::api

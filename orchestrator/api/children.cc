@@ -8,25 +8,17 @@
 namespace sluice::orchestrator::api {
 namespace {
 
-Task<void> dispatch(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  if (Result<void> kinds = check_kinds(*body, {{"Meta", Json::Kind::kObject},
-                                               {"Payload", Json::Kind::kString},
-                                               {"IdPrefixTemplate", Json::Kind::kString}});
-      !kinds) {
-    co_await call.refuse(kinds.error());
-    co_return;
-  }
+constexpr MemberKind kDispatchBody[] = {{"Meta", Json::Kind::kObject},
+                                        {"Payload", Json::Kind::kString},
+                                        {"IdPrefixTemplate", Json::Kind::kString}};
+
+Task<void> dispatch(Call& call, const Json& body) {
   DispatchRequest request{.space = call.space(),
                           .id = call.param(0),
-                          .payload_base64 = std::string(body->get_string("Payload")),
+                          .payload_base64 = std::string(body.get_string("Payload")),
                           .idempotency_token = call.query("idempotency_token"),
-                          .id_prefix = std::string(body->get_string("IdPrefixTemplate"))};
-  if (const Json* given = body->find("Meta"); given && given->is_object()) {
+                          .id_prefix = std::string(body.get_string("IdPrefixTemplate"))};
+  if (const Json* given = body.find("Meta"); given && given->is_object()) {
     for (const auto& [key, value] : given->as_object()) {
       if (!value.is_string()) {
         co_await call.refuse(400, fmt::format("Meta: {} is not a text", key));
@@ -62,7 +54,7 @@ Task<void> force_periodic(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {"PUT", "/v1/job/*id/dispatch", dispatch},
+    {"PUT", "/v1/job/*id/dispatch", with_body<dispatch, kDispatchBody>},
     {"PUT", "/v1/job/*id/periodic/force", force_periodic},
 };
 

@@ -196,16 +196,14 @@ Result<std::vector<TaskRunner*>> chosen_tasks(AllocRunner& runner, std::string_v
   return tasks;
 }
 
-Task<void> restart(Call& call) {
-  Result<Json> body = call.body();
-  Result<AllocRunner*> runner =
-      body ? running_alloc(call, call.param(0)) : Result<AllocRunner*>(pass(body));
+Task<void> restart(Call& call, const Json& body) {
+  Result<AllocRunner*> runner = running_alloc(call, call.param(0));
   if (!runner) {
     co_await call.refuse(runner.error());
     co_return;
   }
   Result<std::vector<TaskRunner*>> tasks =
-      chosen_tasks(**runner, body->get_string("TaskName"), false);
+      chosen_tasks(**runner, body.get_string("TaskName"), false);
   if (!tasks) {
     co_await call.refuse(tasks.error());
     co_return;
@@ -216,17 +214,15 @@ Task<void> restart(Call& call) {
   co_await call.reply_empty();
 }
 
-Task<void> signal(Call& call) {
-  Result<Json> body = call.body();
-  Result<AllocRunner*> runner =
-      body ? running_alloc(call, call.param(0)) : Result<AllocRunner*>(pass(body));
+Task<void> signal(Call& call, const Json& body) {
+  Result<AllocRunner*> runner = running_alloc(call, call.param(0));
   if (!runner) {
     co_await call.refuse(runner.error());
     co_return;
   }
-  std::string_view name = body->get_string("Task");
-  if (name.empty()) name = body->get_string("TaskName");
-  const std::string wanted(body->get_string("Signal", "SIGKILL"));
+  std::string_view name = body.get_string("Task");
+  if (name.empty()) name = body.get_string("TaskName");
+  const std::string wanted(body.get_string("Signal", "SIGKILL"));
   Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, name, false);
   if (!tasks) {
     co_await call.refuse(tasks.error());
@@ -360,8 +356,8 @@ Task<void> alloc_checks(Call& call) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/client/fs/logs/:id", logs},
-    {"PUT", "/v1/client/allocation/:id/restart", restart},
-    {"PUT", "/v1/client/allocation/:id/signal", signal},
+    {"PUT", "/v1/client/allocation/:id/restart", with_body<restart>},
+    {"PUT", "/v1/client/allocation/:id/signal", with_body<signal>},
     {"GET", "/v1/client/allocation/:id/stats", alloc_stats},
     {"GET", "/v1/client/allocation/:id/checks", alloc_checks},
     {"GET", "/v1/allocation/:id/checks", alloc_checks},

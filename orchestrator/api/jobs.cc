@@ -40,23 +40,15 @@ Task<void> list_jobs(Call& call) {
       });
 }
 
-Task<void> register_job(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  Result<Job> job = job_of(*body);
+constexpr MemberKind kRegisterBody[] = {{"EnforceIndex", Json::Kind::kBool},
+                                        {"JobModifyIndex", Json::Kind::kInt},
+                                        {"PreserveCounts", Json::Kind::kBool},
+                                        {"EvalPriority", Json::Kind::kInt}};
+
+Task<void> register_job(Call& call, const Json& body) {
+  Result<Job> job = job_of(body);
   if (!job) {
     co_await call.refuse(job.error());
-    co_return;
-  }
-  if (Result<void> kinds = check_kinds(*body, {{"EnforceIndex", Json::Kind::kBool},
-                                               {"JobModifyIndex", Json::Kind::kInt},
-                                               {"PreserveCounts", Json::Kind::kBool},
-                                               {"EvalPriority", Json::Kind::kInt}});
-      !kinds) {
-    co_await call.refuse(kinds.error());
     co_return;
   }
   if (const std::string space = call.query("namespace");
@@ -70,11 +62,11 @@ Task<void> register_job(Call& call) {
   }
   RegisterRequest request;
   request.job = std::move(*job);
-  request.enforce_index = body->get_bool("EnforceIndex");
-  request.job_modify_index = static_cast<uint64_t>(body->get_int("JobModifyIndex"));
-  request.preserve_counts = body->get_bool("PreserveCounts");
-  request.eval_priority = body->get_int("EvalPriority");
-  request.plan_hash = body->get_string("PlanHash");
+  request.enforce_index = body.get_bool("EnforceIndex");
+  request.job_modify_index = static_cast<uint64_t>(body.get_int("JobModifyIndex"));
+  request.preserve_counts = body.get_bool("PreserveCounts");
+  request.eval_priority = body.get_int("EvalPriority");
+  request.plan_hash = body.get_string("PlanHash");
   Result<RegisterReply> reply = co_await call.server().register_job(std::move(request));
   if (!reply) {
     co_await call.refuse(reply.error());
@@ -94,19 +86,17 @@ Task<void> register_job(Call& call) {
 }
 
 /// PUT /v1/job/:id: as /v1/jobs, with the id said twice.
-Task<void> update_job(Call& call) {
-  Result<Json> body = call.body();
-  const Json* job = body ? body->find("Job") : nullptr;
+Task<void> update_job(Call& call, const Json& body) {
+  const Json* job = body.find("Job");
   if (job && job->get_string("ID") != call.param(0)) {
     co_await call.refuse(400, "Job ID does not match name");
     co_return;
   }
-  co_await register_job(call);
+  co_await register_job(call, body);
 }
 
-Task<void> plan_job(Call& call) {
-  Result<Json> body = call.body();
-  Result<Job> job = body ? job_of(*body) : Result<Job>(pass(body));
+Task<void> plan_job(Call& call, const Json& body) {
+  Result<Job> job = job_of(body);
   if (!job) {
     co_await call.refuse(job.error());
     co_return;
@@ -120,8 +110,7 @@ Task<void> plan_job(Call& call) {
     co_await call.refuse(403, "Permission denied");
     co_return;
   }
-  Result<PlanReply> reply =
-      co_await call.server().plan_job(std::move(*job), body->get_bool("Diff"));
+  Result<PlanReply> reply = co_await call.server().plan_job(std::move(*job), body.get_bool("Diff"));
   if (!reply) {
     co_await call.refuse(reply.error());
     co_return;
@@ -130,13 +119,12 @@ Task<void> plan_job(Call& call) {
   co_await call.reply_with([&](JsonWriter& out) { write_plan_reply(out, *reply); });
 }
 
-Task<void> validate_job(Call& call) {
-  Result<Json> body = call.body();
-  if (!body || !body->find("Job") || !body->find("Job")->is_object()) {
-    co_await call.refuse(400, body ? "Job must be specified" : body.error().message);
+Task<void> validate_job(Call& call, const Json& body) {
+  if (const Json* given = body.find("Job"); !given || !given->is_object()) {
+    co_await call.refuse(400, "Job must be specified");
     co_return;
   }
-  Result<Job> job = job_of(*body);
+  Result<Job> job = job_of(body);
   Result<std::string> said =
       job ? call.server().validate_job(std::move(*job)) : Result<std::string>(pass(job));
   co_await call.reply_with([&](JsonWriter& out) {
@@ -161,19 +149,14 @@ Task<void> validate_job(Call& call) {
   });
 }
 
-Task<void> parse_job(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const std::string_view text = body->get_string("JobHCL");
+Task<void> parse_job(Call& call, const Json& body) {
+  const std::string_view text = body.get_string("JobHCL");
   if (text.empty()) {
     co_await call.refuse(400, "Job spec is empty");
     co_return;
   }
   JobHclOptions options;
-  if (const std::string_view vars = body->get_string("Variables"); !vars.empty()) {
+  if (const std::string_view vars = body.get_string("Variables"); !vars.empty()) {
     options.var_files.push_back({"variables", std::string(vars)});
   }
   auto parse = [source = std::string(text), options = std::move(options)] {
@@ -185,7 +168,7 @@ Task<void> parse_job(Call& call) {
     co_return;
   }
   const Json* job = parsed->find("Job");
-  if (!body->get_bool("Canonicalize")) {
+  if (!body.get_bool("Canonicalize")) {
     co_await call.reply(to_json(job ? *job : *parsed));
     co_return;
   }
@@ -234,9 +217,8 @@ Task<void> delete_job(Call& call) {
   co_await call.reply_eval(*reply);
 }
 
-Task<void> evaluate_job(Call& call) {
-  Result<Json> body = call.body();
-  const Json* options = body ? body->find("EvalOptions") : nullptr;
+Task<void> evaluate_job(Call& call, const Json& body) {
+  const Json* options = body.find("EvalOptions");
   Result<EvalReply> reply = co_await call.server().evaluate_job(
       call.space(), call.param(0), options && options->get_bool("ForceReschedule"));
   if (!reply) {
@@ -322,19 +304,14 @@ Task<void> versions(Call& call) {
   });
 }
 
-Task<void> revert(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const Json* version = body->find("JobVersion");
+Task<void> revert(Call& call, const Json& body) {
+  const Json* version = body.find("JobVersion");
   if (!version || !version->is_int()) {
     co_await call.refuse(400, "JobVersion must be specified");
     co_return;
   }
   std::optional<int64_t> prior;
-  if (const Json* given = body->find("EnforcePriorVersion"); given && given->is_int()) {
+  if (const Json* given = body.find("EnforcePriorVersion"); given && given->is_int()) {
     prior = given->as_int();
   }
   Result<EvalReply> reply =
@@ -346,14 +323,9 @@ Task<void> revert(Call& call) {
   co_await call.reply_eval(*reply);
 }
 
-Task<void> set_stable(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const Json* version = body->find("JobVersion");
-  const Json* stable = body->find("Stable");
+Task<void> set_stable(Call& call, const Json& body) {
+  const Json* version = body.find("JobVersion");
+  const Json* stable = body.find("Stable");
   if (!version || !version->is_int() || !stable || !stable->is_bool()) {
     co_await call.refuse(400, "JobVersion and Stable must be specified");
     co_return;
@@ -372,21 +344,21 @@ Task<void> set_stable(Call& call) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/jobs", list_jobs},
-    {"PUT", "/v1/jobs", register_job},
-    {"PUT", "/v1/jobs/parse", parse_job},
-    {"PUT", "/v1/validate/job", validate_job},
-    {"PUT", "/v1/job/*id/plan", plan_job},
-    {"PUT", "/v1/job/*id/evaluate", evaluate_job},
+    {"PUT", "/v1/jobs", with_body<register_job, kRegisterBody>},
+    {"PUT", "/v1/jobs/parse", with_body<parse_job>},
+    {"PUT", "/v1/validate/job", with_body<validate_job>},
+    {"PUT", "/v1/job/*id/plan", with_body<plan_job>},
+    {"PUT", "/v1/job/*id/evaluate", with_body<evaluate_job>},
     {"GET", "/v1/job/*id/allocations", allocations},
     {"GET", "/v1/job/*id/evaluations", evaluations},
     {"GET", "/v1/job/*id/deployments", deployments},
     {"GET", "/v1/job/*id/deployment", latest_deployment},
     {"GET", "/v1/job/*id/summary", summary},
     {"GET", "/v1/job/*id/versions", versions},
-    {"PUT", "/v1/job/*id/revert", revert},
-    {"PUT", "/v1/job/*id/stable", set_stable},
+    {"PUT", "/v1/job/*id/revert", with_body<revert>},
+    {"PUT", "/v1/job/*id/stable", with_body<set_stable>},
     {"GET", "/v1/job/*id", read_job},
-    {"PUT", "/v1/job/*id", update_job},
+    {"PUT", "/v1/job/*id", with_body<update_job, kRegisterBody>},
     {"DELETE", "/v1/job/*id", delete_job},
 };
 

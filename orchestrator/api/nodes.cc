@@ -1,6 +1,10 @@
 // The calls on nodes.
 #include <fmt/format.h>
 
+#include <set>
+#include <string>
+#include <utility>
+
 #include "orchestrator/api/call.h"
 #include "orchestrator/api/list.h"
 #include "orchestrator/api/routes.h"
@@ -63,9 +67,8 @@ Task<void> reply_node_update(Call& call, Result<EvalReply> reply) {
   });
 }
 
-Task<void> set_eligibility(Call& call) {
-  Result<Json> body = call.body();
-  const std::string_view wanted = body ? body->get_string("Eligibility") : "";
+Task<void> set_eligibility(Call& call, const Json& body) {
+  const std::string_view wanted = body.get_string("Eligibility");
   if (wanted != "eligible" && wanted != "ineligible") {
     co_await call.refuse(400, "Eligibility must be \"eligible\" or \"ineligible\"");
     co_return;
@@ -80,22 +83,18 @@ Task<void> set_eligibility(Call& call) {
           call.param(0), wanted == "eligible" ? Eligibility::kEligible : Eligibility::kIneligible));
 }
 
-Task<void> drain(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
+constexpr MemberKind kDrainSpec[] = {{"IgnoreSystemJobs", Json::Kind::kBool}};
+
+Task<void> drain(Call& call, const Json& body) {
   if (!call.server().snapshot().node(call.param(0))) {
     co_await no_node(call);
     co_return;
   }
   std::optional<DrainStrategy> strategy;
-  bool mark_eligible = body->get_bool("MarkEligible");
-  if (const Json* spec = body->find("DrainSpec"); spec && spec->is_object()) {
+  bool mark_eligible = body.get_bool("MarkEligible");
+  if (const Json* spec = body.find("DrainSpec"); spec && spec->is_object()) {
     strategy.emplace();
-    if (Result<void> kinds = check_kinds(*spec, {{"IgnoreSystemJobs", Json::Kind::kBool}});
-        !kinds) {
+    if (Result<void> kinds = check_kinds(*spec, kDrainSpec); !kinds) {
       co_await call.refuse(kinds.error());
       co_return;
     }
@@ -138,11 +137,8 @@ Task<void> evaluate(Call& call) {
     co_await no_node(call);
     co_return;
   }
-  std::vector<std::pair<std::string, std::string>> jobs;
-  const auto add = [&](const Job& job) {
-    std::pair<std::string, std::string> key{job.namespace_, job.id};
-    if (std::find(jobs.begin(), jobs.end(), key) == jobs.end()) jobs.push_back(std::move(key));
-  };
+  std::set<std::pair<std::string, std::string>> jobs;
+  const auto add = [&](const Job& job) { jobs.emplace(job.namespace_, job.id); };
   if (const auto index = snapshot.of_node(call.param(0))) {
     index->allocs.each([&](const AllocPtr& alloc) { add(*alloc->job); });
   }
@@ -171,8 +167,8 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/nodes", list_nodes},
     {"GET", "/v1/node/:id", read_node},
     {"GET", "/v1/node/:id/allocations", node_allocs},
-    {"PUT", "/v1/node/:id/eligibility", set_eligibility},
-    {"PUT", "/v1/node/:id/drain", drain},
+    {"PUT", "/v1/node/:id/eligibility", with_body<set_eligibility>},
+    {"PUT", "/v1/node/:id/drain", with_body<drain>},
     {"PUT", "/v1/node/:id/purge", purge},
     {"PUT", "/v1/node/:id/evaluate", evaluate},
 };

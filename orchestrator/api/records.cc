@@ -237,25 +237,16 @@ Task<void> reply_deployment_update(Call& call, Result<EvalReply> reply) {
   });
 }
 
-Task<void> promote(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  if (Result<void> kinds =
-          check_kinds(*body, {{"All", Json::Kind::kBool}, {"Groups", Json::Kind::kArray}});
-      !kinds) {
-    co_await call.refuse(kinds.error());
-    co_return;
-  }
+constexpr MemberKind kPromoteBody[] = {{"All", Json::Kind::kBool}, {"Groups", Json::Kind::kArray}};
+
+Task<void> promote(Call& call, const Json& body) {
   StringList groups;
-  if (const Json* given = body->find("Groups"); given && given->is_array()) {
+  if (const Json* given = body.find("Groups"); given && given->is_array()) {
     for (const Json& group : given->as_array()) {
       if (group.is_string()) groups.push_back(group.as_string());
     }
   }
-  const bool all = body->get_bool("All");
+  const bool all = body.get_bool("All");
   if (!all && groups.empty()) {
     co_await call.refuse(400, "Must specify All or at least one group to promote");
     co_return;
@@ -268,18 +259,11 @@ Task<void> fail_deployment(Call& call) {
   co_await reply_deployment_update(call, co_await call.server().fail_deployment(call.param(0)));
 }
 
-Task<void> pause_deployment(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  if (Result<void> kinds = check_kinds(*body, {{"Pause", Json::Kind::kBool}}); !kinds) {
-    co_await call.refuse(kinds.error());
-    co_return;
-  }
+constexpr MemberKind kPauseBody[] = {{"Pause", Json::Kind::kBool}};
+
+Task<void> pause_deployment(Call& call, const Json& body) {
   co_await reply_deployment_update(
-      call, co_await call.server().pause_deployment(call.param(0), body->get_bool("Pause")));
+      call, co_await call.server().pause_deployment(call.param(0), body.get_bool("Pause")));
 }
 
 Result<StringList> ids_in(const Json& body, std::string_view name) {
@@ -294,12 +278,10 @@ Result<StringList> ids_in(const Json& body, std::string_view name) {
   return ids;
 }
 
-Task<void> set_alloc_health(Call& call) {
-  Result<Json> body = call.body();
-  Result<StringList> healthy =
-      body ? ids_in(*body, "HealthyAllocationIDs") : Result<StringList>(pass(body));
+Task<void> set_alloc_health(Call& call, const Json& body) {
+  Result<StringList> healthy = ids_in(body, "HealthyAllocationIDs");
   Result<StringList> unhealthy =
-      healthy ? ids_in(*body, "UnhealthyAllocationIDs") : Result<StringList>(pass(healthy));
+      healthy ? ids_in(body, "UnhealthyAllocationIDs") : Result<StringList>(pass(healthy));
   if (!unhealthy) {
     co_await call.refuse(unhealthy.error());
     co_return;
@@ -322,10 +304,10 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/deployments", list_deployments},
     {"GET", "/v1/deployment/:id", read_deployment},
     {"GET", "/v1/deployment/allocations/:id", deployment_allocs},
-    {"PUT", "/v1/deployment/promote/:id", promote},
+    {"PUT", "/v1/deployment/promote/:id", with_body<promote, kPromoteBody>},
     {"PUT", "/v1/deployment/fail/:id", fail_deployment},
-    {"PUT", "/v1/deployment/pause/:id", pause_deployment},
-    {"PUT", "/v1/deployment/allocation-health/:id", set_alloc_health},
+    {"PUT", "/v1/deployment/pause/:id", with_body<pause_deployment, kPauseBody>},
+    {"PUT", "/v1/deployment/allocation-health/:id", with_body<set_alloc_health>},
 };
 
 }  // namespace

@@ -9,14 +9,9 @@
 namespace sluice::orchestrator::api {
 namespace {
 
-Task<void> scale(Call& call) {
-  Result<Json> body = call.body();
-  if (!body) {
-    co_await call.refuse(body.error());
-    co_return;
-  }
-  const Json* target = body->find("Target");
-  const Json* count = body->find("Count");
+Task<void> scale(Call& call, const Json& body) {
+  const Json* target = body.find("Target");
+  const Json* count = body.find("Count");
   if (!target || target->get_string("Group").empty()) {
     co_await call.refuse(400, "Target must name a Group");
     co_return;
@@ -139,7 +134,7 @@ Task<void> read_policy(Call& call) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/job/*id/scale", scale_status},
-    {"PUT", "/v1/job/*id/scale", scale},
+    {"PUT", "/v1/job/*id/scale", with_body<scale>},
     {"GET", "/v1/scaling/policies", list_policies},
     {"GET", "/v1/scaling/policy/:id", read_policy},
 };

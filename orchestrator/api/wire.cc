@@ -77,7 +77,7 @@ std::optional<int64_t> parse_wait_ms(std::string_view text) {
   return std::clamp<int64_t>(*ns / 1'000'000, 0, kDefaultWaitMs);
 }
 
-Result<void> check_kinds(const Json& body, std::initializer_list<MemberKind> members) {
+Result<void> check_kinds(const Json& body, std::span<const MemberKind> members) {
   for (const auto& [name, kind] : members) {
     const Json* member = body.find(name);
     if (member == nullptr || member->is_null() || member->kind() == kind) continue;

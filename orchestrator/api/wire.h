@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,7 +33,7 @@ Result<int64_t> read_duration(const Json& body, std::string_view name);
 /// kInvalid where a member is there, not null, and of another kind: taken for absent it would turn
 /// what was asked into something else.
 using MemberKind = std::pair<std::string_view, Json::Kind>;
-Result<void> check_kinds(const Json& body, std::initializer_list<MemberKind> members);
+Result<void> check_kinds(const Json& body, std::span<const MemberKind> members);
 
 /// The HTTP status of an error of the server component.
 int status_of(Code code);

@@ -119,6 +119,18 @@ def test_a_body_of_other_kinds_is_refused(agent, path, body, refusal):
     assert (refused.value.status, refused.value.text) == (400, refusal)
 
 
+@pytest.mark.parametrize("path", [
+    "jobs", "jobs/parse", "validate/job", "job/x", "job/x/plan", "job/x/evaluate", "job/x/revert",
+    "job/x/stable", "job/x/dispatch", "job/x/scale", "deployment/promote/x", "deployment/pause/x",
+    "deployment/allocation-health/x", "node/x/eligibility", "node/x/drain", "search",
+    "client/allocation/x/restart", "client/allocation/x/signal"])
+def test_a_body_that_is_none_is_refused(agent, path):
+    with pytest.raises(ApiError) as refused:
+        agent.put("/v1/" + path, ["no object"])
+    assert (refused.value.status, refused.value.text) == \
+        (400, "request body: expected a JSON object")
+
+
 def test_a_context_that_is_none(agent):
     with pytest.raises(ApiError) as refused:
         agent.put("/v1/search", {"Prefix": "a", "Context": "foo"})
