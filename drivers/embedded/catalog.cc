@@ -197,6 +197,7 @@ void EmbeddedCatalog::on_check(std::move_only_function<void(const CheckState&)> 
 }
 
 Task<void> EmbeddedCatalog::run() {
+  publish_wanted_.set();  // the first word, of none too
   for (;;) {
     co_await publish_wanted_.wait();
     publish_wanted_.clear();

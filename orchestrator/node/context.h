@@ -30,6 +30,9 @@ struct NodeOptions {
   int64_t driver_retry_max_ms = 15'000;
   int64_t fingerprint_interval_ms = 5'000;
   int64_t mend_interval_ms = 30'000;
+  /// So long after a start a service that a running task's template names may still be missing:
+  /// its checks are asked anew.
+  int64_t services_come_ms = 5'000;
   GcLimits gc;
   CpuList reservable_cores;  // those that tasks may have for themselves; empty: all
   CpuList reserved_cores;    // those on which no task runs
@@ -54,6 +57,7 @@ struct NodeContext {
   std::string all_cpus;     // of this machine, as far as this process may use them
   std::string shared_cpus;  // where tasks without cores of their own run; "": all
   std::map<std::string, ServiceSnapshot> services;  // as the catalog has them now
+  bool services_told = false;                       // it has said a first word of them
 
   TaskDriver* driver(const std::string& name) {
     const auto found = drivers.find(name);

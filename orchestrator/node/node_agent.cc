@@ -63,6 +63,7 @@ Task<Result<void>> NodeAgent::start() {
     for (const auto& [alloc_id, runner] : runners_) runner->on_check(check);
   });
   context_.catalog.watch([this](std::vector<ServiceSnapshot> changed) {
+    context_.services_told = true;
     for (ServiceSnapshot& snapshot : changed) {
       const std::string name = snapshot.service;
       if (snapshot.instances.empty()) {

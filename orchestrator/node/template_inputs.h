@@ -32,6 +32,8 @@ class TemplateInputs {
   [[nodiscard]] const std::set<std::string>& missing() const { return missing_; }
   /// Why something asked for cannot be had; the rendering is of no use then.
   [[nodiscard]] const std::optional<Error>& trouble() const { return trouble_; }
+  /// The templates name services, or ask for all.
+  [[nodiscard]] bool uses_services() const { return all_services_used_ || !services_used_.empty(); }
   /// Starts to fetch and watch what was asked for and is not watched yet.
   void follow();
   /// A service's instances changed.

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kSourceBytes = 1024 * 1024;
 constexpr int64_t kSayMissingMs = 3'000;  // so long without something is worth an event
 constexpr int64_t kSettleMs = 20;         // news that come together are one
+constexpr int64_t kLookAgainMs = 1'000;
 constexpr int64_t kMillisecondNs = 1'000'000;
 constexpr uint32_t kDefaultMode = 0644;
 
@@ -141,6 +142,7 @@ Result<TaskTemplates::Round> TaskTemplates::render(const TaskEnv& environment) {
     Item& item = items_[i];
     if (item.written && (item.rendered == texts[i] || item.spec->once)) continue;
     item.rendered = std::move(texts[i]);
+    item.written = false;  // however this round ends: the next one has it too
     round.changed.push_back(&item);
   }
   return round;
@@ -181,15 +183,11 @@ Task<Result<void>> TaskTemplates::render_all(const TaskEnv& environment) {
 
 Task<void> TaskTemplates::take_over(const TaskEnv& environment) {
   if (items_.empty()) co_return;
-  Result<void> whole = co_await wait_until_whole(environment);
+  Result<void> whole = co_await wait_until_believed(environment);
   std::vector<Item*> changed;
   for (Item& item : items_) {
     if (!whole) break;
-    Result<TaskPath> place =
-        task_path(folders_.task, folders_.alloc, environment.expand(item.spec->dest_path));
-    Result<std::string> there =
-        place ? read_inside(*place, item.rendered.size() + 1) : Result<std::string>(pass(place));
-    if (there && *there == item.rendered) {
+    if (is_there(item, environment)) {
       item.written = true;
       whole = take_variables(item);
     } else {
@@ -199,6 +197,31 @@ Task<void> TaskTemplates::take_over(const TaskEnv& environment) {
   }
   if (!whole) hooks_.event(whole.error().message);
   if (whole && !changed.empty()) act(changed);
+}
+
+/// Its file says what it was rendered to.
+bool TaskTemplates::is_there(const Item& item, const TaskEnv& environment) const {
+  Result<TaskPath> place =
+      task_path(folders_.task, folders_.alloc, environment.expand(item.spec->dest_path));
+  if (!place) return false;
+  Result<std::string> there = read_inside(*place, item.rendered.size() + 1);
+  return there && *there == item.rendered;
+}
+
+/// Absence is not an order: a catalog that has just started does not have the services yet that the
+/// files of a running task name, or has still to ask their checks.
+Task<Result<void>> TaskTemplates::wait_until_believed(const TaskEnv& environment) {
+  Executor& executor = context_.env.executor;
+  const int64_t believed_at_ms = executor.now_ms() + context_.options.services_come_ms;
+  for (;;) {
+    Result<void> whole = co_await wait_until_whole(environment);
+    if (!whole || !inputs_.uses_services()) co_return whole;
+    const bool same =
+        std::ranges::all_of(items_, [&](const Item& item) { return is_there(item, environment); });
+    if (same || (context_.services_told && executor.now_ms() >= believed_at_ms)) co_return whole;
+    co_await pulse_within(executor, std::min(kLookAgainMs, context_.options.services_come_ms),
+                          changed_);
+  }
 }
 
 Task<Result<void>> TaskTemplates::wait_until_whole(const TaskEnv& environment) {
@@ -241,14 +264,8 @@ Task<void> TaskTemplates::watch(const TaskEnv& environment) {
       co_await sleep_for(
           context_.env.executor,
           static_cast<int64_t>(context_.env.random.below(static_cast<uint64_t>(splay_ms))));
-      // What came meanwhile is part of it.
-      std::vector<Item*> before = std::move(round->changed);
-      round = render(environment);
+      round = render(environment);  // what came meanwhile is part of it
       if (!round || !round->whole) continue;
-      for (Item* item : before) {
-        const auto& now = round->changed;
-        if (std::find(now.begin(), now.end(), item) == now.end()) round->changed.push_back(item);
-      }
     }
     bool wrote = true;
     for (Item* item : round->changed) {

@@ -61,7 +61,9 @@ class TaskTemplates {
   Result<void> parse(Item& item, std::string source, const text_template::Functions& functions);
   Result<void> write(Item& item, const TaskEnv& environment);
   Result<void> take_variables(const Item& item);
+  [[nodiscard]] bool is_there(const Item& item, const TaskEnv& environment) const;
   Task<Result<void>> wait_until_whole(const TaskEnv& environment);
+  Task<Result<void>> wait_until_believed(const TaskEnv& environment);
   void act(const std::vector<Item*>& changed);
 
   NodeContext& context_;

@@ -337,6 +337,7 @@ struct World {
   std::unique_ptr<NodeAgent> agent;
   std::unique_ptr<Scope> scope;
   int64_t mend_interval_ms = 30'000;
+  int64_t services_come_ms = 60'000;
   GcLimits gc;
 
   static int open_null() { return ::open("/dev/null", O_WRONLY | O_CLOEXEC); }
@@ -350,6 +351,7 @@ struct World {
     NodeOptions options{.data_folder = folder,
                         .driver_retry_ms = 1,
                         .mend_interval_ms = mend_interval_ms,
+                        .services_come_ms = services_come_ms,
                         .gc = gc};
     agent = std::make_unique<NodeAgent>(NodeContext{.env = {loop, network, disk, random, processes},
                                                     .log = log,
