@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "core/http1_text.h"
 #include "core/scope.h"
 
 namespace sluice {
@@ -47,6 +48,10 @@ Task<Result<void>> HttpExchange::write_request(const HttpRequest& request) {
   if (!is_field_text(request.target) || request.target.find(' ') != std::string::npos) {
     co_return fail(Code::kInvalid, "request target '{}' is not escaped", request.target);
   }
+  if (request.method.empty() || !http1::all(http1::kToken, request.method)) {
+    co_return fail(Code::kInvalid, "'{}' is no method", request.method);
+  }
+  if (!is_field_text(host)) co_return fail(Code::kInvalid, "header Host holds a line break");
   std::string head =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", request.method, request.target, host);
   for (const auto& [name, value] : request.headers.fields) {

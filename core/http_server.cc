@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace sluice {
@@ -198,6 +199,11 @@ const std::string* HttpServerRequest::find_query(std::string_view name) const {
     if (key == name) return &value;
   }
   return nullptr;
+}
+
+void HttpResponseWriter::add_header(std::string name, std::string value) {
+  std::ranges::replace_if(value, [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
+  headers_.add(std::move(name), std::move(value));
 }
 
 std::string HttpResponseWriter::make_head(int status, std::string_view content_type,

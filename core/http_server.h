@@ -50,10 +50,9 @@ class HttpResponseWriter {
   explicit HttpResponseWriter(HttpServerConnection& connection) : connection_(connection) {}
   HttpResponseWriter(const HttpResponseWriter&) = delete;
 
-  /// Sent with the answer; set before respond() or start().
-  void add_header(std::string name, std::string value) {
-    headers_.add(std::move(name), std::move(value));
-  }
+  /// Sent with the answer; set before respond() or start(). The value may hold a client's own
+  /// words: what would end its line is sent as a blank.
+  void add_header(std::string name, std::string value);
   Task<Result<void>> respond(int status, std::string_view content_type, std::string_view body);
   /// A body that comes in pieces: chunked, or up to the close for HTTP/1.0.
   Task<Result<void>> start(int status, std::string_view content_type);

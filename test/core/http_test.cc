@@ -67,6 +67,9 @@ struct Bench {
       (void)co_await writer.respond(200, "text/plain", "held");
     } else {
       writer.add_header("X-Method", request.method);
+      for (const auto& [key, value] : request.query) {
+        if (key == "said") writer.add_header("X-Said", value);
+      }
       (void)co_await writer.respond(200, "text/plain", request.target + "|" + request.body);
     }
   }
@@ -225,6 +228,36 @@ TEST_CASE("bad requests are refused and reach no handler") {
     EXPECT_EQ(answer.substr(0, want.size()), want);
     EXPECT_EQ(bench.handled, 0);
   }
+}
+
+TEST_CASE("a client's word in a header of the answer ends no line of it") {
+  Bench bench;
+  std::string answer;
+  bench.run(bench.raw("GET /?said=a%0d%0aX-Made-Up:%201%00b HTTP/1.0\r\n\r\n", 4096, answer));
+  EXPECT(answer.find("\r\nX-Said: a  X-Made-Up: 1 b\r\n") != std::string::npos);
+}
+
+TEST_CASE("a request that would break its own head is not sent") {
+  Bench bench;
+  const auto refusal = [&](HttpRequest request, std::string host = "") {
+    HttpClient client(bench.loop, bench.network, bench.server->local(), {.host = std::move(host)});
+    std::string said;
+    auto body = [](HttpClient& on, HttpRequest what, std::string& out) -> Task<void> {
+      Result<HttpResponse> got = co_await on.send(std::move(what));
+      out = got ? "it was sent" : got.error().message;
+    };
+    bench.run(body(client, std::move(request), said));
+    return said;
+  };
+  EXPECT_EQ(refusal({.method = "GET / HTTP/1.1\r\nA:"}),
+            "GET / HTTP/1.1\r\nA: /: 'GET / HTTP/1.1\r\nA:' is no method");
+  EXPECT_EQ(refusal({.target = "/a b"}), "GET /a b: request target '/a b' is not escaped");
+  EXPECT_EQ(refusal({}, "a\r\nB: c"), "GET /: header Host holds a line break");
+  HttpRequest broken;
+  broken.headers.add("A", "b\nC: d");
+  EXPECT_EQ(refusal(broken), "GET /: header A holds a line break");
+  EXPECT_EQ(refusal({}), "it was sent");
+  EXPECT_EQ(bench.handled, 1);
 }
 
 TEST_CASE("a request without its end is refused at the time limit") {
