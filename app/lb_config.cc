@@ -40,7 +40,11 @@ std::optional<int64_t> read_int(std::string_view text) {
 
 /// A number alone is seconds: fabio's documentation writes `registry.custom.pollinterval = 5`.
 std::optional<int64_t> read_duration_ms(std::string_view text) {
-  if (const auto seconds = read_int(text)) return *seconds * 1'000;
+  constexpr int64_t kMostSeconds = INT64_MAX / 1'000'000'000;  // as Go's durations
+  if (const auto seconds = read_int(text)) {
+    if (*seconds < 0 || *seconds > kMostSeconds) return std::nullopt;
+    return *seconds * 1'000;
+  }
   const Result<int64_t> ns = parse_go_duration(text);
   if (!ns) return std::nullopt;
   return *ns / 1'000'000;

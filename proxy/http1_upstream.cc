@@ -1,5 +1,7 @@
 #include "proxy/http1_upstream.h"
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/http1_text.h"
 #include "proxy/forward.h"
@@ -7,27 +9,23 @@
 
 namespace sluice::proxy {
 
-namespace {
-
-// A server that says how long it waits (RFC 2068 19.7.1.1) is left before: what is sent just as it
-// closes is lost, and only an idempotent request may be sent again.
-int32_t pooled_ms(const http1::Head& head, int64_t most_ms) {
+int32_t Http1Upstream::pooled_ms(const http1::Head& response, int64_t most_ms) {
   constexpr int64_t kMarginMs = 500;
   constexpr std::string_view kTimeout = "timeout=";
-  const http1::Header* said = head.find(http1::Name::kKeepAlive);
+  const http1::Header* said = response.find(http1::Name::kKeepAlive);
   if (said != nullptr) {
     http1::for_each_element(said->value, [&](std::string_view each) {
       uint64_t seconds = 0;
-      if (each.size() <= kTimeout.size() || !http1::iequals(each.substr(0, 8), kTimeout)) return;
+      if (each.size() <= kTimeout.size() ||
+          !http1::iequals(each.substr(0, kTimeout.size()), kTimeout))
+        return;
       if (!http1::parse_length(each.substr(kTimeout.size()), seconds) || seconds == 0) return;
       const int64_t ms = static_cast<int64_t>(seconds < 86'400 ? seconds : 86'400) * 1000;
       if (ms - kMarginMs < most_ms) most_ms = ms - kMarginMs;
     });
   }
-  return static_cast<int32_t>(most_ms);
+  return static_cast<int32_t>(std::min<int64_t>(most_ms, INT32_MAX));
 }
-
-}  // namespace
 
 Http1Upstream::Http1Upstream(Worker& worker, const Endpoint& endpoint)
     : Http1Io(worker.reactor()), worker_(worker), endpoint_(&endpoint) {}

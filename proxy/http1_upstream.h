@@ -22,6 +22,11 @@ class Http1Upstream final : public Http1Io, public UpstreamStream {
  public:
   Http1Upstream(Worker& worker, const Endpoint& endpoint);
 
+  /// How long a connection may be idle after this response: `most_ms`, or less where the server
+  /// says how long it waits (RFC 2068 19.7.1.1). It is left before that is over: what is sent just
+  /// as it closes is lost, and only an idempotent request may be sent again.
+  static int32_t pooled_ms(const http1::Head& response, int64_t most_ms);
+
   /// Starts to connect on behalf of `forward`. False if the system refused at once. If ready() then
   /// says so, it is connected; else Forward is told, never from inside this call.
   bool connect(Forward& forward);

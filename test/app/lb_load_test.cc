@@ -103,6 +103,22 @@ TEST_CASE("a boolean flag needs no value, and takes none that follows") {
   EXPECT(!load({"-registry.consul.allowStale", "true"}).has_value());
 }
 
+TEST_CASE("durations: Go's, and a number alone is seconds") {
+  const auto wait_ms = [](const std::string& text) -> int64_t {
+    auto config = load({"-proxy.shutdownwait=" + text});
+    return config ? config->properties.get_duration_ms("proxy.shutdownwait") : -1;
+  };
+  EXPECT_EQ(wait_ms("5"), 5'000);
+  EXPECT_EQ(wait_ms("1m30s"), 90'000);
+  EXPECT_EQ(wait_ms("9223372036"), 9'223'372'036'000);
+  // Longer than Go's longest, 292 years, and what is no time at all.
+  for (const char* text :
+       {"9223372037", "9223372036854775807", "-9223372036854775808", "-1", "x"}) {
+    CAPTURE(text);
+    EXPECT_EQ(wait_ms(text), -1);
+  }
+}
+
 TEST_CASE("every property has one place, a good default, and an answer when it is set") {
   std::set<std::string_view> names;
   for (const Property& property : known_properties()) {

@@ -1,8 +1,11 @@
 // What becomes of a request when an endpoint fails, is busy, or was just closed.
+#include <fmt/format.h>
+
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "proxy/http1_upstream.h"
 #include "test/proxy/routed.h"
 #include "test/test.h"
 
@@ -60,28 +63,32 @@ TEST_CASE("the only endpoint, over a connection that it just closed: asked again
 }
 
 TEST_CASE("a server that says how long it keeps an idle connection is left before that is over") {
-  for (const std::string says : {"timeout=1, max=100", "max=5,Timeout=1"}) {
-    CAPTURE(says);
-    Upstream upstream;
-    Fixture fixture({upstream.address()});
-    Wire client = fixture.connect();
-    Wire server = warm_up(client, upstream, "Keep-Alive: " + says + "\r\n");
-    EXPECT(!server.waits(200));  // kept for a while
-    EXPECT(server.waits(750));
-    EXPECT_EQ(server.read_to_end(), "");
-  }
+  const auto pooled_ms = [](std::string_view says, int64_t own_ms = 15'000) {
+    const std::string text = fmt::format("HTTP/1.1 204 No Content\r\nKeep-Alive: {}\r\n\r\n", says);
+    http1::Head head;
+    const http1::ReadResult read =
+        http1::HeadReader().read_response(text, {}, http1::Method::kGet, head);
+    REQUIRE(read.state == http1::ReadState::kDone);
+    return Http1Upstream::pooled_ms(head, own_ms);
+  };
+  EXPECT_EQ(pooled_ms("timeout=1, max=100"), 500);
+  EXPECT_EQ(pooled_ms("max=5,Timeout=1"), 500);
+  EXPECT_EQ(pooled_ms("timeout=10"), 9'500);
   // Not a time, or one beyond our own: that counts.
-  WorkerOptions options;
-  options.timeouts.pooled_ms = 100;
-  for (const std::string says : {"timeout=0", "timeout=x", "timeout", "timeout=99999999999"}) {
+  for (const std::string_view says :
+       {"timeout=0", "timeout=x", "timeout", "timeout=", "timeout=16", "timeout=99999999999"}) {
     CAPTURE(says);
-    Upstream upstream;
-    Fixture fixture({upstream.address()}, options);
-    Wire client = fixture.connect();
-    Wire server = warm_up(client, upstream, "Keep-Alive: " + says + "\r\n");
-    EXPECT(server.waits(2000));
-    EXPECT_EQ(server.read_to_end(), "");
+    EXPECT_EQ(pooled_ms(says), 15'000);
   }
+  constexpr int64_t kMonthMs = int64_t{30} * 24 * 3'600'000;  // over 2^31
+  EXPECT_EQ(pooled_ms("", kMonthMs), INT32_MAX);
+  // And it is done: the end comes long before our own time is over.
+  Upstream upstream;
+  Fixture fixture({upstream.address()});
+  Wire client = fixture.connect();
+  Wire server = warm_up(client, upstream, "Keep-Alive: timeout=1\r\n");
+  EXPECT(server.waits(10'000));
+  EXPECT_EQ(server.read_to_end(), "");
 }
 
 TEST_CASE("a POST on a connection whose end is there already goes out on a new one") {
