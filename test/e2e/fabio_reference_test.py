@@ -261,9 +261,10 @@ def test_settings_by_environment_and_file(pair, tmp_path):
 
 
 @pytest.mark.parametrize("flags", [
-    ["-proxy.noroutestatus=99"], ["-proxy.strategy=foo"], ["-proxy.matcher=foo"],
-    ["-ui.access=x"], ["-registry.backend=nope"], ["-proxy.addr=:1;proto=x"], ["-proxy.cs=x"],
-    ["-proxy.auth=x"], ["-proxy.gzip.contenttype=["], ["-cfg=/does/not/exist"],
+    ["-proxy.noroutestatus=99"], ["-proxy.noroutestatus=1000"], ["-proxy.strategy=foo"],
+    ["-proxy.matcher=foo"], ["-ui.access=x"], ["-registry.backend=nope"],
+    ["-proxy.addr=:1;proto=x"], ["-proxy.cs=x"], ["-proxy.auth=x"],
+    ["-proxy.gzip.contenttype=["], ["-cfg=/does/not/exist"],
     ["-log.access.target=stdout", "-log.access.format=$nope"],
     ["-log.access.target=/x"], ["-no.such.flag=1"]])
 def test_what_is_refused(flags):

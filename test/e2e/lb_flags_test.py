@@ -1,6 +1,9 @@
 """The balancer alone reads fabio's flags, environment and properties file."""
 
+import socket
 import subprocess
+
+import pytest
 
 from helpers import tree
 from helpers.ports import free_port
@@ -72,6 +75,22 @@ def test_what_is_not_there_is_refused_by_name():
             (["-cfg", "/does/not/exist"], "/does/not/exist")]:
         done = sluice("lb", *flags)
         assert done.returncode == 1 and message in done.stderr, (flags, done.stderr)
+
+
+@pytest.mark.parametrize("status", [200, 599, 999])
+def test_the_status_where_nothing_matches(lb, status):
+    """Up to 999, as fabio takes them."""
+    balancer = lb(registry_backend="static", proxy_noroutestatus=status).start()
+    with socket.create_connection(("127.0.0.1", balancer.port), timeout=10) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: none.test\r\nConnection: close\r\n\r\n")
+        assert client.makefile("rb").readline().split(b" ")[1] == b"%d" % status
+
+
+@pytest.mark.parametrize("status", [199, 1000])
+def test_a_status_that_is_none(status):
+    done = sluice("lb", "-proxy.noroutestatus=%d" % status)
+    assert done.returncode == 1
+    assert "-proxy.noroutestatus %d: want 200 to 999" % status in done.stderr
 
 
 def test_secrets_are_not_shown(lb):
