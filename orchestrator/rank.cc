@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <utility>
 
 #include "orchestrator/constraint.h"
 #include "orchestrator/preempt.h"
@@ -88,9 +89,10 @@ std::string_view Placer::group_name(const Allocation& alloc) const {
 }
 
 void Placer::release(const Allocation& alloc) {
-  Candidate* candidate = candidate_of(alloc.node_id);
-  if (!candidate || alloc.terminal()) return;
+  if (alloc.terminal()) return;
   released_.insert(alloc.id);
+  Candidate* candidate = candidate_of(alloc.node_id);
+  if (!candidate) return;
   Usage& usage = usage_for_change(*candidate);
   usage.remove(alloc);
   Allocation stopping = alloc;
@@ -100,9 +102,10 @@ void Placer::release(const Allocation& alloc) {
 }
 
 void Placer::take_back(const Allocation& alloc) {
-  Candidate* candidate = candidate_of(alloc.node_id);
-  if (!candidate || alloc.terminal()) return;
+  if (alloc.terminal()) return;
   released_.erase(alloc.id);
+  Candidate* candidate = candidate_of(alloc.node_id);
+  if (!candidate) return;
   Usage& usage = usage_for_change(*candidate);
   Allocation stopping = alloc;
   stopping.desired_status = DesiredStatus::kStop;
@@ -133,7 +136,19 @@ Placer::GroupView& Placer::view_of(const Job& job, const TaskGroup& group) {
       if (alloc->group == group.name && !alloc->terminal()) ++view.existing[alloc->node_id];
     });
   }
+  const bool counted = !view.spreads.empty() || !view.distinct_properties_job.empty() ||
+                       !view.distinct_properties_group.empty();
+  if (counted) find_elsewhere();
   return view;
+}
+
+void Placer::find_elsewhere() {
+  if (std::exchange(elsewhere_known_, true)) return;
+  const auto index = snapshot_.of_job(job_->namespace_, job_->id);
+  if (!index) return;
+  index->allocs.each([&](const AllocPtr& alloc) {
+    if (!alloc->terminal() && !candidate_of(alloc->node_id)) elsewhere_.push_back(alloc);
+  });
 }
 
 bool Placer::feasible(const Job& job, const TaskGroup& group, const Node& node) {
@@ -168,6 +183,12 @@ CountMap Placer::values_in_use(const GroupView& view, std::string_view attribute
     const int64_t count = whole_job ? in_job(candidate) : in_group(view, candidate);
     if (count <= 0) continue;
     if (const auto value = resolve_target(attribute, *candidate.node)) values[*value] += count;
+  }
+  for (const AllocPtr& alloc : elsewhere_) {
+    if (released_.contains(alloc->id) || (!whole_job && alloc->group != view.group->name)) continue;
+    const NodePtr node = snapshot_.node(alloc->node_id);
+    const auto value = node ? resolve_target(attribute, *node) : std::nullopt;
+    if (value) ++values[*value];
   }
   return values;
 }
@@ -241,8 +262,8 @@ double Placer::spread_score(const GroupView& view, const Candidate& candidate) c
   return total;
 }
 
-void Placer::score(const GroupView& view, const Candidate& candidate, std::string_view avoid,
-                   bool detailed, Scored& out) {
+void Placer::score(const GroupView& view, const Candidate& candidate, NodeIds avoid, bool detailed,
+                   Scored& out) {
   double sum = 0;
   int scorers = 0;
   const auto say = [&](const char* name, double value) {
@@ -258,7 +279,7 @@ void Placer::score(const GroupView& view, const Candidate& candidate, std::strin
   } else if (detailed) {
     out.detail.scores["job-anti-affinity"] = 0;
   }
-  if (!avoid.empty() && avoid == candidate.node->id) {
+  if (std::find(avoid.begin(), avoid.end(), candidate.node->id) != avoid.end()) {
     say("node-reschedule-penalty", -1);
   } else if (detailed) {
     out.detail.scores["node-reschedule-penalty"] = 0;
@@ -287,8 +308,8 @@ void Placer::score(const GroupView& view, const Candidate& candidate, std::strin
   }
 }
 
-bool Placer::try_node(GroupView& view, size_t at, std::string_view avoid, bool detailed,
-                      Scored& out, AllocMetric& metric) {
+bool Placer::try_node(GroupView& view, size_t at, NodeIds avoid, bool detailed, Scored& out,
+                      AllocMetric& metric) {
   const Candidate& candidate = candidates_[at];
   const Node& node = *candidate.node;
   ++metric.nodes_evaluated;
@@ -317,8 +338,7 @@ bool Placer::try_node(GroupView& view, size_t at, std::string_view avoid, bool d
 /// Candidates that fit, from where the last look ended on: those whose drivers answer, or those
 /// where a start would wait.
 std::vector<Placer::Scored> Placer::look_around(GroupView& view, size_t limit, bool waiting,
-                                                std::string_view avoid, bool detailed,
-                                                AllocMetric& metric) {
+                                                NodeIds avoid, bool detailed, AllocMetric& metric) {
   const size_t n = candidates_.size();
   std::vector<Scored> fitting;
   size_t skipped = 0;
@@ -359,9 +379,8 @@ void Placer::commit(GroupView& view, Scored& chosen, Choice& choice) {
   ++placed_;
 }
 
-std::optional<Placer::Choice> Placer::place(const Job& job, const TaskGroup& group,
-                                            std::string_view avoid, const Node* only,
-                                            AllocMetric& metric) {
+std::optional<Placer::Choice> Placer::place(const Job& job, const TaskGroup& group, NodeIds avoid,
+                                            const Node* only, AllocMetric& metric) {
   GroupView& view = view_of(job, group);
   metric.nodes_available = available_;
   metric.nodes_in_pool = static_cast<int64_t>(candidates_.size());

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -35,14 +36,15 @@ class Placer {
   /// Undoes release: the placement that was to replace it failed.
   void take_back(const Allocation& alloc);
 
+  using NodeIds = std::span<const std::string_view>;
   struct Choice {
     NodePtr node;
     Assigned given;
     std::vector<AllocPtr> preempted;  // to be stopped for it; released already
   };
-  /// Chooses and takes. nullopt: nowhere; `metric` says why either way. `avoid`: a node that an
-  /// earlier try failed on. `only`: this node or none (system jobs).
-  std::optional<Choice> place(const Job& job, const TaskGroup& group, std::string_view avoid,
+  /// Chooses and takes. nullopt: nowhere; `metric` says why either way. `avoid`: the nodes
+  /// on which earlier tries failed. `only`: this node or none (system jobs).
+  std::optional<Choice> place(const Job& job, const TaskGroup& group, NodeIds avoid,
                               const Node* only, AllocMetric& metric);
   /// Whether the node could run this version of the group, apart from room.
   bool feasible(const Job& job, const TaskGroup& group, const Node& node);
@@ -84,6 +86,7 @@ class Placer {
   };
 
   GroupView& view_of(const Job& job, const TaskGroup& group);
+  void find_elsewhere();
   Candidate* candidate_of(std::string_view node_id);
   [[nodiscard]] std::string_view group_name(const Allocation& alloc) const;
   Usage& usage_for_change(Candidate& candidate);
@@ -91,16 +94,16 @@ class Placer {
   [[nodiscard]] int64_t in_group(const GroupView& view, const Candidate& candidate) const;
   [[nodiscard]] int64_t in_job(const Candidate& candidate) const;
   std::string distinct_violation(const GroupView& view, const Candidate& candidate);
-  void score(const GroupView& view, const Candidate& candidate, std::string_view avoid,
-             bool detailed, Scored& out);
+  void score(const GroupView& view, const Candidate& candidate, NodeIds avoid, bool detailed,
+             Scored& out);
   [[nodiscard]] double spread_score(const GroupView& view, const Candidate& candidate) const;
   CountMap values_in_use(const GroupView& view, std::string_view attribute, bool whole_job) const;
   /// Frees the node for the ask by what gives way on it; false: that does not help.
   bool make_room(const GroupView& view, Candidate& candidate, std::vector<AllocPtr>& preempted);
-  bool try_node(GroupView& view, size_t at, std::string_view avoid, bool detailed, Scored& out,
+  bool try_node(GroupView& view, size_t at, NodeIds avoid, bool detailed, Scored& out,
                 AllocMetric& metric);
-  std::vector<Scored> look_around(GroupView& view, size_t limit, bool waiting,
-                                  std::string_view avoid, bool detailed, AllocMetric& metric);
+  std::vector<Scored> look_around(GroupView& view, size_t limit, bool waiting, NodeIds avoid,
+                                  bool detailed, AllocMetric& metric);
   void commit(GroupView& view, Scored& chosen, Choice& choice);
 
   const Snapshot snapshot_;
@@ -114,6 +117,9 @@ class Placer {
   std::map<std::pair<const Job*, const TaskGroup*>, GroupView> views_;
   CountMap available_;              // by datacenter
   std::set<std::string> released_;  // ids
+  /// The job's live allocations on nodes that take no work: they count in spreads and properties.
+  std::vector<AllocPtr> elsewhere_;
+  bool elsewhere_known_ = false;
   size_t placed_ = 0;
 };
 

@@ -115,6 +115,7 @@ void reconcile_service(const ReconcileInput& in, const JobIndex& index, Reconcil
     fresh->job_spec_modify_index = in.job->job_modify_index;
     fresh->job_create_index = in.job->create_index;
     fresh->eval_priority = in.eval.priority;
+    std::erase_if(states, [](const auto& item) { return item.second.desired_total == 0; });
     fresh->groups = std::move(states);
     fresh->status_description = "Deployment is running";
     for (auto& [name, state] : fresh->groups) {

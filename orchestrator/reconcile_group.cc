@@ -13,13 +13,13 @@ void GroupReconciler::run(std::vector<AllocPtr> all) {
   open_deployment_state();
   bool had_this_version = false;
   for (const AllocPtr& alloc : all) had_this_version |= same_version(*alloc, job_);
+  canarying_ =
+      state_exists_ && deployment_->active() && state_.desired_canaries > 0 && !state_.promoted;
   stop_stale_canaries(all);
   classify(all);
   for (const AllocPtr& alloc : keep_) {
     if (is_canary(*alloc)) canaries_.push_back(alloc);
   }
-  canarying_ =
-      state_exists_ && deployment_->active() && state_.desired_canaries > 0 && !state_.promoted;
   stop_surplus();
   sort_updates();
   place_canaries();

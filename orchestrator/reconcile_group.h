@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -41,6 +42,8 @@ class GroupReconciler {
   void stop_stale_canaries(std::vector<AllocPtr>& all);
   void classify(const std::vector<AllocPtr>& all);
   void classify_failed(const AllocPtr& alloc);
+  void drop(const AllocPtr& alloc, std::vector<AllocPtr>& from);
+  void stop_covered();
   void stop_surplus();
   void sort_updates();
 
@@ -51,6 +54,7 @@ class GroupReconciler {
   void place_destructive(int64_t limit);
   void place_migrating();
 
+  std::string follow_up_at(int64_t at_ns);
   void stop(const AllocPtr& alloc, const char* reason,
             std::optional<ClientStatus> status = std::nullopt);
   PlaceRequest& place(std::string name, AllocPtr previous);
@@ -58,6 +62,10 @@ class GroupReconciler {
   [[nodiscard]] bool is_canary(const Allocation& alloc) const {
     return std::find(state_.placed_canaries.begin(), state_.placed_canaries.end(), alloc.id) !=
            state_.placed_canaries.end();
+  }
+  /// A canary that is judged: it stands beside the group's count.
+  [[nodiscard]] bool on_trial(const AllocPtr& alloc) const {
+    return canarying_ && is_canary(*alloc);
   }
   [[nodiscard]] bool paused() const {
     return deployment_ && deployment_->status == DeploymentStatus::kPaused;
@@ -89,6 +97,8 @@ class GroupReconciler {
   std::vector<AllocPtr> lost_;
   std::vector<AllocPtr> reschedule_;  // failed, to be replaced now
   std::vector<AllocPtr> ignore_, in_place_, destructive_;
+  std::map<int64_t, std::string> followups_;  // that come anyway: their ids by their times
+  bool followups_known_ = false;
   std::set<std::string> names_;  // in use
   int64_t next_name_ = 0;        // no name below it is free
 };

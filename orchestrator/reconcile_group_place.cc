@@ -3,6 +3,8 @@
 #include "orchestrator/reconcile_group.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "orchestrator/reconcile_parts.h"
@@ -17,22 +19,23 @@ void GroupReconciler::place_canaries() {
   }
   canarying_ = true;
   if (paused() || failed()) return;
-  const int64_t missing = state_.desired_canaries - static_cast<int64_t>(canaries_.size());
-  for (int64_t i = 0; i < missing; ++i) {
-    // A canary bears the name of the one it shall replace, the first that no canary stands for yet.
-    std::string name;
-    for (const AllocPtr& alloc : destructive_) {
-      const bool covered = std::any_of(canaries_.begin(), canaries_.end(),
-                                       [&](const AllocPtr& c) { return c->name == alloc->name; }) ||
-                           std::any_of(out_.place.begin(), out_.place.end(), [&](const auto& p) {
-                             return p.canary && p.group == &group_ && p.name == alloc->name;
-                           });
-      if (!covered) {
-        name = alloc->name;
-        break;
-      }
+  // One that is lost, moves or is placed anew below is a canary still.
+  std::set<std::string> covered;
+  int64_t there = 0;
+  for (const auto* list : {&canaries_, &lost_, &reschedule_, &migrate_}) {
+    for (const AllocPtr& alloc : *list) {
+      if (!is_canary(*alloc)) continue;
+      covered.insert(alloc->name);
+      ++there;
     }
-    if (name.empty()) name = free_name();
+  }
+  for (; there < state_.desired_canaries; ++there) {
+    // A canary bears the name of the one it shall replace, the first that no canary stands for yet.
+    const auto next =
+        std::find_if(destructive_.begin(), destructive_.end(),
+                     [&](const AllocPtr& alloc) { return !covered.contains(alloc->name); });
+    std::string name = next == destructive_.end() ? free_name() : (*next)->name;
+    covered.insert(name);
     place(std::move(name), nullptr).canary = true;
     ++out_.desired_updates[group_.name].canary;
     complete_ = false;
@@ -68,7 +71,7 @@ void GroupReconciler::place_missing(int64_t& limit) {
       request.group = &alloc->task_group();
       request.in_deployment = false;
     }
-    request.canary = canarying_ && is_canary(*alloc);
+    request.canary = on_trial(alloc);
     ++updates.place;
     complete_ = false;
   };
@@ -114,6 +117,7 @@ void GroupReconciler::place_migrating() {
         node && node->drain && node->drain->deadline_ns >= 0 &&
         (node->drain->force_deadline.ns == 0 || node->drain->force_deadline.ns > in_.now_ns);
     PlaceRequest& request = place(alloc->name, alloc);
+    request.canary = on_trial(alloc);
     if (!same_version(*alloc, job_) && (canarying_ || paused() || failed())) {
       request.job = alloc->job;
       request.group = &alloc->task_group();

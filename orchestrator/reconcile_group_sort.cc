@@ -3,6 +3,7 @@
 #include "orchestrator/reconcile_group.h"
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 
 #include "orchestrator/feasible.h"
@@ -14,6 +15,7 @@ namespace sluice::orchestrator {
 namespace {
 
 constexpr int64_t kRescheduleWindowNs = kSecondNs;  // what is due so soon is due now
+constexpr int64_t kRescheduleTogetherNs = 5 * kSecondNs;
 
 bool by_name_index(const AllocPtr& a, const AllocPtr& b) {
   if (a->name_index() != b->name_index()) return a->name_index() < b->name_index();
@@ -26,15 +28,16 @@ void erase(std::vector<AllocPtr>& from, const Allocation* alloc) {
 
 }  // namespace
 
-/// Canaries of a deployment that failed or was overtaken, never promoted: they go.
+/// Canaries of a deployment that failed or was overtaken, never promoted: they go, and one that has
+/// failed is not tried again. Their names belong to what they were to replace.
 void GroupReconciler::stop_stale_canaries(std::vector<AllocPtr>& all) {
   std::erase_if(all, [&](const AllocPtr& alloc) {
-    if (!alloc->is_canary() || alloc->terminal()) return false;
+    if (!alloc->is_canary() || alloc->server_terminal()) return false;
     const bool current =
         deployment_ && alloc->deployment_id == deployment_->id && deployment_->active();
     if (current) return false;
     stop(alloc, kStopNotNeeded);
-    ++out_.desired_updates[group_.name].stop;
+    if (!alloc->client_terminal()) ++out_.desired_updates[group_.name].stop;
     return true;
   });
 }
@@ -83,9 +86,11 @@ void GroupReconciler::classify_failed(const AllocPtr& alloc) {
   const auto at = reschedule_at(*alloc, delay_ns);
   const bool corrected =
       !same_version(*alloc, job_) && needs_new_alloc(*alloc->job, job_, group_.name);
-  if (!at || (corrected && *at > in_.now_ns + kRescheduleWindowNs)) {
+  const bool due =
+      at && (*at <= in_.now_ns + kRescheduleWindowNs || alloc->followup_eval_id == in_.eval.id);
+  if (!at || (corrected && !due)) {
     keep_.push_back(alloc);  // for good, or until the new version takes its place, which is now
-  } else if (*at <= in_.now_ns + kRescheduleWindowNs) {
+  } else if (due) {
     reschedule_.push_back(alloc);
   } else {
     keep_.push_back(alloc);
@@ -93,61 +98,87 @@ void GroupReconciler::classify_failed(const AllocPtr& alloc) {
       const EvalPtr follow = in_.snapshot.eval(alloc->followup_eval_id);
       if (follow && !follow->is_terminal()) return;  // on its way
     }
-    std::shared_ptr<Evaluation> follow = follow_up(in_, kTriggerRetryFailedAlloc, *at);
-    follow->status_description = "created for delayed rescheduling";
-    out_.delayed.push_back({alloc, follow->id});
-    out_.followups.push_back(std::move(follow));
+    out_.delayed.push_back({alloc, follow_up_at(*at)});
+  }
+}
+
+/// The evaluation that looks at what is due then: one that comes a little earlier, or a new one.
+/// What failed together is replaced together.
+std::string GroupReconciler::follow_up_at(int64_t at_ns) {
+  if (!followups_known_) {
+    followups_known_ = true;
+    if (const auto index = in_.snapshot.of_job(in_.space, in_.job_id)) {
+      index->evals.each([&](const EvalPtr& eval) {
+        const bool coming = eval->status == EvalStatus::kPending && eval->id != in_.eval.id &&
+                            eval->triggered_by == kTriggerRetryFailedAlloc;
+        if (coming) followups_[eval->wait_until.ns] = eval->id;
+      });
+    }
+    for (const auto& eval : out_.followups) followups_[eval->wait_until.ns] = eval->id;
+  }
+  const auto after = followups_.upper_bound(at_ns);
+  if (after != followups_.begin()) {
+    const auto& [time_ns, id] = *std::prev(after);
+    if (time_ns > at_ns - kRescheduleTogetherNs) return id;
+  }
+  std::shared_ptr<Evaluation> fresh = follow_up(in_, kTriggerRetryFailedAlloc, at_ns);
+  fresh->status_description = "created for delayed rescheduling";
+  followups_[at_ns] = fresh->id;
+  out_.followups.push_back(fresh);
+  return fresh->id;
+}
+
+void GroupReconciler::drop(const AllocPtr& alloc, std::vector<AllocPtr>& from) {
+  const AllocPtr held = alloc;  // what is erased below may be what `alloc` refers to
+  const bool live = &from != &lost_ && !held->client_terminal();
+  if (live) ++out_.desired_updates[group_.name].stop;
+  // One that failed stops waiting to be placed anew; a lost one is told already.
+  if (live || held->client_status == ClientStatus::kFailed) stop(held, kStopNotNeeded);
+  erase(from, held.get());
+}
+
+/// Promoted: what the canaries stand for goes.
+void GroupReconciler::stop_covered() {
+  if (canarying_ || canaries_.empty()) return;
+  std::set<std::string> covered;
+  for (const AllocPtr& canary : canaries_) covered.insert(canary->name);
+  for (auto* from : {&keep_, &migrate_, &lost_, &reschedule_}) {
+    const std::vector<AllocPtr> before = *from;
+    for (const AllocPtr& alloc : before) {
+      if (covered.contains(alloc->name) && !is_canary(*alloc)) drop(alloc, *from);
+    }
   }
 }
 
 void GroupReconciler::stop_surplus() {
-  DesiredUpdates& updates = out_.desired_updates[group_.name];
   for (const AllocPtr& alloc : lost_) stop(alloc, kStopLost, ClientStatus::kLost);
-
-  const auto drop = [&](const AllocPtr& alloc, std::vector<AllocPtr>& from) {
-    const AllocPtr held = alloc;
-    if (!held->terminal()) stop(held, kStopNotNeeded);
-    ++updates.stop;
-    erase(from, held.get());
+  stop_covered();
+  const auto counted = [&](const std::vector<AllocPtr>& from) {
+    std::vector<AllocPtr> some = from;
+    std::erase_if(some, [&](const AllocPtr& alloc) { return on_trial(alloc); });
+    return some;
   };
-  // Promoted: what the canaries stand for goes.
-  if (!canarying_ && !canaries_.empty()) {
-    std::set<std::string> covered;
-    for (const AllocPtr& canary : canaries_) covered.insert(canary->name);
-    const std::vector<AllocPtr> before = keep_;
-    for (const AllocPtr& alloc : before) {
-      if (covered.contains(alloc->name) && !is_canary(*alloc)) drop(alloc, keep_);
-    }
+  std::vector<AllocPtr> standing = counted(keep_);
+  int64_t surplus = static_cast<int64_t>(standing.size()) - group_.count;
+  for (const auto* from : {&migrate_, &reschedule_, &lost_}) {
+    surplus += static_cast<int64_t>(counted(*from).size());
   }
-  std::vector<AllocPtr> counted = keep_;
-  if (canarying_) std::erase_if(counted, [&](const AllocPtr& a) { return is_canary(*a); });
-  int64_t surplus =
-      static_cast<int64_t>(counted.size() + migrate_.size() + reschedule_.size() + lost_.size()) -
-      group_.count;
   // First what is not there any more, then what has to move, then the highest names; of two with
   // one name the older version.
-  const auto take_last = [&](std::vector<AllocPtr>& from, auto&& forget) {
-    while (surplus > 0 && !from.empty()) {
-      std::sort(from.begin(), from.end(), by_name_index);
-      forget(from.back());
-      --surplus;
-    }
-  };
-  take_last(lost_, [&](const AllocPtr& alloc) { erase(lost_, AllocPtr(alloc).get()); });
-  take_last(reschedule_, [&](const AllocPtr& alloc) {
-    stop(alloc, kStopNotNeeded);
-    erase(reschedule_, AllocPtr(alloc).get());
-  });
-  take_last(migrate_, [&](const AllocPtr& alloc) { drop(alloc, migrate_); });
+  for (auto* from : {&lost_, &reschedule_, &migrate_}) {
+    std::vector<AllocPtr> some = counted(*from);
+    std::sort(some.begin(), some.end(), by_name_index);
+    for (; surplus > 0 && !some.empty(); some.pop_back(), --surplus) drop(some.back(), *from);
+  }
   if (surplus <= 0) return;
-  std::sort(counted.begin(), counted.end(), [&](const AllocPtr& a, const AllocPtr& b) {
+  std::sort(standing.begin(), standing.end(), [&](const AllocPtr& a, const AllocPtr& b) {
     if (a->name_index() != b->name_index()) return a->name_index() < b->name_index();
     if (a->job->version != b->job->version) return a->job->version > b->job->version;
     return a->id < b->id;
   });
   std::set<std::string> seen;
   std::vector<AllocPtr> doubles, rest;
-  for (const AllocPtr& alloc : counted) {
+  for (const AllocPtr& alloc : standing) {
     (seen.insert(alloc->name).second ? rest : doubles).push_back(alloc);
   }
   for (auto* from : {&doubles, &rest}) {
@@ -160,7 +191,7 @@ void GroupReconciler::stop_surplus() {
 void GroupReconciler::sort_updates() {
   for (const AllocPtr& alloc : keep_) {
     names_.insert(alloc->name);
-    if (canarying_ && is_canary(*alloc)) {
+    if (on_trial(alloc)) {
       ignore_.push_back(alloc);
     } else if (same_version(*alloc, job_)) {
       ignore_.push_back(alloc);

@@ -23,9 +23,11 @@ class SystemReconciler {
   using ByNode = std::map<std::string, std::vector<AllocPtr>>;
   void stop(const AllocPtr& alloc, const char* reason, bool lost = false);
   void group(const TaskGroup& group, ByNode& allocs);
-  /// True where the node has, or had, its instance of this version.
+  [[nodiscard]] bool tried_again(const Allocation& failed) const;
+  /// True where the node has, or had, its instance of this version; else `previous` is what one
+  /// that is placed now comes after.
   bool keep_one(const TaskGroup& group, std::vector<AllocPtr>& allocs,
-                std::vector<AllocPtr>& destructive);
+                std::vector<AllocPtr>& destructive, AllocPtr& previous);
 
   const ReconcileInput& in_;
   const std::vector<NodePtr>& nodes_;
@@ -38,8 +40,16 @@ void SystemReconciler::stop(const AllocPtr& alloc, const char* reason, bool lost
   ++out_.desired_updates[alloc->group].stop;
 }
 
+/// What failed for good (its restarts are used up) is tried again where somebody runs the job anew,
+/// or where its node comes (back), and not because another instance ended.
+bool SystemReconciler::tried_again(const Allocation& failed) const {
+  const std::string_view trigger = in_.eval.triggered_by;
+  return trigger == kTriggerJobRegister ||
+         (trigger == kTriggerNodeUpdate && in_.eval.node_id == failed.node_id);
+}
+
 bool SystemReconciler::keep_one(const TaskGroup& group, std::vector<AllocPtr>& allocs,
-                                std::vector<AllocPtr>& destructive) {
+                                std::vector<AllocPtr>& destructive, AllocPtr& previous) {
   DesiredUpdates& updates = out_.desired_updates[group.name];
   AllocPtr live, over;
   std::sort(allocs.begin(), allocs.end(), [](const AllocPtr& a, const AllocPtr& b) {
@@ -61,6 +71,9 @@ bool SystemReconciler::keep_one(const TaskGroup& group, std::vector<AllocPtr>& a
   if (live) {
     if (same_version(*live, job_)) {
       ++updates.ignore;
+    } else if (!in_.still_feasible(*live, group)) {
+      stop(live, kStopNotNeeded);  // the new version leaves this node out
+      return false;
     } else if (needs_new_alloc(*live->job, job_, group.name)) {
       destructive.push_back(live);
     } else {
@@ -69,13 +82,14 @@ bool SystemReconciler::keep_one(const TaskGroup& group, std::vector<AllocPtr>& a
     }
     return true;
   }
-  // What failed for good (its restarts are used up) or is done stays so until the job changes, or
-  // until somebody asks for it.
-  if (over && same_version(*over, job_) && !over->force_reschedule && !over->migrate &&
-      (over->client_status == ClientStatus::kFailed || job_.is_batch())) {
+  // What is done stays so until the job changes, or until somebody asks for it.
+  const bool stays = job_.is_batch() ||
+                     (over && over->client_status == ClientStatus::kFailed && !tried_again(*over));
+  if (over && same_version(*over, job_) && !over->force_reschedule && !over->migrate && stays) {
     ++updates.ignore;
     return true;
   }
+  previous = over;
   return false;
 }
 
@@ -87,7 +101,8 @@ void SystemReconciler::group(const TaskGroup& group, ByNode& allocs) {
   for (const NodePtr& node : nodes_) {
     auto& here = allocs[node->id];
     if (group.count == 0) continue;
-    const bool settled = keep_one(group, here, destructive);
+    AllocPtr previous;
+    const bool settled = keep_one(group, here, destructive, previous);
     for (const AllocPtr& alloc : here) {
       if (same_version(*alloc, job_) && !alloc->terminal() &&
           alloc->client_status == ClientStatus::kPending) {
@@ -100,6 +115,7 @@ void SystemReconciler::group(const TaskGroup& group, ByNode& allocs) {
     request.job = in_.job;
     request.group = &group;
     request.name = name;
+    request.previous = std::move(previous);
     request.node = node;
     ++updates.place;
   }

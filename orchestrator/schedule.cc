@@ -91,14 +91,7 @@ std::shared_ptr<Allocation> Scheduler::make_alloc(const PlaceRequest& request,
   if (request.previous) {
     alloc->previous_alloc = request.previous->id;
     if (request.is_reschedule) {
-      int64_t delay_ns = 0;
-      reschedule_at(*request.previous, delay_ns);
-      alloc->reschedules = request.previous->reschedules;
-      if (alloc->reschedules.size() >= kMaxRescheduleEvents) {
-        alloc->reschedules.erase(alloc->reschedules.begin());
-      }
-      alloc->reschedules.push_back(
-          {in_.now_ns, request.previous->id, request.previous->node_id, delay_ns});
+      alloc->reschedules = rescheduled(*request.previous, in_.now_ns);
     }
   }
   return alloc;
@@ -148,8 +141,11 @@ void Scheduler::place(const PlaceRequest& request, const Reconciled& reconciled)
     return;
   }
   AllocMetric metric;
-  const std::string_view avoid =
-      request.is_reschedule ? std::string_view(request.previous->node_id) : std::string_view();
+  std::vector<std::string_view> avoid;  // where it failed before
+  if (request.is_reschedule) {
+    avoid.push_back(request.previous->node_id);
+    for (const auto& event : request.previous->reschedules) avoid.push_back(event.prev_node_id);
+  }
   // What it replaces gives way first, so that the node it was on counts with its room.
   if (request.stop_previous) placer_.release(*request.previous);
   auto choice = placer_.place(*request.job, *request.group, avoid, request.node.get(), metric);

@@ -23,6 +23,25 @@ Health health_in(const Allocation* alloc, const std::string& deployment_id) {
   return {true, alloc->is_healthy(), alloc->is_unhealthy()};
 }
 
+/// The newest form of an allocation, which the commit may hold.
+AllocPtr newest_alloc(const Commit* commit, const Snapshot& now, const std::string& id) {
+  if (commit) {
+    for (const auto& alloc : commit->allocs) {
+      if (alloc->id == id) return alloc;
+    }
+  }
+  return now.alloc(id);
+}
+
+/// Canaries that can take over: what was healthy once and is dead counts in the deployment alone.
+int64_t healthy_canaries(const DeploymentGroup& group, const Commit* commit, const Snapshot& now) {
+  return std::count_if(group.placed_canaries.begin(), group.placed_canaries.end(),
+                       [&](const std::string& id) {
+                         const AllocPtr alloc = newest_alloc(commit, now, id);
+                         return alloc && !alloc->terminal() && alloc->is_healthy();
+                       });
+}
+
 std::shared_ptr<Deployment> editable(Commit& commit, const Snapshot& now, const std::string& id) {
   for (const auto& deployment : commit.deployments) {
     if (deployment->id == id) return deployment;
@@ -86,7 +105,8 @@ void Server::Impl::count_deployment_changes(Commit& commit) {
     bool all_promotable = deployment->needs_promotion();
     for (const auto& [name, group] : deployment->groups) {
       if (group.desired_canaries == 0 || group.promoted) continue;
-      all_promotable &= group.auto_promote && group.healthy_allocs >= group.desired_canaries;
+      all_promotable &=
+          group.auto_promote && healthy_canaries(group, &commit, now) >= group.desired_canaries;
     }
     if (all_promotable) {
       promote_into(*deployment, true, {}, "Deployment is running", commit);
@@ -127,7 +147,13 @@ int64_t Server::Impl::fail_into(const DeploymentPtr& deployment, std::string des
   JobPtr current = now.job(failed->namespace_, failed->job_id);
   if (revert) {
     const JobPtr stable = stable_version(*failed);
-    if (stable && current && !same_spec(*stable, *current)) {
+    if (current && current->version != failed->job_version) {
+      description += " - not rolling back, for the job was changed since";
+    } else if (stable && current && same_spec(*stable, *current)) {
+      description += fmt::format(
+          " - not rolling back to stable job version {} as current job has same specification",
+          stable->version);
+    } else if (stable && current) {
       bool changed = false;
       auto back = next_version(*stable, current, changed);
       reverted = stable->version;
@@ -209,7 +235,7 @@ Task<void> Server::Impl::watch_timers() {
 
 void Server::Impl::watch_deployments() {
   const Snapshot now = state_.snapshot();
-  std::vector<DeploymentPtr> late;
+  std::map<DeploymentPtr, bool> late;  // and whether a group that is late is to be reverted
   now.tables().deployments.each([&](const DeploymentPtr& deployment) {
     if (deployment->status != DeploymentStatus::kRunning) return;
     for (const auto& [name, group] : deployment->groups) {
@@ -218,14 +244,11 @@ void Server::Impl::watch_deployments() {
       const bool unfinished = group.healthy_allocs < group.desired_total && !waits_for_operator;
       if (unfinished && group.require_progress_by.ns != 0 &&
           group.require_progress_by.ns <= wall_ns()) {
-        late.push_back(deployment);
-        return;
+        late[deployment] |= group.auto_revert;
       }
     }
   });
-  for (const DeploymentPtr& deployment : late) {
-    const bool revert = std::any_of(deployment->groups.begin(), deployment->groups.end(),
-                                    [](const auto& item) { return item.second.auto_revert; });
+  for (const auto& [deployment, revert] : late) {
     Commit commit;
     fail_into(deployment, "Failed due to progress deadline", revert, commit);
     commit_unwatched(std::move(commit));
@@ -253,9 +276,10 @@ Task<Result<EvalReply>> Server::Impl::promote_deployment(std::string id, bool al
   for (const auto& [name, group] : deployment->groups) {
     const bool named = all || std::find(groups.begin(), groups.end(), name) != groups.end();
     if (!named || group.desired_canaries == 0 || group.promoted) continue;
-    if (group.healthy_allocs < group.desired_canaries) {
+    const int64_t healthy = healthy_canaries(group, nullptr, state_.snapshot());
+    if (healthy < group.desired_canaries) {
       co_return fail(Code::kInvalid, "Task group \"{}\" has {}/{} healthy allocations", name,
-                     group.healthy_allocs, group.desired_canaries);
+                     healthy, group.desired_canaries);
     }
   }
   Commit commit;
