@@ -81,4 +81,13 @@ std::string GroupReconciler::free_name() {
   }
 }
 
+/// The name of the one whose place is taken, unless another bears it too: a promoted canary and
+/// what it stood for, where a newer version came between.
+std::string GroupReconciler::name_after(const AllocPtr& alloc) {
+  const auto bearers = bearers_.find(alloc->name);
+  if (on_trial(alloc) || bearers == bearers_.end() || bearers->second < 2) return alloc->name;
+  --bearers->second;
+  return free_name();
+}
+
 }  // namespace sluice::orchestrator

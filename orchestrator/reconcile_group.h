@@ -59,6 +59,7 @@ class GroupReconciler {
             std::optional<ClientStatus> status = std::nullopt);
   PlaceRequest& place(std::string name, AllocPtr previous);
   std::string free_name();
+  std::string name_after(const AllocPtr& alloc);
   [[nodiscard]] bool is_canary(const Allocation& alloc) const {
     return std::find(state_.placed_canaries.begin(), state_.placed_canaries.end(), alloc.id) !=
            state_.placed_canaries.end();
@@ -99,8 +100,9 @@ class GroupReconciler {
   std::vector<AllocPtr> ignore_, in_place_, destructive_;
   std::map<int64_t, std::string> followups_;  // that come anyway: their ids by their times
   bool followups_known_ = false;
-  std::set<std::string> names_;  // in use
-  int64_t next_name_ = 0;        // no name below it is free
+  std::set<std::string> names_;             // in use
+  std::map<std::string, int64_t> bearers_;  // of each name, canaries on trial aside
+  int64_t next_name_ = 0;                   // no name below it is free
 };
 
 }  // namespace sluice::orchestrator

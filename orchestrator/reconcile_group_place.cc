@@ -59,7 +59,7 @@ void GroupReconciler::place_missing(int64_t& limit) {
   DesiredUpdates& updates = out_.desired_updates[group_.name];
   const bool ready = !paused() && !failed() && !canarying_;
   const auto replace = [&](const AllocPtr& alloc, bool rescheduled) {
-    PlaceRequest& request = place(alloc->name, alloc);
+    PlaceRequest& request = place(name_after(alloc), alloc);
     request.is_reschedule = rescheduled;
     if (rescheduled) {  // as long as nothing stands in for it, it is due
       request.stop_previous = true;
@@ -100,7 +100,7 @@ void GroupReconciler::place_destructive(int64_t limit) {
       continue;
     }
     ++done;
-    PlaceRequest& request = place(alloc->name, alloc);
+    PlaceRequest& request = place(name_after(alloc), alloc);
     request.stop_previous = true;
     request.stop_reason = kStopUpdating;
     ++updates.destructive_update;
@@ -116,7 +116,7 @@ void GroupReconciler::place_migrating() {
     const bool patient =
         node && node->drain && node->drain->deadline_ns >= 0 &&
         (node->drain->force_deadline.ns == 0 || node->drain->force_deadline.ns > in_.now_ns);
-    PlaceRequest& request = place(alloc->name, alloc);
+    PlaceRequest& request = place(name_after(alloc), alloc);
     request.canary = on_trial(alloc);
     if (!same_version(*alloc, job_) && (canarying_ || paused() || failed())) {
       request.job = alloc->job;

@@ -190,7 +190,6 @@ void GroupReconciler::stop_surplus() {
 
 void GroupReconciler::sort_updates() {
   for (const AllocPtr& alloc : keep_) {
-    names_.insert(alloc->name);
     if (on_trial(alloc)) {
       ignore_.push_back(alloc);
     } else if (same_version(*alloc, job_)) {
@@ -205,8 +204,11 @@ void GroupReconciler::sort_updates() {
       in_place_.push_back(alloc);
     }
   }
-  for (const auto* list : {&migrate_, &lost_, &reschedule_}) {
-    for (const AllocPtr& alloc : *list) names_.insert(alloc->name);
+  for (const auto* list : {&keep_, &migrate_, &lost_, &reschedule_}) {
+    for (const AllocPtr& alloc : *list) {
+      names_.insert(alloc->name);
+      if (!on_trial(alloc)) ++bearers_[alloc->name];
+    }
   }
   std::sort(destructive_.begin(), destructive_.end(), by_name_index);
 }

@@ -2,6 +2,7 @@
 #include "orchestrator/state.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "core/check.h"
@@ -166,15 +167,20 @@ void State::put_job(const std::shared_ptr<Job>& job) {
   trim_versions(job->namespace_, job->id);
 }
 
-/// Keeps the newest few of a job that is there, and what an allocation or a deployment is of.
+/// Keeps the newest few of a job that is there, the last stable one, to which a failed deployment
+/// goes back, and what an allocation or a deployment is of.
 void State::trim_versions(const std::string& space, const std::string& id) {
   Tables& t = *tables_;
   std::vector<uint64_t> versions;
-  each_version(t, space, id,
-               [&](const JobPtr& job) { versions.push_back(static_cast<uint64_t>(job->version)); });
-  const size_t newest = t.jobs.find({id, space}) ? kMaxJobVersions : 0;
-  if (versions.size() <= newest) return;
   std::set<uint64_t> needed;
+  const size_t newest = t.jobs.find({id, space}) ? kMaxJobVersions : 0;
+  std::optional<uint64_t> stable;
+  each_version(t, space, id, [&](const JobPtr& job) {
+    versions.push_back(static_cast<uint64_t>(job->version));
+    if (job->stable) stable = versions.back();
+  });
+  if (versions.size() <= newest) return;
+  if (stable && newest > 0) needed.insert(*stable);
   if (const auto index = t.by_job.get({id, space})) {
     index->allocs.each(
         [&](const AllocPtr& alloc) { needed.insert(static_cast<uint64_t>(alloc->job->version)); });

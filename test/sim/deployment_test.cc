@@ -143,4 +143,137 @@ TEST_CASE("the operator says which version is stable") {
   EXPECT(set("none", 0, true).error().code == Code::kNotFound);
 }
 
+TEST_CASE("a group that is late reverts the job if it says so itself, not if another does") {
+  for (const bool late_reverts : {false, true}) {
+    CAPTURE(late_reverts);
+    Cluster cluster(15);
+    cluster.start();
+    cluster.add_node();
+    cluster.add_node({.healthy_ms = -1}).facts().meta["slow"] = "yes";
+    cluster.executor.run_for(100);
+    Job job = make_job("web", 1);
+    TaskGroup late = job.groups[0];
+    late.name = "late";
+    late.update->auto_revert = late_reverts;
+    late.constraints.push_back({"${meta.slow}", "yes", "="});
+    TaskGroup& good = job.groups[0];
+    good.update->auto_revert = !late_reverts;
+    good.constraints.push_back({"${meta.slow}", "", "is_not_set"});
+    job.groups.push_back(late);
+    cluster.nodes[1]->options.healthy_ms = 0;
+    const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+    const auto ended = [&] {
+      return cluster.executor.run_until([&] { return latest() && !latest()->active(); }, 1'800'000);
+    };
+    cluster.nodes[1]->connect(&cluster.server->node_link());
+    cluster.executor.run_for(1'000);
+    cluster.run_job(job);
+    REQUIRE(ended());
+    REQUIRE(latest()->status == DeploymentStatus::kSuccessful);
+    cluster.nodes[1]->options.healthy_ms = -1;
+    for (TaskGroup& group : job.groups) group.tasks[0].env["version"] = "1";
+    cluster.run_job(job);
+    REQUIRE(cluster.executor.run_until([&] { return latest()->job_version == 1; }));
+    const std::string id = latest()->id;
+    REQUIRE(cluster.executor.run_until([&] { return !cluster.snapshot().deployment(id)->active(); },
+                                       1'800'000));
+    EXPECT_EQ(cluster.snapshot().deployment(id)->status_description,
+              late_reverts ? "Failed due to progress deadline - rolling back to job version 0"
+                           : "Failed due to progress deadline");
+    EXPECT_EQ(cluster.snapshot().job("default", "web")->version, late_reverts ? 2 : 1);
+  }
+}
+
+TEST_CASE("a deployment that fails reverts no newer version, and not to what fails already") {
+  Cluster cluster(16);
+  cluster.start();
+  SimNode& node = cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  job.groups[0].update->auto_revert = true;
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  REQUIRE(cluster.executor.run_until([&] { return !latest()->active(); }));
+  node.options.unhealthy = true;
+  job.groups[0].tasks[0].env["version"] = "1";
+  node.options.healthy_ms = -1;
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const DeploymentPtr first = latest();
+  REQUIRE(first->active());
+  const auto live = cluster.live("web");
+  REQUIRE(live.size() == 1);
+  // The operator is faster than the evaluation of what is registered next.
+  job.groups[0].tasks[0].env["version"] = "2";
+  cluster.run_job(job);
+  REQUIRE(cluster.snapshot().deployment(first->id)->active());
+  const auto marked = cluster.await(cluster.server->set_alloc_health(first->id, {}, {live[0]->id}));
+  REQUIRE(marked);
+  EXPECT_EQ(marked->reverted_job_version, -1);
+  EXPECT_EQ(cluster.snapshot().job("default", "web")->version, 2);
+  EXPECT_EQ(
+      cluster.snapshot().deployment(first->id)->status_description,
+      "Failed due to unhealthy allocations - not rolling back, for the job was changed since");
+
+  // Everything fails now: back to version 0, as version 3, and there it ends.
+  node.options.healthy_ms = 0;
+  REQUIRE(cluster.executor.run_until(
+      [&] { return latest()->job_version == 3 && !latest()->active(); }, 3'600'000));
+  cluster.executor.run_for(1'200'000);
+  EXPECT_EQ(latest()->job_version, 3);
+  EXPECT_EQ(latest()->status_description,
+            "Failed due to unhealthy allocations - not rolling back to stable job version 0 as "
+            "current job has same specification");
+  EXPECT_EQ(cluster.snapshot().job("default", "web")->version, 3);
+}
+
+TEST_CASE("a group without instances is no part of a deployment, and does not hold it up") {
+  Cluster cluster(17);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  TaskGroup none = job.groups[0];
+  none.name = "none";
+  none.count = 0;
+  job.groups.push_back(none);
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  REQUIRE(cluster.executor.run_until([&] { return !latest()->active(); }));
+  EXPECT(latest()->status == DeploymentStatus::kSuccessful);
+  EXPECT(latest()->groups.contains("web"));
+  EXPECT(!latest()->groups.contains("none"));
+}
+
+TEST_CASE("the last stable version is kept, however many come after it") {
+  Cluster cluster(18);
+  cluster.start();
+  SimNode& node = cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  REQUIRE(cluster.executor.run_until([&] { return !latest()->active(); }));
+  node.options.healthy_ms = -1;
+  for (int i = 1; i <= 9; ++i) {
+    job.groups[0].tasks[0].env["version"] = std::to_string(i);
+    cluster.run_job(job);
+    cluster.executor.run_for(2'000);
+    REQUIRE(cluster.await(cluster.server->collect_garbage()));
+  }
+  REQUIRE(latest()->job_version == 9);
+  job.groups[0].update->auto_revert = true;
+  cluster.run_job(job);
+  cluster.executor.run_for(2'000);
+  const auto failed = cluster.await(cluster.server->fail_deployment(latest()->id));
+  REQUIRE(failed);
+  EXPECT_EQ(failed->reverted_job_version, 0);
+  const auto versions = cluster.snapshot().job_versions("default", "web");
+  EXPECT_EQ(versions.back()->version, 0);
+  EXPECT(versions.size() <= 8);
+}
+
 }  // namespace sluice::sim
