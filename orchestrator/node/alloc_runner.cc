@@ -195,7 +195,12 @@ Task<void> AllocRunner::run() {
     return all(Phase::kMain, [](const TaskRunner& task) { return task.dead() || task.running(); });
   });
   start_phase(Phase::kPoststart);
-  co_await wait_for([&] { return all(Phase::kMain, dead); });
+  // What runs once behind the start goes on to its own end.
+  co_await wait_for([&] {
+    return all(Phase::kMain, dead) && all(Phase::kPoststart, [](const TaskRunner& task) {
+             return task.dead() || is_sidecar(task.config());
+           });
+  });
   kill_where([](const TaskRunner&) { return true; }, "Main tasks in the group are done");
   co_await wait_for([&] { return all(Phase::kPrestart, dead) && all(Phase::kPoststart, dead); });
   start_phase(Phase::kPoststop);
@@ -254,15 +259,23 @@ Task<void> AllocRunner::watch_stop() {
   co_await drain({out.begin(), out.end()});
   const int64_t delay_ms = alloc_->task_group().shutdown_delay_ns / kMillisecondNs;
   if (delay_ms > 0) co_await sleep_for(context_.env.executor, delay_ms);
-  const auto is_leader = [](const TaskRunner& task) { return task.config().leader; };
-  if (std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& t) { return is_leader(*t); })) {
-    kill_where(is_leader, "");
-    co_await wait_for([&] {
-      return std::all_of(tasks_.begin(), tasks_.end(),
-                         [&](const auto& t) { return !is_leader(*t) || t->dead(); });
-    });
-  }
+  // The leader first, then the others, and what stands beside them for as long as they need it.
+  co_await kill_and_wait([](const TaskRunner& task) { return task.config().leader; });
+  co_await kill_and_wait([](const TaskRunner& task) { return !is_sidecar(task.config()); });
   kill_where([](const TaskRunner&) { return true; }, "");
+}
+
+/// Ends them and waits until nothing of them runs. One that has not begun is dead only when its
+/// turn has come, which others may hold up: nobody waits for it.
+Task<void> AllocRunner::kill_and_wait(std::function<bool(const TaskRunner&)> which) {
+  kill_where(which, "");
+  co_await wait_for([&] {
+    return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
+      const bool begun = task->running() || task->local().handle || task->local().starting;
+      return phase_of(task->config()) == Phase::kPoststop || !which(*task) || task->dead() ||
+             !begun;
+    });
+  });
 }
 
 /// What an instance was found to be in one deployment says nothing of the next one.

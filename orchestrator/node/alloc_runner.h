@@ -85,6 +85,7 @@ class AllocRunner {
   Task<void> drain(std::vector<std::string> instances);
   void task_changed();
   void kill_where(const std::function<bool(const TaskRunner&)>& which, const std::string& reason);
+  Task<void> kill_and_wait(std::function<bool(const TaskRunner&)> which);
   void refresh_registrations();
   void restore_registrations();
   void follow_scripts();
