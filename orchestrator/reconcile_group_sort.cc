@@ -22,6 +22,11 @@ bool by_name_index(const AllocPtr& a, const AllocPtr& b) {
   return a->id < b->id;
 }
 
+bool in_service(const Allocation& alloc) {
+  return alloc.client_status == ClientStatus::kRunning && !alloc.is_unhealthy() &&
+         (alloc.deployment_id.empty() || alloc.is_healthy());
+}
+
 void erase(std::vector<AllocPtr>& from, const Allocation* alloc) {
   std::erase_if(from, [&](const AllocPtr& item) { return item.get() == alloc; });
 }
@@ -210,7 +215,11 @@ void GroupReconciler::sort_updates() {
       if (!on_trial(alloc)) ++bearers_[alloc->name];
     }
   }
-  std::sort(destructive_.begin(), destructive_.end(), by_name_index);
+  // What is in service is taken last: a version that overtakes another costs no more than its own
+  // max_parallel.
+  std::sort(destructive_.begin(), destructive_.end(), [](const AllocPtr& a, const AllocPtr& b) {
+    return in_service(*a) != in_service(*b) ? in_service(*b) : by_name_index(a, b);
+  });
 }
 
 }  // namespace sluice::orchestrator

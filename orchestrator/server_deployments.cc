@@ -273,6 +273,10 @@ Task<Result<EvalReply>> Server::Impl::promote_deployment(std::string id, bool al
   if (!deployment->needs_promotion()) {
     co_return fail(Code::kInvalid, "no canaries to promote");
   }
+  for (const std::string& name : groups) {
+    if (deployment->groups.contains(name)) continue;
+    co_return fail(Code::kInvalid, "deployment has no group \"{}\"", name);
+  }
   for (const auto& [name, group] : deployment->groups) {
     const bool named = all || std::find(groups.begin(), groups.end(), name) != groups.end();
     if (!named || group.desired_canaries == 0 || group.promoted) continue;

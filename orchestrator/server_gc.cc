@@ -1,5 +1,7 @@
 // Garbage: records that are over and that nobody needs any more.
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "orchestrator/server_impl.h"
 
@@ -36,6 +38,7 @@ void Server::Impl::gather_garbage(bool force, Commit& commit) {
                       old(last_news(*job, *index), options.job_gc_threshold_ns);
     const bool job_over = !job || job->stop || done;
     bool all_allocs_gone = true;
+    std::set<std::string_view> made;  // evaluations that placed what is still there
     index->allocs.each([&](const AllocPtr& alloc) {
       // A batch job's finished allocations say that it is done, as long as it is there.
       const bool needed = !job_over && job->is_batch() && !alloc->server_terminal();
@@ -46,11 +49,13 @@ void Server::Impl::gather_garbage(bool force, Commit& commit) {
         commit.deletes.push_back({RecordKind::kAlloc, alloc->id, {}});
       } else {
         all_allocs_gone = false;
+        made.insert(alloc->eval_id);
       }
     });
     bool all_evals_gone = true;
     index->evals.each([&](const EvalPtr& eval) {
-      if (eval->is_terminal() && old(eval->modify_time_ns, options.eval_gc_threshold_ns)) {
+      if (eval->is_terminal() && !made.contains(eval->id) &&
+          old(eval->modify_time_ns, options.eval_gc_threshold_ns)) {
         commit.deletes.push_back({RecordKind::kEval, eval->id, {}});
       } else {
         all_evals_gone = false;

@@ -112,6 +112,9 @@ void Validator::check_restart(const RestartPolicy& policy) {
     add("mode must be fail or delay, not \"{}\"", policy.mode);
   }
   if (policy.attempts < 0) add("attempts must not be below 0 ({})", policy.attempts);
+  if (policy.attempts == 0 && policy.mode == "delay") {
+    add("mode delay needs attempts above 0: no attempts is no restart");
+  }
   if (policy.interval_ns < 0) add("interval must not be below 0");
   if (policy.delay_ns < 0) add("delay must not be below 0");
   if (policy.attempts > 0 && policy.interval_ns < 5 * kSecondNs) {

@@ -9,7 +9,7 @@ namespace sluice::orchestrator {
 RestartDecision decide_restart(const RestartPolicy& policy, bool is_batch, bool success,
                                int64_t now_ns, double jitter, RestartHistory& history) {
   if (is_batch && success) return {AfterExit::kComplete, 0, ""};
-  if (policy.attempts == 0 && policy.mode != "delay") {
+  if (policy.attempts == 0) {
     return {AfterExit::kFail, 0, "Policy allows no restarts"};
   }
   if (history.attempts == 0 || now_ns - history.interval_started_ns > policy.interval_ns) {

@@ -289,6 +289,28 @@ TEST_CASE("garbage: a batch job that is done goes as a whole, its periodic paren
   EXPECT(!cluster.snapshot().job("default", "tick"));
 }
 
+TEST_CASE("garbage: the evaluation that placed an allocation stays as long as that does") {
+  Cluster cluster(19);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  const RegisterReply first = cluster.run_job(make_job("web", 1));
+  REQUIRE(cluster.settle());
+  const auto again = cluster.await(cluster.server->evaluate_job("default", "web", false));
+  REQUIRE(again);
+  REQUIRE(cluster.settle());
+  cluster.executor.run_for(5'000);
+  REQUIRE(cluster.await(cluster.server->collect_garbage()));
+  EXPECT(cluster.snapshot().eval(first.eval_id));
+  EXPECT(!cluster.snapshot().eval(again->eval_id));
+  REQUIRE(cluster.await(cluster.server->deregister_job("default", "web", false)));
+  REQUIRE(cluster.settle());
+  REQUIRE(cluster.await(cluster.server->collect_garbage()));
+  REQUIRE(cluster.await(cluster.server->collect_garbage()));
+  EXPECT(!cluster.snapshot().eval(first.eval_id));
+  EXPECT(!cluster.snapshot().job("default", "web"));
+}
+
 TEST_CASE("a snapshot: jobs become what they were, later ones stop, what is right runs on") {
   Cluster cluster(18);
   cluster.start();

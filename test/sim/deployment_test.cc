@@ -1,6 +1,8 @@
 // Deployments over time: what their deadlines count, and what they do not.
 #include "orchestrator/server.h"
 
+#include <algorithm>
+
 #include "test/sim/cluster.h"
 #include "test/test.h"
 
@@ -274,6 +276,61 @@ TEST_CASE("the last stable version is kept, however many come after it") {
   const auto versions = cluster.snapshot().job_versions("default", "web");
   EXPECT_EQ(versions.back()->version, 0);
   EXPECT(versions.size() <= 8);
+}
+
+TEST_CASE("a version that overtakes another takes first what is not in service yet") {
+  Cluster cluster(19);
+  cluster.start();
+  cluster.add_node({.healthy_ms = 1'000});
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 4);
+  cluster.run_job(job);
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  REQUIRE(cluster.executor.run_until([&] { return latest() && !latest()->active(); }));
+  job.groups[0].tasks[0].env["version"] = "1";
+  cluster.run_job(job);
+  REQUIRE(cluster.executor.run_until([&] {
+    return latest()->job_version == 1 && latest()->groups.at("web").healthy_allocs == 2 &&
+           latest()->groups.at("web").placed_allocs == 3;
+  }));
+  job.groups[0].tasks[0].env["version"] = "2";
+  cluster.run_job(job);
+  size_t least = 4;
+  REQUIRE(cluster.executor.run_until([&] {
+    const auto live = cluster.live("web");
+    least = std::min(least, static_cast<size_t>(std::count_if(
+                                live.begin(), live.end(),
+                                [](const AllocPtr& alloc) { return alloc->is_healthy(); })));
+    return latest()->job_version == 2 && !latest()->active();
+  }));
+  EXPECT(latest()->status == DeploymentStatus::kSuccessful);
+  EXPECT_EQ(least, 3u);
+}
+
+TEST_CASE("a group that a deployment does not have is not promoted in silence") {
+  Cluster cluster(20);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  job.groups[0].update->canary = 1;
+  cluster.run_job(job);
+  const auto latest = [&] { return cluster.snapshot().latest_deployment("default", "web"); };
+  REQUIRE(cluster.executor.run_until([&] { return latest() && !latest()->active(); }));
+  job.groups[0].tasks[0].env["version"] = "1";
+  cluster.run_job(job);
+  REQUIRE(cluster.executor.run_until([&] {
+    return latest()->job_version == 1 && latest()->groups.at("web").healthy_allocs == 1;
+  }));
+  const auto promote = [&](StringList groups) {
+    return cluster.await(cluster.server->promote_deployment(latest()->id, false, groups));
+  };
+  const auto refused = promote({"web", "wbe"});
+  REQUIRE(!refused);
+  EXPECT_EQ(refused.error().message, "deployment has no group \"wbe\"");
+  EXPECT(!latest()->groups.at("web").promoted);
+  REQUIRE(promote({"web"}));
+  REQUIRE(cluster.executor.run_until([&] { return !latest()->active(); }));
 }
 
 }  // namespace sluice::sim

@@ -57,9 +57,12 @@ TEST_CASE("jitter adds at most a quarter of the delay; no attempts is no restart
             15 * kSecondNs * 5 / 4);
   RestartPolicy none = service_policy();
   none.attempts = 0;
-  const RestartDecision decision = decide_restart(none, false, false, 0, 0, history);
-  EXPECT_EQ(decision.action, AfterExit::kFail);
-  EXPECT_EQ(decision.reason, "Policy allows no restarts");
+  for (const char* mode : {"fail", "delay"}) {
+    none.mode = mode;
+    const RestartDecision decision = decide_restart(none, false, false, 0, 0, history);
+    EXPECT_EQ(decision.action, AfterExit::kFail);
+    EXPECT_EQ(decision.reason, "Policy allows no restarts");
+  }
 }
 
 }  // namespace sluice::orchestrator
