@@ -202,10 +202,20 @@ Task<void> restart(Call& call, const Json& body) {
     co_await call.refuse(runner.error());
     co_return;
   }
-  Result<std::vector<TaskRunner*>> tasks =
-      chosen_tasks(**runner, body.get_string("TaskName"), false);
+  const std::string_view named = body.get_string("TaskName");
+  const bool whole = body.get_bool("AllTasks");
+  if (whole && !named.empty()) {
+    co_await call.refuse(400, "AllTasks and TaskName do not go together");
+    co_return;
+  }
+  Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, named, false);
   if (!tasks) {
     co_await call.refuse(tasks.error());
+    co_return;
+  }
+  if (whole) {
+    (*runner)->restart_all("User requested restart");
+    co_await call.reply_empty();
     co_return;
   }
   std::vector<std::string> names;

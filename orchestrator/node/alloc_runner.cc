@@ -13,10 +13,6 @@ namespace {
 
 constexpr int64_t kMillisecondNs = 1'000'000;
 
-bool is_sidecar(const TaskConfig& task) {
-  return task.lifecycle && task.lifecycle->sidecar;
-}
-
 }  // namespace
 
 AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc, LocalAlloc local,
@@ -183,26 +179,39 @@ Task<void> AllocRunner::run() {
     });
   };
   const auto dead = [](const TaskRunner& task) { return task.dead(); };
-  start_phase(Phase::kPrestart);
-  co_await wait_for([&] {
-    return all(Phase::kPrestart, [](const TaskRunner& task) {
-      return task.dead() || (is_sidecar(task.config()) && task.running());
+  for (;;) {
+    start_phase(Phase::kPrestart);
+    co_await wait_for([&] {
+      return all(Phase::kPrestart, [](const TaskRunner& task) {
+        return task.dead() || (is_sidecar(task.config()) && task.running());
+      });
     });
-  });
-  // A kill that came before a task's start is seen by its run(): it ends at once and says so.
-  start_phase(Phase::kMain);
-  co_await wait_for([&] {
-    return all(Phase::kMain, [](const TaskRunner& task) { return task.dead() || task.running(); });
-  });
-  start_phase(Phase::kPoststart);
-  // What runs once behind the start goes on to its own end.
-  co_await wait_for([&] {
-    return all(Phase::kMain, dead) && all(Phase::kPoststart, [](const TaskRunner& task) {
-             return task.dead() || is_sidecar(task.config());
-           });
-  });
-  kill_where([](const TaskRunner&) { return true; }, "Main tasks in the group are done");
-  co_await wait_for([&] { return all(Phase::kPrestart, dead) && all(Phase::kPoststart, dead); });
+    // A kill that came before a task's start is seen by its run(): it ends at once and says so.
+    start_phase(Phase::kMain);
+    co_await wait_for([&] {
+      return all(Phase::kMain,
+                 [](const TaskRunner& task) { return task.dead() || task.running(); });
+    });
+    start_phase(Phase::kPoststart);
+    // What runs once behind the start goes on to its own end.
+    co_await wait_for([&] {
+      return all(Phase::kMain, dead) && all(Phase::kPoststart, [](const TaskRunner& task) {
+               return task.dead() || is_sidecar(task.config());
+             });
+    });
+    kill_where([](const TaskRunner&) { return true; }, "Main tasks in the group are done");
+    co_await wait_for([&] { return all(Phase::kPrestart, dead) && all(Phase::kPoststart, dead); });
+    if (again_.empty() || stopping_ || any_failed()) break;
+    const std::string reason = std::exchange(again_, {});
+    for (const auto& task : tasks_) {
+      if (phase_of(task->config()) != Phase::kPoststop) task->begin_anew();
+    }
+    // Said once none looks dead, for what is dead ends others.
+    for (const auto& task : tasks_) {
+      if (phase_of(task->config()) != Phase::kPoststop) task->add_event("Restart Signaled", reason);
+    }
+  }
+  again_.clear();
   start_phase(Phase::kPoststop);
   co_await wait_for([&] { return all(Phase::kPoststop, dead); });
   co_await save();

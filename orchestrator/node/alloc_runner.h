@@ -56,6 +56,8 @@ class AllocRunner {
   /// Restarts these tasks, those that run: each leaves the catalog and the balancers first, its
   /// requests finish, then it goes down and up again. `is_failure`: its policy judges it.
   void restart(std::vector<std::string> tasks, std::string reason, bool is_failure = false);
+  /// From the beginning, as at the start: what ran once before or behind the main tasks runs again.
+  void restart_all(std::string reason);
 
   const Allocation& alloc() const { return *alloc_; }
   bool finished() const { return finished_; }
@@ -69,6 +71,9 @@ class AllocRunner {
  private:
   enum class Phase : uint8_t { kPrestart, kMain, kPoststart, kPoststop };
   static Phase phase_of(const TaskConfig& task);
+  static bool is_sidecar(const TaskConfig& task) {
+    return task.lifecycle && task.lifecycle->sidecar;
+  }
 
   Result<void> make_folders();
   Task<bool> claim_ports();
@@ -81,6 +86,9 @@ class AllocRunner {
   Task<void> watch_stop();
   Task<void> watch_health();
   Task<void> watch_check_restarts();
+  Task<void> restart_whole(std::string reason);
+  Task<std::vector<std::string>> take_out(const std::vector<std::string>& names);
+  void put_back(const std::vector<std::string>& names, const std::vector<std::string>& gone);
   Task<void> restart_tasks(std::vector<std::string> names, std::string reason, bool is_failure);
   Task<void> drain(std::vector<std::string> instances);
   void task_changed();
@@ -133,6 +141,7 @@ class AllocRunner {
   std::map<std::string, Script> scripts_;  // by the same key
   std::string setup_error_;
   bool stopping_ = false;
+  std::string again_;  // why all tasks are to run once more when they are down; "": they are not
   bool waits_for_ports_ = false;
   bool finished_ = false;
   uint64_t save_wanted_ = 0;

@@ -209,6 +209,22 @@ Task<void> AllocRunner::restart_tasks(std::vector<std::string> names, std::strin
     return stopping_ || found == nullptr || !found->running() || restarting_.contains(name);
   });
   if (names.empty()) co_return;
+  const std::vector<std::string> gone = co_await take_out(names);
+  std::map<std::string, uint64_t> runs;
+  for (const std::string& name : names) {
+    runs[name] = task(name)->local().run;
+    task(name)->restart(reason, is_failure);
+  }
+  const auto back = [&](const auto& item) {
+    const TaskRunner& one = *task(item.first);
+    return one.dead() || one.killed() || (one.running() && one.local().run > item.second);
+  };
+  while (!std::all_of(runs.begin(), runs.end(), back)) co_await changed_.wait();
+  put_back(names, gone);
+}
+
+/// Their services leave the catalog and the balancers; the instances, once their requests are over.
+Task<std::vector<std::string>> AllocRunner::take_out(const std::vector<std::string>& names) {
   restarting_.insert(names.begin(), names.end());
   const std::vector<ServiceRegistration> before = registrations_;
   refresh_registrations();
@@ -220,22 +236,40 @@ Task<void> AllocRunner::restart_tasks(std::vector<std::string> names, std::strin
     if (!stays) gone.push_back(one.id);
   }
   co_await drain(gone);
-  std::map<std::string, uint64_t> runs;
-  for (const std::string& name : names) {
-    runs[name] = task(name)->local().run;
-    task(name)->restart(reason, is_failure);
-  }
-  const auto back = [&](const auto& item) {
-    const TaskRunner& one = *task(item.first);
-    return one.dead() || one.killed() || (one.running() && one.local().run > item.second);
-  };
-  while (!std::all_of(runs.begin(), runs.end(), back)) co_await changed_.wait();
+  co_return gone;
+}
+
+void AllocRunner::put_back(const std::vector<std::string>& names,
+                           const std::vector<std::string>& gone) {
   for (const std::string& name : names) restarting_.erase(name);
   if (!stopping_) {
     if (context_.drainer != nullptr) context_.drainer->resume(gone);
     for (const std::string& id : gone) draining_.erase(id);
   }
   task_changed();
+}
+
+void AllocRunner::restart_all(std::string reason) {
+  scope_.spawn(restart_whole(std::move(reason)));
+}
+
+Task<void> AllocRunner::restart_whole(std::string reason) {
+  if (stopping_ || finished_ || !restarting_.empty()) co_return;
+  std::vector<std::string> names;
+  for (const auto& task : tasks_) names.push_back(task->name());
+  const std::vector<std::string> gone = co_await take_out(names);
+  if (!stopping_ && !finished_) {
+    again_ = reason;
+    co_await kill_and_wait([](const TaskRunner& task) { return !is_sidecar(task.config()); });
+    kill_where([](const TaskRunner&) { return true; }, reason);
+  }
+  const auto up = [](const auto& task) {
+    return phase_of(task->config()) != Phase::kMain || task->dead() || task->running();
+  };
+  while (!again_.empty() || !std::all_of(tasks_.begin(), tasks_.end(), up)) {
+    co_await changed_.wait();
+  }
+  put_back(names, gone);
 }
 
 std::optional<int64_t> AllocRunner::restart_due(const NodeCheck& check) const {

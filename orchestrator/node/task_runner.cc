@@ -6,6 +6,7 @@
 #include <ranges>
 #include <utility>
 
+#include "core/check.h"
 #include "core/duration.h"
 
 namespace sluice::orchestrator {
@@ -96,6 +97,18 @@ void TaskRunner::restart(std::string reason, bool is_failure) {
   restart_wanted_ = true;
   restart_is_failure_ = is_failure;
   stop_wanted_.set();
+}
+
+void TaskRunner::begin_anew() {
+  CHECK(dead());
+  kill_wanted_.clear();
+  stop_wanted_.clear();
+  restart_wanted_ = restart_is_failure_ = exited_ = false;
+  local_.ended.reset();
+  local_.state.state = TaskRunState::kPending;
+  local_.state.finished_at = {};
+  ++local_.state.restarts;
+  local_.state.last_restart = TimeStamp{now_ns()};
 }
 
 Task<Result<void>> TaskRunner::signal(std::string name) {

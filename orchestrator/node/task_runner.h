@@ -53,6 +53,8 @@ class TaskRunner {
   void kill(std::string reason, bool fail_task = false);
   /// Down and up again: as the operator asks for it, or as a failure, which its policy judges.
   void restart(std::string reason, bool is_failure = false);
+  /// One that is dead is to run once more: run() may be called again.
+  void begin_anew();
   Task<Result<void>> signal(std::string name);
   /// Another command in the running task's surroundings. kConflict: it does not run.
   Task<Result<std::unique_ptr<ExecSession>>> exec(ExecRequest request);

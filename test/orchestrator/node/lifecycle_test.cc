@@ -1,4 +1,6 @@
 // Tasks before, beside and after the main ones of an allocation.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "orchestrator/node/alloc_runner.h"
@@ -6,7 +8,6 @@
 
 namespace sluice::orchestrator {
 
-using test::Lines;
 using test::make_alloc;
 using test::World;
 
@@ -53,6 +54,10 @@ void stop(World& world, const Allocation& alloc) {
   world.link.say({stopped});
 }
 
+std::string log_of(const World& world) {
+  return fmt::format("{}", fmt::join(world.machine.log, ", "));
+}
+
 bool has(const World& world, const std::string& line) {
   return std::find(world.machine.log.begin(), world.machine.log.end(), line) !=
          world.machine.log.end();
@@ -69,11 +74,11 @@ TEST_CASE("what runs once behind the start is not cut off by the end of the main
   world.until([&] { return has(world, "start report#1"); });
   end(world, "main");
   world.settle(50);
-  EXPECT_EQ(world.machine.log, (Lines{"start proxy#1", "start main#1", "start report#1"}));
+  EXPECT_EQ(log_of(world), "start proxy#1, start main#1, start report#1");
   end(world, "report");
   world.until([&] { return has(world, "start clean#1"); });
-  EXPECT_EQ(world.machine.log, (Lines{"start proxy#1", "start main#1", "start report#1",
-                                      "stop proxy#1", "start clean#1"}));
+  EXPECT_EQ(log_of(world),
+            "start proxy#1, start main#1, start report#1, stop proxy#1, start clean#1");
   EXPECT_EQ(to_string(world.status("a")), "running");
   end(world, "clean");
   world.until([&] { return world.status("a") == ClientStatus::kComplete; });
@@ -94,8 +99,7 @@ TEST_CASE("a stop: the leader, then the other tasks, then what stands beside the
   world.machine.log.clear();
   stop(world, *alloc);
   world.until([&] { return has(world, "start clean#1"); });
-  EXPECT_EQ(world.machine.log, (Lines{"stop lead#1", "stop other#1", "stop proxy#1", "stop watch#1",
-                                      "start clean#1"}));
+  EXPECT_EQ(log_of(world), "stop lead#1, stop other#1, stop proxy#1, stop watch#1, start clean#1");
   end(world, "clean");
   world.until([&] { return world.status("a") == ClientStatus::kComplete; });
 }
@@ -135,7 +139,7 @@ TEST_CASE("a first task that fails ends the allocation, and no main task starts"
   world.until([&] { return has(world, "start clean#1"); });
   end(world, "clean");
   world.until([&] { return world.status("a") == ClientStatus::kFailed; });
-  EXPECT_EQ(world.machine.log, (Lines{"start first#1", "start clean#1"}));
+  EXPECT_EQ(log_of(world), "start first#1, start clean#1");
 }
 
 TEST_CASE("poststop runs also where the main task failed or was stopped") {
@@ -184,6 +188,49 @@ TEST_CASE("min_healthy_time begins anew when a task restarts") {
   world.until([&] { return world.link.reports["a"].healthy.has_value(); });
   EXPECT(*world.link.reports["a"].healthy);
   EXPECT(world.loop.now_ms() - restarted_ms >= 290);
+}
+
+TEST_CASE("a restart of all tasks is a start from the beginning, in the same order") {
+  World world;
+  world.drainer.ready.set();
+  world.start_agent();
+  const auto alloc = alloc_of({{"first", "prestart"},
+                               {"proxy", "prestart", true},
+                               {"main", "", false, true},
+                               {"report", "poststart"},
+                               {"clean", "poststop"}},
+                              "service");
+  world.link.say({alloc});
+  world.until([&] { return has(world, "start first#1") && has(world, "start proxy#1"); });
+  end(world, "first");
+  world.until([&] { return has(world, "start report#1"); });
+  end(world, "report");
+  world.until([&] { return world.agent->find("a")->task("report")->dead(); });
+  world.machine.log.clear();
+  world.agent->find("a")->restart_all("User requested restart");
+  world.until([&] { return has(world, "start proxy#2") && has(world, "start first#2"); });
+  world.settle();
+  EXPECT(!has(world, "start main#2"));
+  EXPECT_EQ(to_string(world.status("a")), "running");
+  end(world, "first");
+  world.until([&] { return has(world, "start report#2"); });
+  EXPECT(log_of(world).starts_with("stop main#1, stop proxy#1, start "));
+  EXPECT(log_of(world).ends_with(", start main#2, start report#2"));
+  EXPECT_EQ(world.machine.log.size(), 6u);
+  EXPECT_EQ(world.agent->find("a")->task("main")->state().restarts, 1);
+  // Once more, and the allocation is stopped meanwhile.
+  end(world, "report");
+  world.until([&] { return world.agent->find("a")->task("report")->dead(); });
+  world.machine.hold_stops = true;
+  world.agent->find("a")->restart_all("User requested restart");
+  world.settle();
+  stop(world, *alloc);
+  world.settle();
+  world.machine.hold_stops = false;
+  world.until([&] { return has(world, "start clean#1"); });
+  end(world, "clean");
+  world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+  EXPECT(!has(world, "start main#3"));
 }
 
 }  // namespace sluice::orchestrator
