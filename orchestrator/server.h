@@ -76,6 +76,8 @@ struct PlanReply {
   std::map<std::string, DesiredUpdates> desired_updates;
   std::map<std::string, AllocMetric> failed_groups;
   std::vector<AllocPtr> preempted;
+  /// What a run's own evaluation would leave behind: for later, and the one that waits for room.
+  std::vector<EvalPtr> created_evals;
   std::string warnings;
   TimeStamp next_periodic_launch;
   std::string plan_hash;

@@ -117,6 +117,12 @@ struct Server::Impl final : NodeLink {
   Task<bool> run_eval(const EvalPtr& eval);
   /// The evaluation's end, and the blocked one that follows where something found no place.
   void finish_eval(const EvalPtr& eval, const Plan& plan, Commit& commit);
+  /// The job's other evaluation that is blocked, or nullptr.
+  EvalPtr waiting_eval(const Snapshot& now, const Evaluation& eval) const;
+  /// What waits for room after a plan that failed to place something. One a job: a newer failure is
+  /// written into the one that is `waiting` already.
+  std::shared_ptr<Evaluation> blocked_eval(const Evaluation& eval, const Plan& plan,
+                                           const EvalPtr& waiting);
 
   // --- server_deployments.cc
   void count_deployment_changes(Commit& commit);

@@ -240,6 +240,10 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
       reply.preempted.insert(reply.preempted.end(), placement.preempted.begin(),
                              placement.preempted.end());
     }
+    reply.created_evals.assign(plan.followups.begin(), plan.followups.end());
+    if (!plan.failed_groups.empty()) {
+      reply.created_evals.push_back(blocked_eval(*eval, plan, waiting_eval(now, *eval)));
+    }
     reply.plan_hash = plan_hash(plan);
   }
   if (const auto launch = next_launch(*next, wall_ns())) reply.next_periodic_launch.ns = *launch;
@@ -383,12 +387,26 @@ void write_plan_reply(JsonWriter& out, const PlanReply& reply) {
   out.key("PreemptedAllocs").begin_array();
   for (const AllocPtr& alloc : reply.preempted) write_allocation_stub(out, *alloc);
   out.end_array().end_object();
-  out.key("FailedTGAllocs").begin_object();
-  for (const auto& [group, metric] : reply.failed_groups) {
-    out.key(group);
-    write_alloc_metric(out, metric);
+  // Null where there is none: command lines take an empty object for a failure.
+  out.key("FailedTGAllocs");
+  if (reply.failed_groups.empty()) {
+    out.null();
+  } else {
+    out.begin_object();
+    for (const auto& [group, metric] : reply.failed_groups) {
+      out.key(group);
+      write_alloc_metric(out, metric);
+    }
+    out.end_object();
   }
-  out.end_object();
+  out.key("CreatedEvals");
+  if (reply.created_evals.empty()) {
+    out.null();
+  } else {
+    out.begin_array();
+    for (const EvalPtr& eval : reply.created_evals) write_evaluation(out, *eval);
+    out.end_array();
+  }
   out.member("Warnings", reply.warnings);
   out.member("NextPeriodicLaunch", format_time(reply.next_periodic_launch));
   out.member("PlanHash", reply.plan_hash);

@@ -84,6 +84,32 @@ Task<bool> Server::Impl::run_eval(const EvalPtr& eval) {
   co_return done.has_value();
 }
 
+EvalPtr Server::Impl::waiting_eval(const Snapshot& now, const Evaluation& eval) const {
+  EvalPtr waiting;
+  if (const auto index = now.of_job(eval.namespace_, eval.job_id)) {
+    index->evals.each([&](const EvalPtr& other) {
+      if (other->status == EvalStatus::kBlocked && other->id != eval.id) waiting = other;
+    });
+  }
+  return waiting;
+}
+
+std::shared_ptr<Evaluation> Server::Impl::blocked_eval(const Evaluation& eval, const Plan& plan,
+                                                       const EvalPtr& waiting) {
+  auto blocked = waiting ? std::make_shared<Evaluation>(*waiting)
+                         : make_eval(eval.namespace_, eval.job_id, eval.type, eval.priority,
+                                     kTriggerQueuedAllocs);
+  if (!waiting) {
+    blocked->status = EvalStatus::kBlocked;
+    blocked->status_description = "created to place remaining allocations";
+    blocked->previous_eval = eval.id;
+  }
+  blocked->job_modify_index = eval.job_modify_index;
+  blocked->snapshot_index = plan.snapshot_index;
+  blocked->queued_allocs = plan.queued;
+  return blocked;
+}
+
 void Server::Impl::finish_eval(const EvalPtr& eval, const Plan& plan, Commit& commit) {
   const Snapshot now = state_.snapshot();
   auto ended = std::make_shared<Evaluation>(*eval);
@@ -92,14 +118,7 @@ void Server::Impl::finish_eval(const EvalPtr& eval, const Plan& plan, Commit& co
   ended->snapshot_index = plan.snapshot_index;
   if (plan.deployment) ended->deployment_id = plan.deployment->id;
   const bool failed = !plan.failed_groups.empty();
-  const auto index = now.of_job(eval->namespace_, eval->job_id);
-  // One blocked evaluation a job: a newer failure is written into the one that waits already.
-  EvalPtr waiting;
-  if (index) {
-    index->evals.each([&](const EvalPtr& other) {
-      if (other->status == EvalStatus::kBlocked && other->id != eval->id) waiting = other;
-    });
-  }
+  const EvalPtr waiting = waiting_eval(now, *eval);
   const bool itself = eval->status == EvalStatus::kBlocked;
   ended->status = failed && itself ? EvalStatus::kBlocked : EvalStatus::kComplete;
   if (!failed && waiting) {
@@ -108,17 +127,7 @@ void Server::Impl::finish_eval(const EvalPtr& eval, const Plan& plan, Commit& co
     obsolete->status_description = "evaluation \"" + eval->id + "\" successful";
     commit.evals.push_back(std::move(obsolete));
   } else if (failed && !itself) {
-    auto blocked = waiting ? std::make_shared<Evaluation>(*waiting)
-                           : make_eval(eval->namespace_, eval->job_id, eval->type, eval->priority,
-                                       kTriggerQueuedAllocs);
-    if (!waiting) {
-      blocked->status = EvalStatus::kBlocked;
-      blocked->status_description = "created to place remaining allocations";
-      blocked->previous_eval = eval->id;
-    }
-    blocked->job_modify_index = eval->job_modify_index;
-    blocked->snapshot_index = plan.snapshot_index;
-    blocked->queued_allocs = plan.queued;
+    auto blocked = blocked_eval(*eval, plan, waiting);
     ended->blocked_eval = blocked->id;
     commit.evals.push_back(std::move(blocked));
   }

@@ -289,6 +289,37 @@ TEST_CASE("job plan shows what job run does, by the same functions") {
   EXPECT(refused.error().code == Code::kConflict);
 }
 
+TEST_CASE("a plan names the evaluations that a run would leave behind") {
+  Cluster cluster(13);
+  cluster.start();
+  cluster.add_node();
+  cluster.executor.run_for(100);
+  Job job = make_job("web", 1);
+  auto fits = cluster.await(cluster.server->plan_job(job, true));
+  REQUIRE(fits.has_value());
+  EXPECT(fits->created_evals.empty());
+  job.groups[0].tasks[0].resources->memory_mb = 1 << 30;
+  auto waits = cluster.await(cluster.server->plan_job(job, true));
+  REQUIRE(waits.has_value());
+  REQUIRE(waits->created_evals.size() == 1);
+  const Evaluation& blocked = *waits->created_evals[0];
+  EXPECT_EQ(to_string(blocked.status), "blocked");
+  EXPECT_EQ(blocked.triggered_by, "queued-allocs");
+  EXPECT_EQ(blocked.job_id, "web");
+  EXPECT_EQ(blocked.queued_allocs, CountMap{{"web", 1}});
+  EXPECT(!cluster.snapshot().eval(blocked.id));
+  // Where one waits already, a newer failure is written into it.
+  cluster.run_job(job);
+  REQUIRE(cluster.settle());
+  job.groups[0].count = 2;
+  auto again = cluster.await(cluster.server->plan_job(job, true));
+  REQUIRE(again.has_value());
+  REQUIRE(again->created_evals.size() == 1);
+  const EvalPtr waiting = cluster.snapshot().eval(again->created_evals[0]->id);
+  REQUIRE(waiting);
+  EXPECT_EQ(to_string(waiting->status), "blocked");
+}
+
 TEST_CASE("check-index errors are Nomad's") {
   Cluster cluster(8);
   cluster.start();

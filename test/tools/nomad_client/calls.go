@@ -79,6 +79,7 @@ func jobCalls() {
 	plan, _, err := client.Jobs().Plan(job, true, nil)
 	must("Jobs.Plan", err)
 	check("plan: a new job", plan.JobModifyIndex == 0 && plan.Diff.Type == "Added", plan)
+	check("plan: nothing fails, nothing waits", plan.FailedTGAllocs == nil && plan.CreatedEvals == nil, plan)
 	check("plan: places one", plan.Annotations.DesiredTGUpdates["g"].Place == 1, plan.Annotations)
 	check("plan: annotated diff", plan.Diff.TaskGroups[0].Updates["create"] == 1, plan.Diff.TaskGroups[0])
 	_, _, err = client.Jobs().Info("calls", nil)
@@ -340,6 +341,9 @@ func failureCalls() {
 	must("Jobs.Plan of a job that fits nowhere", err)
 	metric := plan.FailedTGAllocs["g"]
 	check("plan: says why", metric != nil && metric.DimensionExhausted["memory"] == 1, plan)
+	check("plan: what would wait", len(plan.CreatedEvals) == 1 &&
+		plan.CreatedEvals[0].Status == "blocked" &&
+		plan.CreatedEvals[0].TriggeredBy == "queued-allocs", plan.CreatedEvals)
 	reply, _, err := client.Jobs().Register(job, nil)
 	must("Jobs.Register of a job that fits nowhere", err)
 	eval := evalDone(reply.EvalID)
