@@ -144,7 +144,14 @@ void Autoscaler::change(const Key& key, Group& group, int64_t count, std::string
 
 Task<void> Autoscaler::scale(Key key, int64_t count, std::string why) {
   const auto& [space, job, name] = key;
-  const Result<EvalReply> done = co_await server_.scale_job(space, job, name, count);
+  const Result<RegisterReply> done = co_await server_.scale_job({.space = space,
+                                                                 .id = job,
+                                                                 .group = name,
+                                                                 .count = count,
+                                                                 .message = why,
+                                                                 .error = false,
+                                                                 .meta = {},
+                                                                 .at_once = true});
   if (done) {
     log_.info("scaling: job {} group {} to {}: {}", job, name, count, why);
   } else {

@@ -86,6 +86,7 @@ inline constexpr std::string_view kTriggerFailedFollowUp = "failed-follow-up";
 inline constexpr std::string_view kTriggerMaxPlans = "max-plan-attempts";
 inline constexpr std::string_view kTriggerRetryFailedAlloc = "alloc-failure";
 inline constexpr std::string_view kTriggerQueuedAllocs = "queued-allocs";
+inline constexpr std::string_view kTriggerScaling = "job-scaling";
 inline constexpr std::string_view kTriggerPreemption = "preemption";
 
 /// "Look at this job again": the only cause of any change to its allocations.

@@ -18,6 +18,7 @@
 #include "orchestrator/record_allocation.h"
 #include "orchestrator/record_deployment.h"
 #include "orchestrator/record_evaluation.h"
+#include "orchestrator/record_job_extra.h"
 #include "orchestrator/record_node.h"
 
 namespace sluice::orchestrator {

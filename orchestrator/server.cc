@@ -311,7 +311,9 @@ Task<Result<PlanReply>> Server::plan_job(Job job, bool with_diff) {
   return impl_->plan_job(std::move(job), with_diff);
 }
 Result<std::string> Server::validate_job(Job job) const {
-  return impl_->check_job(job);
+  Result<Problems> warned = impl_->check_job(job);
+  if (!warned) return pass(warned);
+  return warnings_text(*warned);
 }
 Task<Result<EvalReply>> Server::deregister_job(std::string space, std::string id, bool purge,
                                                int64_t eval_priority) {
@@ -325,9 +327,8 @@ Task<Result<EvalReply>> Server::revert_job(std::string space, std::string id, in
                                            std::optional<int64_t> enforce_prior_version) {
   return impl_->revert_job(std::move(space), std::move(id), version, enforce_prior_version);
 }
-Task<Result<EvalReply>> Server::scale_job(std::string space, std::string id, std::string group,
-                                          int64_t count) {
-  return impl_->scale_job(std::move(space), std::move(id), std::move(group), count);
+Task<Result<RegisterReply>> Server::scale_job(ScaleRequest request) {
+  return impl_->scale_job(std::move(request));
 }
 Task<Result<EvalReply>> Server::force_periodic(std::string space, std::string id) {
   return impl_->force_periodic(std::move(space), std::move(id));

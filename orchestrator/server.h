@@ -51,6 +51,7 @@ struct ServerOptions {
   int64_t eval_gc_threshold_ns = kHourNs;
   int64_t job_gc_threshold_ns = 4 * kHourNs;
   size_t max_pending_commits = 4096;
+  size_t max_source_bytes = 1'000'000;  // of a job's text with its variables, to be kept
 };
 
 struct RegisterRequest {
@@ -59,6 +60,9 @@ struct RegisterRequest {
   uint64_t job_modify_index = 0;  // with enforce_index: 0 means "must not exist"
   bool preserve_counts = false;
   int64_t eval_priority = 0;
+  std::optional<JobSubmission> submission;  // what the job came from
+  /// A group and what is said of its count, which this changes.
+  std::optional<std::pair<std::string, ScalingEvent>> scaling;
   /// `job run -check-plan`: refuse unless a dry run now gives this hash. Empty: no check.
   std::string plan_hash;
 };
@@ -94,6 +98,26 @@ struct DispatchRequest {
   /// Of several dispatches with one token the first counts, as long as its child is known.
   std::string idempotency_token;
   std::string id_prefix;  // stands in the child's id, after "dispatch-"
+};
+
+struct ScaleRequest {
+  std::string space;
+  std::string id;
+  std::string group;
+  std::optional<int64_t> count;  // nullopt: nothing changes but the events
+  std::string message;
+  bool error = false;
+  Json meta;
+  /// Also while a deployment is under way: requests wait for it.
+  bool at_once = false;
+};
+
+struct DrainRequest {
+  std::string node_id;
+  std::optional<DrainStrategy> drain;  // nullopt: it ends
+  bool mark_eligible = false;
+  StringMap meta;
+  std::string accessor_id;  // of whoever asks
 };
 
 struct EvalReply {
@@ -148,8 +172,8 @@ class Server {
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);
-  Task<Result<EvalReply>> scale_job(std::string space, std::string id, std::string group,
-                                    int64_t count);
+  /// Changes a group's count, or only says something about it; either way an event of the job.
+  Task<Result<RegisterReply>> scale_job(ScaleRequest request);
   Task<Result<EvalReply>> force_periodic(std::string space, std::string id);
   struct DispatchReply {
     std::string child_id;

@@ -86,7 +86,7 @@ Task<Result<std::string>> Server::Impl::save_snapshot() {
   co_return co_await on_pool(env.executor, std::move(write));
 }
 
-void Server::Impl::restore_job(const Job& saved, Commit& commit) {
+void Server::Impl::restore_job(const Snapshot& from, const Job& saved, Commit& commit) {
   const JobPtr current = state_.snapshot().job(saved.namespace_, saved.id);
   if (!current && saved.stop) return;
   if (current && current->stop == saved.stop && (saved.stop || same_spec(*current, saved))) return;
@@ -107,6 +107,9 @@ void Server::Impl::restore_job(const Job& saved, Commit& commit) {
     eval->job_modify_index = state_.index() + 1;
     commit.evals.push_back(std::move(eval));
   }
+  if (const auto text = from.submission(saved.namespace_, saved.id, saved.version)) {
+    keep_submission(*text, *back, commit);
+  }
   commit.jobs.push_back(std::move(back));
 }
 
@@ -121,12 +124,12 @@ Task<Result<void>> Server::Impl::restore_snapshot(std::string text) {
   Commit commit;
   commit.meta = std::make_shared<ClusterMeta>(now.meta());
   commit.meta->acl = saved->meta().acl;
-  saved->tables().jobs.each([&](const JobPtr& job) { restore_job(*job, commit); });
+  saved->tables().jobs.each([&](const JobPtr& job) { restore_job(*saved, *job, commit); });
   now.tables().jobs.each([&](const JobPtr& job) {
     if (job->stop || saved->job(job->namespace_, job->id)) return;
     Job gone = *job;
     gone.stop = true;
-    restore_job(gone, commit);
+    restore_job(*saved, gone, commit);
   });
   now.tables().nodes.each([&](const NodePtr& node) {
     const NodePtr before = saved->node(node->id);

@@ -1,6 +1,7 @@
 // Server::Impl: the parts of the server component, spread over server_*.cc by what they do:
 //   server.cc             start, the commit pipeline, watching, plumbing
-//   server_jobs.cc        register, plan, stop, revert, scale
+//   server_jobs.cc        register, plan, stop, revert
+//   server_scale.cc       a group's count, and what was said of it
 //   server_children.cc    periodic launches, dispatch
 //   server_nodes.cc       the node's link, heartbeats, eligibility
 //   server_drain.cc       drains
@@ -63,19 +64,26 @@ struct Server::Impl final : NodeLink {
   int64_t wall_ns() const { return env.executor.wall_ns(); }
 
   // --- server_jobs.cc
-  Result<std::string> check_job(Job& job) const;
+  /// Fills the defaults; what is worth a warning, or all that is wrong.
+  Result<Problems> check_job(Job& job) const;
   Task<Result<RegisterReply>> register_job(RegisterRequest request);
   /// The job as it would be stored: version and indexes follow from what is there.
   std::shared_ptr<Job> next_version(Job job, const JobPtr& existing, bool& changed);
   Task<Result<PlanReply>> plan_job(Job job, bool with_diff);
+  /// The text of a job that the commit makes or changes.
+  void keep_submission(JobSubmission submission, const Job& job, Commit& commit);
   Plan dry_run(const JobPtr& job, const Snapshot& snapshot);
   Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge,
                                          int64_t eval_priority);
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);
-  Task<Result<EvalReply>> scale_job(std::string space, std::string id, std::string group,
-                                    int64_t count);
+
+  // --- server_scale.cc
+  Task<Result<RegisterReply>> scale_job(ScaleRequest request);
+  /// The job's events with another of a group.
+  std::shared_ptr<JobScaling> with_event(const Job& job,
+                                         std::pair<std::string, ScalingEvent> event);
 
   // --- server_children.cc
   Result<void> check_periodic(const Job& job) const;
@@ -146,7 +154,7 @@ struct Server::Impl final : NodeLink {
   Task<Result<uint64_t>> change_acl(AclChange change);
   Task<Result<std::string>> save_snapshot();
   Task<Result<void>> restore_snapshot(std::string text);
-  void restore_job(const Job& saved, Commit& commit);
+  void restore_job(const Snapshot& from, const Job& saved, Commit& commit);
 
   // --- server_recover.cc
   /// Whether all that the node remembers was said from this store.
@@ -216,5 +224,8 @@ struct Server::Impl final : NodeLink {
 /// The oldest go first.
 void add_node_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns);
 std::unexpected<Error> no_node(std::string_view id);
+std::unexpected<Error> no_job(std::string_view id);
+/// As Nomad lists them; "" for none.
+std::string warnings_text(const Problems& warnings);
 
 }  // namespace sluice::orchestrator

@@ -19,10 +19,6 @@ std::string join_lines(const Problems& problems) {
   return text;
 }
 
-std::unexpected<Error> no_job(std::string_view id) {
-  return fail(Code::kNotFound, "job \"{}\" not found", id);
-}
-
 /// Checks that the catalog does not ask, and that would stay critical for ever.
 Problems unknown_checks(const Job& job, const StringList& kinds) {
   Problems problems;
@@ -90,7 +86,17 @@ Result<void> check_change(Job& job, const JobPtr& existing) {
 
 }  // namespace
 
-Result<std::string> Server::Impl::check_job(Job& job) const {
+std::unexpected<Error> no_job(std::string_view id) {
+  return fail(Code::kNotFound, "job \"{}\" not found", id);
+}
+
+std::string warnings_text(const Problems& warnings) {
+  if (warnings.empty()) return "";
+  return fmt::format("{} warning{}:\n\n* {}", warnings.size(), warnings.size() == 1 ? "" : "s",
+                     fmt::join(warnings, "\n* "));
+}
+
+Result<Problems> Server::Impl::check_job(Job& job) const {
   canonicalize(job);
   Problems problems = validate(job, options.drivers);
   if (options.validate_config) {
@@ -113,10 +119,7 @@ Result<std::string> Server::Impl::check_job(Job& job) const {
         fmt::format("region \"{}\" is not this cluster's (\"{}\")", job.region, options.region));
   }
   if (!problems.empty()) return fail(Code::kInvalid, "{}", join_lines(problems));
-  const Problems warned = warnings(job);
-  if (warned.empty()) return std::string();
-  return fmt::format("{} warning{}:\n\n* {}", warned.size(), warned.size() == 1 ? "" : "s",
-                     fmt::join(warned, "\n* "));
+  return warnings(job);
 }
 
 std::shared_ptr<Job> Server::Impl::next_version(Job job, const JobPtr& existing, bool& changed) {
@@ -181,14 +184,26 @@ Task<Result<RegisterReply>> Server::Impl::register_job(RegisterRequest request) 
   }
   Commit commit;
   RegisterReply reply;
-  reply.warnings = *warned;
   if (changed) commit.jobs.push_back(next);
+  if (request.submission && request.submission->bytes() > options.max_source_bytes) {
+    warned->push_back(
+        fmt::format("job source size of {} bytes exceeds maximum of {} bytes and will "
+                    "be discarded",
+                    request.submission->bytes(), options.max_source_bytes));
+    request.submission.reset();
+  }
+  reply.warnings = warnings_text(*warned);
+  if (request.submission && changed) keep_submission(*request.submission, *next, commit);
   if (!next->is_template()) {
-    auto eval = make_eval(*next, kTriggerJobRegister);
+    auto eval = make_eval(*next, request.scaling ? kTriggerScaling : kTriggerJobRegister);
     if (request.eval_priority > 0) eval->priority = request.eval_priority;
     eval->job_modify_index = changed ? state_.index() + 1 : next->modify_index;
     reply.eval_id = eval->id;
     commit.evals.push_back(std::move(eval));
+  }
+  if (request.scaling) {
+    if (!reply.eval_id.empty()) request.scaling->second.eval_id = reply.eval_id;
+    commit.scalings.push_back(with_event(*next, std::move(*request.scaling)));
   }
   if (commit.empty()) {
     reply.index = published_.index();
@@ -202,6 +217,14 @@ Task<Result<RegisterReply>> Server::Impl::register_job(RegisterRequest request) 
   reply.job_modify_index = next->job_modify_index;
   if (!reply.eval_id.empty()) reply.eval_create_index = *done;
   co_return reply;
+}
+
+void Server::Impl::keep_submission(JobSubmission submission, const Job& job, Commit& commit) {
+  submission.job_id = job.id;
+  submission.namespace_ = job.namespace_;
+  submission.version = job.version;
+  submission.job_index = state_.index() + 1;
+  commit.submissions.push_back(std::make_shared<JobSubmission>(std::move(submission)));
 }
 
 Plan Server::Impl::dry_run(const JobPtr& job, const Snapshot& snapshot) {
@@ -224,7 +247,7 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
   PlanReply reply;
   reply.index = now.index();
   reply.job_modify_index = existing ? existing->job_modify_index : 0;
-  reply.warnings = *warned;
+  reply.warnings = warnings_text(*warned);
   if (!next->is_template()) {
     const auto eval = make_eval(*next, kTriggerJobRegister);
     ScheduleInput input{.snapshot = now,
@@ -338,39 +361,10 @@ Task<Result<EvalReply>> Server::Impl::revert_job(std::string space, std::string 
   request.job = *target;
   request.enforce_index = true;
   request.job_modify_index = current->job_modify_index;
+  if (const auto text = now.submission(space, id, version)) request.submission = *text;
   auto done = co_await register_job(std::move(request));
   if (!done) co_return pass(done);
   co_return EvalReply{.eval_id = done->eval_id, .index = done->index};
-}
-
-Task<Result<EvalReply>> Server::Impl::scale_job(std::string space, std::string id,
-                                                std::string group, int64_t count) {
-  const JobPtr current = state_.snapshot().job(space, id);
-  if (!current) co_return no_job(id);
-  if (current->stop) co_return fail(Code::kInvalid, "job \"{}\" is stopped", id);
-  RegisterRequest request;
-  request.job = *current;
-  for (TaskGroup& item : request.job.groups) {
-    if (item.name != group) continue;
-    if (current->is_system()) {
-      co_return fail(Code::kInvalid, "scaling is not supported for {} jobs", current->type);
-    }
-    if (item.scaling && count < item.scaling->min) {
-      co_return fail(Code::kInvalid, "group count was less than scaling policy minimum: {} < {}",
-                     count, item.scaling->min);
-    }
-    if (item.scaling && item.scaling->max > 0 && count > item.scaling->max) {
-      co_return fail(Code::kInvalid, "group count was greater than scaling policy maximum: {} > {}",
-                     count, item.scaling->max);
-    }
-    item.count = count;
-    request.enforce_index = true;
-    request.job_modify_index = current->job_modify_index;
-    auto done = co_await register_job(std::move(request));
-    if (!done) co_return pass(done);
-    co_return EvalReply{.eval_id = done->eval_id, .index = done->index};
-  }
-  co_return fail(Code::kNotFound, "job \"{}\" has no group \"{}\"", id, group);
 }
 
 void write_plan_reply(JsonWriter& out, const PlanReply& reply) {

@@ -76,6 +76,11 @@ void State::fill_indexes(Commit& commit) {
     stamp(*job, t.jobs);
     if (job->job_modify_index == 0) job->job_modify_index = index;
   }
+  for (const auto& scaling : commit.scalings) {
+    for (auto& [group, events] : scaling->groups) {
+      if (!events.empty() && events[0].create_index == 0) events[0].create_index = index;
+    }
+  }
   for (const auto& eval : commit.evals) {
     stamp(*eval, t.evals);
     if (eval->create_time_ns == 0) eval->create_time_ns = commit.time_ns;
@@ -129,6 +134,8 @@ void State::install(const Commit& commit) {
   for (const auto& job : commit.versions) {
     t.versions.put(std::make_shared<JobVersion>(JobVersion{job}));
   }
+  for (const auto& submission : commit.submissions) t.submissions.put(submission);
+  for (const auto& scaling : commit.scalings) put_scaling(scaling);
   for (const auto& eval : commit.evals) put_eval(eval);
   for (const auto& deployment : commit.deployments) put_deployment(deployment);
   for (const auto& alloc : commit.allocs) put_alloc(alloc);
@@ -189,8 +196,15 @@ void State::trim_versions(const std::string& space, const std::string& id) {
     });
   }
   for (size_t i = 0; i + newest < versions.size(); ++i) {
-    if (!needed.contains(versions[i])) t.versions.remove({id, space, versions[i]});
+    if (needed.contains(versions[i])) continue;
+    t.versions.remove({id, space, versions[i]});
+    t.submissions.remove({id, space, versions[i]});
   }
+}
+
+void State::put_scaling(const std::shared_ptr<JobScaling>& scaling) {
+  tables_->scalings.put(scaling);
+  job_index(scaling->namespace_, scaling->job_id).last_change = tables_->index;
 }
 
 void State::put_eval(const std::shared_ptr<Evaluation>& eval) {
@@ -275,6 +289,7 @@ void State::remove(const Commit::Delete& what) {
       return;
     case RecordKind::kJob:
       t.jobs.remove({what.id, what.space});
+      t.scalings.remove({what.id, what.space, 0});
       trim_versions(what.space, what.id);
       return;
     case RecordKind::kEval:

@@ -44,6 +44,12 @@ struct JobVersion {
 inline RecordKey record_key(const JobVersion& version) {
   return {version.job->id, version.job->namespace_, static_cast<uint64_t>(version.job->version)};
 }
+inline RecordKey record_key(const JobScaling& scaling) {
+  return {scaling.job_id, scaling.namespace_, 0};
+}
+inline RecordKey record_key(const JobSubmission& submission) {
+  return {submission.job_id, submission.namespace_, static_cast<uint64_t>(submission.version)};
+}
 inline constexpr size_t kMaxJobVersions = 6;  // beyond those that an allocation or deployment needs
 
 /// (address, port) pairs in use on a node, sorted.
@@ -155,6 +161,8 @@ struct Commit {
   /// Kept beside the job's own record. State::apply adds what its allocations name and the state
   /// has not; a checkpoint says the older versions so.
   std::vector<JobPtr> versions;
+  std::vector<std::shared_ptr<JobScaling>> scalings;
+  std::vector<std::shared_ptr<JobSubmission>> submissions;  // of versions that are there
   std::vector<std::shared_ptr<Evaluation>> evals;
   std::vector<std::shared_ptr<Allocation>> allocs;
   std::vector<std::shared_ptr<Deployment>> deployments;
@@ -172,7 +180,8 @@ struct Commit {
   [[nodiscard]] bool touches(RecordKind kind) const;
   [[nodiscard]] bool empty() const {
     return nodes.empty() && jobs.empty() && evals.empty() && allocs.empty() &&
-           deployments.empty() && deletes.empty() && !meta;
+           deployments.empty() && scalings.empty() && submissions.empty() && deletes.empty() &&
+           !meta;
   }
 };
 
@@ -186,7 +195,7 @@ struct Topic {
     kDeployments,   // id: a deployment
     kAllocsOfNode,  // id: a node
     kOrdersOfNode,  // id: a node; only what the server changed
-    kOfJob,         // id, space: the job's allocations, evaluations and deployments
+    kOfJob,         // id, space: the job's allocations, evaluations, deployments, scaling events
   };
   Kind kind = Kind::kJobs;
   std::string id;
@@ -202,6 +211,8 @@ struct Tables {
   Table<Node> nodes;
   Table<Job> jobs;
   Table<JobVersion> versions;
+  Table<JobScaling> scalings;
+  Table<JobSubmission> submissions;
   Table<Evaluation> evals;
   Table<Allocation> allocs;
   Table<Deployment> deployments;
@@ -244,6 +255,16 @@ class Snapshot {
                                    int64_t version) const;
   /// Newest first.
   [[nodiscard]] std::vector<JobPtr> job_versions(std::string_view space, std::string_view id) const;
+  [[nodiscard]] std::shared_ptr<const JobScaling> scaling(std::string_view space,
+                                                          std::string_view id) const {
+    return tables_->scalings.get({id, space, 0});
+  }
+  /// Of a version that job_version() has.
+  [[nodiscard]] std::shared_ptr<const JobSubmission> submission(std::string_view space,
+                                                                std::string_view id,
+                                                                int64_t version) const {
+    return tables_->submissions.get({id, space, static_cast<uint64_t>(version)});
+  }
   /// The highest number that a kept version has, a purged job's too; -1: none is kept.
   [[nodiscard]] int64_t last_job_version(std::string_view space, std::string_view id) const;
   [[nodiscard]] std::shared_ptr<const JobIndex> of_job(std::string_view space,
@@ -295,6 +316,7 @@ class State {
   void install(const Commit& commit);
   void put_node(const std::shared_ptr<Node>& node);
   void put_job(const std::shared_ptr<Job>& job);
+  void put_scaling(const std::shared_ptr<JobScaling>& scaling);
   void put_eval(const std::shared_ptr<Evaluation>& eval);
   void put_alloc(const std::shared_ptr<Allocation>& alloc);
   void put_deployment(const std::shared_ptr<Deployment>& deployment);
@@ -315,6 +337,9 @@ void visit_touched(const Commit& commit, F&& visit) {
   using Kind = Topic::Kind;
   for (const auto& node : commit.nodes) visit(Kind::kNodes, node->id, "");
   for (const auto& job : commit.jobs) visit(Kind::kJobs, job->id, job->namespace_);
+  for (const auto& scaling : commit.scalings) {
+    visit(Kind::kOfJob, scaling->job_id, scaling->namespace_);
+  }
   for (const auto& eval : commit.evals) {
     visit(Kind::kEvals, eval->id, "");
     visit(Kind::kOfJob, eval->job_id, eval->namespace_);

@@ -78,6 +78,10 @@ class Reader {
     std::vector<std::shared_ptr<Job>> versions;
     list("Versions", versions);
     commit_.versions.assign(versions.begin(), versions.end());
+    // These two, and a node's LastDrain, a sluice before them passes over and loses: nothing that
+    // runs depends on them, so they are no new format.
+    list("Scalings", commit_.scalings);
+    list("Submissions", commit_.submissions);
     list("Evals", commit_.evals);
     list("Deployments", commit_.deployments);
     list("Allocs", commit_.allocs,
@@ -218,6 +222,8 @@ std::string encode_commit(const Commit& commit) {
   write_list(out, "Nodes", commit.nodes);
   write_list(out, "Jobs", commit.jobs);
   write_list(out, "Versions", commit.versions);
+  write_list(out, "Scalings", commit.scalings);
+  write_list(out, "Submissions", commit.submissions);
   write_list(out, "Evals", commit.evals);
   write_list(out, "Deployments", commit.deployments);
   write_list(out, "Allocs", commit.allocs);
@@ -321,6 +327,12 @@ Result<void> encode_snapshot(const Snapshot& snapshot, size_t max_records,
     const JobPtr current = t.jobs.get({version->job->id, version->job->namespace_});
     if (current == version->job) return;
     parts.add([&](Commit& commit) { commit.versions.push_back(version->job); });
+  });
+  t.submissions.each([&](const std::shared_ptr<const JobSubmission>& submission) {
+    parts.add([&](Commit& commit) { commit.submissions.push_back(for_writing_out(submission)); });
+  });
+  t.scalings.each([&](const std::shared_ptr<const JobScaling>& scaling) {
+    parts.add([&](Commit& commit) { commit.scalings.push_back(for_writing_out(scaling)); });
   });
   t.evals.each([&](const EvalPtr& eval) {
     parts.add([&](Commit& commit) { commit.evals.push_back(for_writing_out(eval)); });

@@ -170,4 +170,18 @@ Task<void> Call::reply_eval(const EvalReply& reply) {
   });
 }
 
+Task<void> Call::reply_registered(const RegisterReply& reply) {
+  set_index(reply.index);
+  return reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("EvalID", reply.eval_id);
+    out.member("EvalCreateIndex", reply.eval_create_index);
+    out.member("JobModifyIndex", reply.job_modify_index);
+    out.member("Warnings", reply.warnings);
+    out.member("Index", reply.index);
+    out.member("LastContact", 0).member("KnownLeader", true);
+    out.end_object();
+  });
+}
+
 }  // namespace sluice::orchestrator::api

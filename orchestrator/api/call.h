@@ -82,6 +82,7 @@ class Call {
   Task<void> refuse(const Error& error) { return refuse(status_of(error.code), error.message); }
   /// Of a write that made an evaluation.
   Task<void> reply_eval(const EvalReply& reply);
+  Task<void> reply_registered(const RegisterReply& reply);
   void add_common_headers();
 
  private:

@@ -18,15 +18,12 @@ Task<void> dispatch(Call& call, const Json& body) {
                           .payload_base64 = std::string(body.get_string("Payload")),
                           .idempotency_token = call.query("idempotency_token"),
                           .id_prefix = std::string(body.get_string("IdPrefixTemplate"))};
-  if (const Json* given = body.find("Meta"); given && given->is_object()) {
-    for (const auto& [key, value] : given->as_object()) {
-      if (!value.is_string()) {
-        co_await call.refuse(400, fmt::format("Meta: {} is not a text", key));
-        co_return;
-      }
-      request.meta[key] = value.as_string();
-    }
+  Result<StringMap> meta = read_texts(body, "Meta");
+  if (!meta) {
+    co_await call.refuse(meta.error());
+    co_return;
   }
+  request.meta = std::move(*meta);
   Result<Server::DispatchReply> reply = co_await call.server().dispatch_job(std::move(request));
   if (!reply) {
     co_await call.refuse(reply.error());

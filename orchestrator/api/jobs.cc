@@ -5,6 +5,7 @@
 #include "orchestrator/api/list.h"
 #include "orchestrator/api/routes.h"
 #include "orchestrator/diff.h"
+#include "orchestrator/fields_json.h"
 #include "orchestrator/job_hcl.h"
 
 namespace sluice::orchestrator::api {
@@ -25,6 +26,23 @@ Result<Job> job_of(const Json& body) {
   const Json* job = body.find("Job");
   if (!job || !job->is_object()) return fail(Code::kInvalid, "Job must be specified");
   return decode_job(*job);
+}
+
+Result<JobSubmission> read_submission(const Json& body) {
+  if (Result<void> kinds = check_kinds(body, {{"Source", Json::Kind::kString},
+                                              {"Format", Json::Kind::kString},
+                                              {"Variables", Json::Kind::kString}});
+      !kinds) {
+    return pass(kinds, "Submission");
+  }
+  Result<StringMap> flags = read_texts(body, "VariableFlags");
+  if (!flags) return pass(flags, "Submission");
+  JobSubmission submission;
+  submission.source = body.get_string("Source");
+  submission.format = body.get_string("Format");
+  submission.variables = body.get_string("Variables");
+  submission.variable_flags = std::move(*flags);
+  return submission;
 }
 
 Task<void> list_jobs(Call& call) {
@@ -67,22 +85,20 @@ Task<void> register_job(Call& call, const Json& body) {
   request.preserve_counts = body.get_bool("PreserveCounts");
   request.eval_priority = body.get_int("EvalPriority");
   request.plan_hash = body.get_string("PlanHash");
+  if (const Json* text = body.find("Submission"); text && text->is_object()) {
+    Result<JobSubmission> submission = read_submission(*text);
+    if (!submission) {
+      co_await call.refuse(submission.error());
+      co_return;
+    }
+    request.submission = std::move(*submission);
+  }
   Result<RegisterReply> reply = co_await call.server().register_job(std::move(request));
   if (!reply) {
     co_await call.refuse(reply.error());
     co_return;
   }
-  call.set_index(reply->index);
-  co_await call.reply_with([&](JsonWriter& out) {
-    out.begin_object();
-    out.member("EvalID", reply->eval_id);
-    out.member("EvalCreateIndex", reply->eval_create_index);
-    out.member("JobModifyIndex", reply->job_modify_index);
-    out.member("Warnings", reply->warnings);
-    out.member("Index", reply->index);
-    out.member("LastContact", 0).member("KnownLeader", true);
-    out.end_object();
-  });
+  co_await call.reply_registered(*reply);
 }
 
 /// PUT /v1/job/:id: as /v1/jobs, with the id said twice.
@@ -304,6 +320,32 @@ Task<void> versions(Call& call) {
   });
 }
 
+Task<void> submission(Call& call) {
+  uint64_t version = 0;
+  if (!http1::parse_length(call.query("version"), version) || version > INT64_MAX) {
+    co_await call.refuse(400, "Unable to parse job submission version parameter");
+    co_return;
+  }
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, call.param(0), call.space()}});
+  const auto number = static_cast<int64_t>(version);
+  const auto text = snapshot.job_version(call.space(), call.param(0), number)
+                        ? snapshot.submission(call.space(), call.param(0), number)
+                        : nullptr;
+  if (!text) {
+    co_await call.refuse(404, "job source not found");
+    co_return;
+  }
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_object();
+    out.member("JobID", text->job_id).member("Namespace", text->namespace_);
+    out.member("Version", text->version).member("JobModifyIndex", text->job_index);
+    out.member("Format", text->format).member("Source", text->source);
+    out.member("Variables", text->variables).key("VariableFlags");
+    encode(out, text->variable_flags, EncodeOptions{});
+    out.end_object();
+  });
+}
+
 Task<void> revert(Call& call, const Json& body) {
   const Json* version = body.find("JobVersion");
   if (!version || !version->is_int()) {
@@ -355,6 +397,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/job/*id/deployment", latest_deployment},
     {"GET", "/v1/job/*id/summary", summary},
     {"GET", "/v1/job/*id/versions", versions},
+    {"GET", "/v1/job/*id/submission", submission},
     {"PUT", "/v1/job/*id/revert", with_body<revert>},
     {"PUT", "/v1/job/*id/stable", with_body<set_stable>},
     {"GET", "/v1/job/*id", read_job},

@@ -53,6 +53,20 @@ Result<int64_t> read_duration(const Json& body, std::string_view name) {
   return read;
 }
 
+Result<std::map<std::string, std::string>> read_texts(const Json& body, std::string_view name) {
+  std::map<std::string, std::string> texts;
+  const Json* member = body.find(name);
+  if (member == nullptr || member->is_null()) return texts;
+  if (!member->is_object()) {
+    return fail(Code::kInvalid, "{}: expected an object, not {}", name, to_json(*member));
+  }
+  for (const auto& [key, value] : member->as_object()) {
+    if (!value.is_string()) return fail(Code::kInvalid, "{}: {} is not a text", name, key);
+    texts[key] = value.as_string();
+  }
+  return texts;
+}
+
 int status_of(Code code) {
   switch (code) {
     case Code::kInvalid: return 400;

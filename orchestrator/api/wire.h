@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,6 +30,9 @@ std::optional<int64_t> parse_wait_ms(std::string_view text);
 /// A duration in a body, in nanoseconds: a whole number of them, or Go's text ("24h"), as the
 /// client library sends it by its version. 0 where the member is missing, null or "".
 Result<int64_t> read_duration(const Json& body, std::string_view name);
+
+/// An object of texts in a body; empty where the member is missing or null.
+Result<std::map<std::string, std::string>> read_texts(const Json& body, std::string_view name);
 
 /// kInvalid where a member is there, not null, and of another kind: taken for absent it would turn
 /// what was asked into something else.

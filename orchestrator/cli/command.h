@@ -32,6 +32,7 @@ struct Command {
 std::span<const Command> job_commands();
 std::span<const Command> job_change_commands();
 std::span<const Command> job_edit_commands();
+std::span<const Command> scale_commands();
 std::span<const Command> alloc_commands();
 std::span<const Command> file_commands();
 std::span<const Command> node_commands();

@@ -1,5 +1,4 @@
-// The verbs that change a job or what runs of it: stop, revert, eval, dispatch, periodic force,
-// scale.
+// The verbs that change a job or what runs of it: stop, revert, eval, dispatch, periodic force.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -152,36 +151,6 @@ Task<int> force_periodic(Session& session) {
   co_return co_await finish_with_evaluation(session, eval_id);
 }
 
-Task<int> scale(Session& session) {
-  const std::vector<std::string>& words = session.flags().words();
-  int64_t count = 0;
-  const std::string& text = words.back();
-  const auto [end, trouble] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (trouble != std::errc() || end != text.data() + text.size() || count < 0) {
-    co_return session.error("Failed to convert count string to int: " + quoted(text));
-  }
-  Result<Json> stub = co_await find_job(session, words[0]);
-  if (!stub) co_return session.error(stub.error().message);
-  std::string group = words.size() == 3 ? words[1] : "";
-  if (group.empty()) {
-    Result<ApiReply> job = co_await session.get(job_path(*stub));
-    if (!job) co_return session.error("querying job", job.error());
-    const Json::Array& groups = items(at(job->body, "TaskGroups"));
-    if (groups.size() != 1) {
-      co_return session.error("Group name required: the job has " + std::to_string(groups.size()) +
-                              " task groups");
-    }
-    group = groups[0].get_string("Name");
-  }
-  Result<ApiReply> reply = co_await session.put(
-      job_path(*stub) + "/scale",
-      Json::object({{"Count", count},
-                    {"Target", Json::object({{"Job", stub->get_string("ID")}, {"Group", group}})},
-                    {"Message", "submitted using the command line"}}));
-  if (!reply) co_return session.error("submitting scaling request", reply.error());
-  co_return co_await finish_with_evaluation(session, std::string(reply->body.get_string("EvalID")));
-}
-
 constexpr Command kCommands[] = {
     {.name = "job stop",
      .usage = "[options] <job>...",
@@ -223,14 +192,6 @@ constexpr Command kCommands[] = {
      .run = force_periodic,
      .min_words = 1,
      .max_words = 1},
-    {.name = "job scale",
-     .usage = "[options] <job> [<group>] <count>",
-     .summary = "Change the number of running allocations in a task group",
-     .help = "",
-     .flags = kMonitorFlags,
-     .run = scale,
-     .min_words = 2,
-     .max_words = 3},
 };
 
 }  // namespace

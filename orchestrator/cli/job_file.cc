@@ -47,6 +47,22 @@ Result<JobHclOptions> hcl_options(Session& session) {
   return options;
 }
 
+Json submission_of(const std::string& text, const JobHclOptions& options) {
+  Json flags = Json::object();
+  for (const auto& from : {&options.environment, &options.vars}) {
+    for (const auto& variable : *from) flags.set(variable.name, variable.text);
+  }
+  std::string variables;
+  for (const auto& from : options.var_files) {
+    variables += from.text;
+    if (!variables.ends_with('\n')) variables += '\n';
+  }
+  return Json::object({{"Format", "hcl2"},
+                       {"Source", text},
+                       {"VariableFlags", std::move(flags)},
+                       {"Variables", std::move(variables)}});
+}
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : "";
@@ -71,14 +87,22 @@ std::string job_file_arguments(const Flags& flags) {
 }
 
 Result<Json> read_job_file(Session& session, const std::string& path) {
+  Result<JobFile> file = read_whole_job_file(session, path);
+  if (!file) return pass(file);
+  return std::move(file->job);
+}
+
+Result<JobFile> read_whole_job_file(Session& session, const std::string& path) {
   Result<std::string> text = path == "-" ? session.env().terminal.read_all(kJobFileBytes)
                                          : session.env().disk.read_file(path, kJobFileBytes);
   if (!text) return pass(text);
   Json whole;
+  JobFile file;
   if (session.flags().is_on("json") || looks_like_json(*text)) {
     Result<Json> parsed = parse_json(*text);
     if (!parsed) return pass(parsed, "{}", path);
     whole = std::move(*parsed);
+    file.submission = Json::object({{"Format", "json"}, {"Source", *text}});
   } else {
     Result<JobHclOptions> options = hcl_options(session);
     if (!options) return pass(options);
@@ -94,14 +118,15 @@ Result<Json> read_job_file(Session& session, const std::string& path) {
     Result<Json> parsed = parse_job_hcl(path == "-" ? "<stdin>" : path, *text, *options);
     if (!parsed) return pass(parsed);
     whole = std::move(*parsed);
+    file.submission = submission_of(*text, *options);
   }
   Json* job = whole.find("Job");
   if (!job) job = whole.find("job");
-  Json found = job && job->is_object() ? std::move(*job) : std::move(whole);
-  if (found.get_string("ID").empty()) {
+  file.job = job && job->is_object() ? std::move(*job) : std::move(whole);
+  if (file.job.get_string("ID").empty()) {
     return fail(Code::kInvalid, "{}: the job has no ID", path);
   }
-  return found;
+  return file;
 }
 
 }  // namespace sluice::orchestrator::cli

@@ -89,14 +89,15 @@ int output(Session& session, const Json& job) {
 
 Task<int> run(Session& session) {
   const Flags& flags = session.flags();
-  Result<Json> job = read_job_file(session, flags.words()[0]);
-  if (!job) co_return session.error("getting job struct", job.error());
+  Result<JobFile> file = read_whole_job_file(session, flags.words()[0]);
+  if (!file) co_return session.error("getting job struct", file.error());
+  const Json* job = &file->job;
   if (flags.is_on("output")) co_return output(session, *job);
   if (flags.has("check-index") && flags.number_or("check-index", 0) < 0) {
     co_return session.error("Error parsing check-index value: it is 0 or more");
   }
 
-  Json request = Json::object({{"Job", *job}});
+  Json request = Json::object({{"Job", *job}, {"Submission", std::move(file->submission)}});
   if (flags.has("check-index")) {
     request.set("EnforceIndex", true);
     request.set("JobModifyIndex", flags.number_or("check-index", 0));

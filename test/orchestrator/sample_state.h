@@ -122,6 +122,23 @@ inline std::vector<std::shared_ptr<const Commit>> sample_commits(State& state, i
         if (const JobPtr old = state.snapshot().job("default", "web")) {
           job->version = old->version + 1;
         }
+        commit.submissions = {
+            std::make_shared<JobSubmission>(JobSubmission{.job_id = "web",
+                                                          .version = job->version,
+                                                          .format = "hcl2",
+                                                          .source = "job \"web\" {}\n",
+                                                          .variable_flags = {{"x", ""}},
+                                                          .variables = "y = 1\n",
+                                                          .job_index = state.index() + 1})};
+        commit.scalings = {
+            std::make_shared<JobScaling>(JobScaling{.job_id = "web",
+                                                    .groups = {{"web",
+                                                                {{.count = 0,
+                                                                  .previous_count = 2,
+                                                                  .message = "less",
+                                                                  .meta = {},
+                                                                  .eval_id = "e" + number,
+                                                                  .time_ns = 7}}}}})};
         commit.jobs = {std::move(job)};
         auto eval = std::make_shared<Evaluation>();
         eval->id = "e" + number;

@@ -39,6 +39,11 @@ TEST_CASE("commits that are replayed make the same state, at each index") {
     REQUIRE(dump(again.snapshot()) == dump(state.snapshot()));
   }
   EXPECT_EQ(again.index(), 60u);
+  EXPECT(again.snapshot().scaling("default", "web")->groups ==
+         state.snapshot().scaling("default", "web")->groups);
+  const JobPtr web = state.snapshot().job("default", "web");
+  EXPECT_EQ(again.snapshot().submission("default", "web", web->version)->source,
+            "job \"web\" {}\n");
 }
 
 TEST_CASE("a checkpoint in parts of any size makes the same state, marks and old versions too") {

@@ -97,6 +97,10 @@ TEST_CASE("a group follows its load: out at an interval's end, in after the cool
   world.load.in_flight = 25;
   EXPECT_EQ(world.count_after(9'000), 1);
   EXPECT_EQ(world.count_after(3'000), 3);
+  const auto said = world.cluster.snapshot().scaling("default", "web");
+  REQUIRE(said);
+  EXPECT_EQ(said->groups.at("web").at(0).count, 3);
+  EXPECT_EQ(said->groups.at("web").at(0).message, "25 requests under way, 0 a second");
   EXPECT_EQ(world.load.asked, std::set<std::string>{"web-http"});
   world.load.in_flight = 1'000;
   EXPECT_EQ(world.count_after(12'000), 4);  // and no more

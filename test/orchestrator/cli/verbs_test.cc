@@ -165,7 +165,9 @@ TEST_CASE("job run sends the job, follows the evaluation and the deployment") {
        R"({"ID":"d3adb33f-1","JobID":"web","Status":"failed","StatusDescription":"too slow"})"}};
   EXPECT_EQ(api.run({"job", "run", "-check-index", "0", "-"}), 1);
   EXPECT_EQ(api.calls.at(0), R"(PUT /v1/jobs {"Job":)" + std::string(kJobWithUpdate) +
-                                 R"(,"EnforceIndex":true,"JobModifyIndex":0})");
+                                 R"(,"Submission":{"Format":"json","Source":)" +
+                                 to_json(Json(kJobWithUpdate)) +
+                                 R"(},"EnforceIndex":true,"JobModifyIndex":0})");
   const std::string& out = api.terminal.out_text;
   EXPECT_EQ(out.substr(0, out.find("Monitoring deployment")),
             R"(==> Monitoring evaluation "40c63529"

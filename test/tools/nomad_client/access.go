@@ -30,6 +30,25 @@ func scalingCalls() {
 	must("Jobs.Scale", err)
 	evalDone(reply.EvalID)
 	until("three run", func() bool { return len(running("scaled")) == 3 })
+	deploymentDone("scaled", "successful")
+	said, _, err := client.Jobs().Scale("scaled", "g", nil, "no metrics", true,
+		map[string]interface{}{"tries": 3}, nil)
+	must("Jobs.Scale without a count", err)
+	check("scale: nothing to evaluate", said.EvalID == "" && said.JobModifyIndex == reply.JobModifyIndex, said)
+	_, _, err = client.Jobs().Scale("scaled", "g", ptr(2), "failed", true, nil, nil)
+	refused("Jobs.Scale with a count and an error", err, "should not contain count if error is true")
+	status, qm, err := client.Jobs().ScaleStatus("scaled", nil)
+	must("Jobs.ScaleStatus", err)
+	meta("Jobs.ScaleStatus", qm)
+	group := status.TaskGroups["g"]
+	check("scale status: its counts", group.Desired == 3 && group.Placed == 3 &&
+		group.Running == 3 && group.Healthy == 3 && group.Unhealthy == 0, group)
+	check("scale status: its events, newest first", len(group.Events) == 2 &&
+		group.Events[0].Error && group.Events[0].Count == nil &&
+		group.Events[0].Meta["tries"] == 3.0 &&
+		group.Events[0].CreateIndex > group.Events[1].CreateIndex &&
+		*group.Events[1].Count == 3 && group.Events[1].PreviousCount == 2 &&
+		*group.Events[1].EvalID == reply.EvalID && group.Events[1].Message == "more", group.Events)
 	remove("scaled")
 }
 
