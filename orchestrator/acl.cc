@@ -101,21 +101,26 @@ bool AclRights::allows(AclArea area, AclLevel level, std::string_view space) con
   return best != nullptr && !best->deny && best->level >= level;
 }
 
+const AclToken* find_token(const AclRecords& records, std::string_view secret) {
+  const AclToken* token = nullptr;
+  for (const auto& [id, one] : records.tokens) {
+    // Of equal length always, so that the time tells nothing of a part.
+    if (one.secret_id.size() != secret.size()) continue;
+    unsigned char differs = 0;
+    for (size_t i = 0; i < secret.size(); ++i) {
+      differs = static_cast<unsigned char>(differs | (one.secret_id[i] ^ secret[i]));
+    }
+    if (differs == 0) token = &one;
+  }
+  return token;
+}
+
 Result<AclRights> acl_rights(const AclRecords& records, std::string_view secret, int64_t now_ns) {
   std::vector<std::string> names;
   if (secret.empty()) {
     names = {"anonymous"};
   } else {
-    const AclToken* token = nullptr;
-    for (const auto& [id, one] : records.tokens) {
-      // Of equal length always, so that the time tells nothing of a part.
-      if (one.secret_id.size() != secret.size()) continue;
-      unsigned char differs = 0;
-      for (size_t i = 0; i < secret.size(); ++i) {
-        differs = static_cast<unsigned char>(differs | (one.secret_id[i] ^ secret[i]));
-      }
-      if (differs == 0) token = &one;
-    }
+    const AclToken* token = find_token(records, secret);
     const bool expired =
         token != nullptr && token->expiration_time.ns != 0 && token->expiration_time.ns <= now_ns;
     if (token == nullptr || expired) return fail(Code::kDenied, "ACL token not found");

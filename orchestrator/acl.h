@@ -102,6 +102,9 @@ class AclRights {
   std::map<AclArea, SpaceRule> areas_;
 };
 
+/// The token with that secret, also an expired one; nullptr: there is none.
+const AclToken* find_token(const AclRecords& records, std::string_view secret);
+
 /// The rights of the token with that secret, as of now; "" is the anonymous token, which may do
 /// what the policy "anonymous" says. nullopt-like kNotFound: no such token, or it has expired.
 Result<AclRights> acl_rights(const AclRecords& records, std::string_view secret, int64_t now_ns);

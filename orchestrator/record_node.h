@@ -82,6 +82,31 @@ struct DrainStrategy {
   bool operator==(const DrainStrategy&) const = default;
 };
 
+/// The newest drain of a node, also once it is over.
+enum class DrainStatus : uint8_t { kDraining, kComplete, kCanceled };
+template <>
+struct EnumNames<DrainStatus> {
+  static constexpr std::string_view kNames[] = {"draining", "complete", "canceled"};
+};
+
+struct LastDrain {
+  TimeStamp started_at;
+  TimeStamp updated_at;
+  DrainStatus status = DrainStatus::kDraining;
+  std::string accessor_id;  // of the token that asked for it
+  StringMap meta;
+
+  template <class V, class S>
+  static void fields(V& v, S& s) {
+    v("AccessorID", s.accessor_id);
+    v("Meta", s.meta);
+    v("StartedAt", s.started_at);
+    v("Status", s.status);
+    v("UpdatedAt", s.updated_at);
+  }
+  bool operator==(const LastDrain&) const = default;
+};
+
 struct NodeEvent {
   std::string message;
   std::string subsystem;
@@ -148,6 +173,7 @@ struct Node {
   int64_t status_updated_at_s = 0;
   Eligibility eligibility = Eligibility::kEligible;
   std::optional<DrainStrategy> drain;
+  std::optional<LastDrain> last_drain;
   std::vector<NodeEvent> events;
   std::string computed_class;  // nodes of the same class are alike for feasibility
   uint64_t create_index = 0;
@@ -189,6 +215,7 @@ struct Node {
     v.meta("ComputedClass", s.computed_class);
     v.meta("CreateIndex", s.create_index);
     v.meta("ModifyIndex", s.modify_index);
+    v.meta("LastDrain", s.last_drain);
   }
   /// What one core is worth, MHz; 0 where that is not known.
   int64_t core_mhz() const { return cpu_cores > 0 ? cpu_mhz / cpu_cores : 0; }

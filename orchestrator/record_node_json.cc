@@ -68,7 +68,8 @@ void write_node_common(JsonWriter& out, const Node& node) {
     encode(out, driver, kApi);
   }
   out.end_object();
-  out.key("LastDrain").null();
+  out.key("LastDrain");
+  encode(out, node.last_drain, kApi);
   out.member("CreateIndex", node.create_index);
   out.member("ModifyIndex", node.modify_index);
 }

@@ -343,9 +343,8 @@ Task<Result<uint64_t>> Server::set_stable(std::string space, std::string id, int
 Task<Result<EvalReply>> Server::set_eligibility(std::string node_id, Eligibility eligibility) {
   return impl_->set_eligibility(std::move(node_id), eligibility);
 }
-Task<Result<EvalReply>> Server::drain_node(std::string node_id, std::optional<DrainStrategy> drain,
-                                           bool mark_eligible) {
-  return impl_->drain_node(std::move(node_id), std::move(drain), mark_eligible);
+Task<Result<EvalReply>> Server::drain_node(DrainRequest request) {
+  return impl_->drain_node(std::move(request));
 }
 Task<Result<void>> Server::purge_node(std::string node_id) {
   return impl_->purge_node(std::move(node_id));

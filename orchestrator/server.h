@@ -189,8 +189,7 @@ class Server {
 
   // Nodes.
   Task<Result<EvalReply>> set_eligibility(std::string node_id, Eligibility eligibility);
-  Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
-                                     bool mark_eligible);
+  Task<Result<EvalReply>> drain_node(DrainRequest request);
   Task<Result<void>> purge_node(std::string node_id);
 
   // Allocations.

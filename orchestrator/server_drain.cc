@@ -5,26 +5,57 @@
 
 namespace sluice::orchestrator {
 
-Task<Result<EvalReply>> Server::Impl::drain_node(std::string node_id,
-                                                 std::optional<DrainStrategy> drain,
-                                                 bool mark_eligible) {
-  const NodePtr before = state_.snapshot().node(node_id);
-  if (!before) co_return no_node(node_id);
+namespace {
+
+/// Notes in the node's last drain how its drain goes on: one begins, changes or ends.
+void note_drain(Node& next, const Node& before, DrainStatus status, StringMap meta,
+                std::string accessor_id, int64_t wall_ns) {
+  if (!before.drain || !next.last_drain) {
+    next.last_drain =
+        LastDrain{.started_at = before.drain ? before.drain->started_at : TimeStamp{wall_ns}};
+  }
+  LastDrain& last = *next.last_drain;
+  last.status = status;
+  last.updated_at.ns = wall_ns;
+  // Who changes or ends it need not say again what it is for.
+  if (!meta.empty()) last.meta = std::move(meta);
+  if (!accessor_id.empty()) last.accessor_id = std::move(accessor_id);
+}
+
+}  // namespace
+
+Task<Result<EvalReply>> Server::Impl::drain_node(DrainRequest request) {
+  const NodePtr before = state_.snapshot().node(request.node_id);
+  if (!before) co_return no_node(request.node_id);
   auto next = std::make_shared<Node>(*before);
   Commit commit;
   EvalReply reply;
-  if (drain) {
-    drain->started_at.ns = wall_ns();
-    drain->force_deadline.ns = drain->deadline_ns > 0 ? wall_ns() + drain->deadline_ns : 0;
-    next->drain = std::move(drain);
+  if (request.drain) {
+    DrainStrategy& drain = *request.drain;
+    drain.started_at.ns = before->drain ? before->drain->started_at.ns : wall_ns();
+    drain.force_deadline.ns = drain.deadline_ns > 0 ? wall_ns() + drain.deadline_ns : 0;
+    next->drain = drain;
     next->eligibility = Eligibility::kIneligible;
-    add_node_event(*next, "Node drain strategy set", "Drain", wall_ns());
+    note_drain(*next, *before, DrainStatus::kDraining, std::move(request.meta),
+               std::move(request.accessor_id), wall_ns());
+    note(*next, before->drain ? "Node drain strategy updated" : "Node drain strategy set", "Drain");
   } else {
+    const bool marked = request.mark_eligible && before->eligibility == Eligibility::kIneligible;
+    if (!before->drain && !marked) {
+      reply.index = published_.index();
+      co_return reply;
+    }
     next->drain.reset();
-    if (mark_eligible) next->eligibility = Eligibility::kEligible;
-    add_node_event(*next, "Node drain strategy unset", "Drain", wall_ns());
+    if (marked) next->eligibility = Eligibility::kEligible;
+    if (before->drain) {
+      note_drain(*next, *before, DrainStatus::kCanceled, std::move(request.meta),
+                 std::move(request.accessor_id), wall_ns());
+      note(*next, "Node drain disabled", "Drain");
+    } else {
+      note(*next, "Node marked as eligible for scheduling", "Cluster");
+    }
     // What was asked to move and has not yet stays.
-    if (const auto index = state_.snapshot().of_node(node_id)) {
+    if (const auto index = state_.snapshot().of_node(request.node_id)) {
       index->allocs.each([&](const AllocPtr& alloc) {
         if (!alloc->migrate || alloc->terminal()) return;
         auto stays = std::make_shared<Allocation>(*alloc);
@@ -124,7 +155,11 @@ void Server::Impl::check_drains() {
     if (step.done) {
       auto drained = std::make_shared<Node>(*node);
       drained->drain.reset();
-      add_node_event(*drained, "Node drain complete", "Drain", wall_ns());
+      note_drain(*drained, *node, DrainStatus::kComplete, {}, {}, wall_ns());
+      const int64_t deadline_ns = node->drain->force_deadline.ns;
+      const bool late = deadline_ns != 0 && deadline_ns <= wall_ns();
+      note(*drained, "Node drain complete", "Drain",
+           late ? StringMap{{"deadline_reached", "true"}} : StringMap());
       commit.nodes.push_back(std::move(drained));
     }
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;

@@ -113,10 +113,11 @@ struct Server::Impl final : NodeLink {
   void check_heartbeats();
   void grant_heartbeat(const std::string& node_id);
   int64_t heartbeat_ttl_ms() const;
+  /// An event of the node, as of the commit that is made next; the oldest go first.
+  void note(Node& node, std::string message, std::string subsystem, StringMap details = {}) const;
 
   // --- server_drain.cc
-  Task<Result<EvalReply>> drain_node(std::string node_id, std::optional<DrainStrategy> drain,
-                                     bool mark_eligible);
+  Task<Result<EvalReply>> drain_node(DrainRequest request);
   void check_drains();
   void release_ports();
 
@@ -221,8 +222,6 @@ struct Server::Impl final : NodeLink {
   bool started_ = false;
 };
 
-/// The oldest go first.
-void add_node_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns);
 std::unexpected<Error> no_node(std::string_view id);
 std::unexpected<Error> no_job(std::string_view id);
 /// As Nomad lists them; "" for none.

@@ -16,9 +16,14 @@ constexpr int64_t kHeartbeatCheckMs = 1'000;
 
 }  // namespace
 
-void add_node_event(Node& node, std::string message, std::string subsystem, int64_t wall_ns) {
+void Server::Impl::note(Node& node, std::string message, std::string subsystem,
+                        StringMap details) const {
   if (node.events.size() >= kMaxNodeEvents) node.events.erase(node.events.begin());
-  node.events.push_back({std::move(message), std::move(subsystem), {}, {wall_ns}, 0});
+  node.events.push_back({std::move(message),
+                         std::move(subsystem),
+                         std::move(details),
+                         {wall_ns()},
+                         state_.index() + 1});
 }
 
 std::unexpected<Error> no_node(std::string_view id) {
@@ -69,6 +74,7 @@ Task<Result<NodeRegistration>> Server::Impl::register_node(Node node, NodeMemory
   if (before) {
     next->eligibility = before->eligibility;
     next->drain = before->drain;
+    next->last_drain = before->last_drain;
     next->events = before->events;
     next->status_updated_at_s = before->status_updated_at_s;
     next->quarantined_ports = before->quarantined_ports;
@@ -77,12 +83,13 @@ Task<Result<NodeRegistration>> Server::Impl::register_node(Node node, NodeMemory
       return port.until_ns != 0 && port.until_ns <= now;
     });
     if (before->status != NodeStatus::kReady) {
-      add_node_event(*next, "Node reregistered by heartbeat", "Cluster", now);
+      note(*next, "Node reregistered by heartbeat", "Cluster");
     }
     changed = before->status != NodeStatus::kReady || !same_said(*before, *next);
   } else {
     next->events.clear();
-    add_node_event(*next, "Node registered", "Cluster", wall_ns());
+    next->last_drain.reset();
+    note(*next, "Node registered", "Cluster");
   }
   grant_heartbeat(next->id);
   unsaid_nodes_.erase(next->id);
@@ -227,10 +234,10 @@ Task<Result<EvalReply>> Server::Impl::set_eligibility(std::string node_id,
   if (before->eligibility == eligibility) co_return reply;
   auto next = std::make_shared<Node>(*before);
   next->eligibility = eligibility;
-  add_node_event(*next,
-                 eligibility == Eligibility::kEligible ? "Node marked as eligible for scheduling"
-                                                       : "Node marked as ineligible for scheduling",
-                 "Cluster", wall_ns());
+  note(*next,
+       eligibility == Eligibility::kEligible ? "Node marked as eligible for scheduling"
+                                             : "Node marked as ineligible for scheduling",
+       "Cluster");
   Commit commit;
   if (eligibility == Eligibility::kEligible) evaluate_node_jobs(*next, kTriggerNodeUpdate, commit);
   if (!commit.evals.empty()) reply.eval_id = commit.evals.front()->id;
@@ -319,7 +326,7 @@ void Server::Impl::check_heartbeats() {
     down->status = NodeStatus::kDown;
     down->status_description = "heartbeat missed";
     down->status_updated_at_s = wall_ns() / 1'000'000'000;
-    add_node_event(*down, "Node heartbeat missed", "Cluster", wall_ns());
+    note(*down, "Node heartbeat missed", "Cluster");
     Commit commit;
     evaluate_node_jobs(*down, kTriggerNodeUpdate, commit);
     commit.nodes.push_back(std::move(down));

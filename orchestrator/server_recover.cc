@@ -123,7 +123,7 @@ Task<Result<NodeRegistration>> Server::Impl::refuse_node(Node node, NodeMemory m
     next->status_description = text;
     next->status_updated_at_s = wall_ns() / 1'000'000'000;
     if (!before) next->events.clear();
-    add_node_event(*next, "Not taken in: " + text, "Cluster", wall_ns());
+    note(*next, "Not taken in: " + text, "Cluster");
     const std::string id = next->id;
     Commit commit;
     commit.nodes.push_back(std::move(next));
@@ -224,7 +224,7 @@ Result<void> Server::Impl::recover_into(const Recovery& from, RecoverReply& repl
   auto ready = std::make_shared<Node>(*node);
   ready->status = NodeStatus::kReady;
   ready->status_description.clear();
-  add_node_event(*ready, "Recovered by the operator", "Cluster", wall_ns());
+  note(*ready, "Recovered by the operator", "Cluster");
   commit.nodes.push_back(std::move(ready));
   reply.cluster_id = from.memory.cluster_id;
   reply.jobs = jobs.size();

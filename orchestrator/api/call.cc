@@ -58,6 +58,13 @@ bool Call::allowed(AclLevel level, std::string_view space) const {
   return all;
 }
 
+std::string Call::accessor_id() {
+  if (!parts_.options.acl_enabled) return "";
+  const Snapshot now = parts_.server.snapshot();
+  const AclToken* token = token_.empty() ? nullptr : find_token(now.meta().acl, token_);
+  return token ? token->accessor_id : "";
+}
+
 std::string Call::record_space() const {
   const Snapshot now = parts_.server.snapshot();
   if (!params_.empty()) {

@@ -46,6 +46,8 @@ class Call {
   [[nodiscard]] std::string space() const { return query("namespace", "default"); }
   /// X-Nomad-Token, or the bearer of Authorization.
   [[nodiscard]] const std::string& token() const { return token_; }
+  /// The accessor of that token; "" without ACLs.
+  [[nodiscard]] std::string accessor_id();
   void use_token(std::string token) { token_ = std::move(token); }
   /// Whether the token may do that in the namespace, "*" being every one; always without ACLs.
   [[nodiscard]] bool allowed(AclLevel level, std::string_view space) const;

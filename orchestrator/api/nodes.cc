@@ -90,8 +90,17 @@ Task<void> drain(Call& call, const Json& body) {
     co_await no_node(call);
     co_return;
   }
-  std::optional<DrainStrategy> strategy;
-  bool mark_eligible = body.get_bool("MarkEligible");
+  DrainRequest request;
+  request.node_id = call.param(0);
+  request.accessor_id = call.accessor_id();
+  request.mark_eligible = body.get_bool("MarkEligible");
+  if (Result<StringMap> meta = read_texts(body, "Meta"); meta) {
+    request.meta = std::move(*meta);
+  } else {
+    co_await call.refuse(meta.error());
+    co_return;
+  }
+  std::optional<DrainStrategy>& strategy = request.drain;
   if (const Json* spec = body.find("DrainSpec"); spec && spec->is_object()) {
     strategy.emplace();
     if (Result<void> kinds = check_kinds(*spec, kDrainSpec); !kinds) {
@@ -110,11 +119,10 @@ Task<void> drain(Call& call, const Json& body) {
     if (call.query_on("enable")) {
       strategy.emplace();
     } else {
-      mark_eligible = true;
+      request.mark_eligible = true;
     }
   }
-  co_await reply_node_update(
-      call, co_await call.server().drain_node(call.param(0), std::move(strategy), mark_eligible));
+  co_await reply_node_update(call, co_await call.server().drain_node(std::move(request)));
 }
 
 Task<void> purge(Call& call) {

@@ -1,6 +1,7 @@
 // The verbs on nodes: status, drain, eligibility.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "core/scope.h"
@@ -42,8 +43,9 @@ constexpr FlagSpec kDrainFlags[] = {
     {"detach", Kind::kBool, "return at once"},
     {"yes", Kind::kBool, "do not ask"},
     {"y", Kind::kBool, "do not ask"},
-    {"m", Kind::kValue, "accepted, without effect"},
-    {"meta", Kind::kValue, "accepted, without effect"},
+    {"m", Kind::kValue,
+     "why: \"message\" among the drain's metadata, \"cancel_message\" at its end"},
+    {"meta", Kind::kValue, "key=value for the drain's metadata; may be repeated"},
     {"verbose", Kind::kBool, "full ids"},
 };
 constexpr FlagSpec kEligibilityFlags[] = {
@@ -201,6 +203,23 @@ Task<int> monitor_drain(Session& session, std::string id, bool ignore_system) {
   }
 }
 
+/// What is to be kept of the drain; at its end beside what was said at its beginning.
+Json drain_meta(const Flags& flags, const Json& node) {
+  Json meta = Json::object();
+  const bool disable = flags.is_on("disable");
+  if (const Json& said = at(at(node, "LastDrain"), "Meta"); disable && said.is_object())
+    meta = said;
+  if (const auto message = flags.value("m")) {
+    meta.set(disable ? "cancel_message" : "message", *message);
+  }
+  for (const std::string& pair : flags.all("meta")) {
+    const size_t equals = std::min(pair.find('='), pair.size());
+    if (equals == 0) continue;
+    meta.set(pair.substr(0, equals), pair.substr(std::min(equals + 1, pair.size())));
+  }
+  return meta;
+}
+
 Task<int> drain(Session& session) {
   const Flags& flags = session.flags();
   const bool enable = flags.is_on("enable"), disable = flags.is_on("disable");
@@ -236,10 +255,11 @@ Task<int> drain(Session& session) {
     spec = Json::object({{"Deadline", deadline}, {"IgnoreSystemJobs", ignore_system}});
   }
   const bool mark_eligible = disable && !flags.is_on("keep-ineligible");
-  Result<ApiReply> reply = co_await session.put(
-      "/v1/node/" + id + "/drain",
-      Json::object(
-          {{"NodeID", id}, {"DrainSpec", std::move(spec)}, {"MarkEligible", mark_eligible}}));
+  Result<ApiReply> reply = co_await session.put("/v1/node/" + id + "/drain",
+                                                Json::object({{"NodeID", id},
+                                                              {"DrainSpec", std::move(spec)},
+                                                              {"MarkEligible", mark_eligible},
+                                                              {"Meta", drain_meta(flags, *node)}}));
   if (!reply) co_return session.error("updating drain specification", reply.error());
   if (disable) {
     session.print(fmt::format("Node {} drain strategy unset", quoted(id)));

@@ -63,6 +63,11 @@ inline std::shared_ptr<Node> sample_node(const std::string& id) {
   node->reserved_ports = {{"", 4646, "jobs API", 0}};
   node->quarantined_ports = {{"10.0.0.1", 23'000, "found busy", 77}};
   node->drain = DrainStrategy{.deadline_ns = -1, .ignore_system_jobs = true};
+  node->last_drain = LastDrain{.started_at = {5},
+                               .updated_at = {6},
+                               .status = DrainStatus::kCanceled,
+                               .accessor_id = "t1",
+                               .meta = {{"message", "why"}}};
   node->events = {{"Node registered", "Cluster", {{"k", "v"}}, {5}, 1}};
   return node;
 }

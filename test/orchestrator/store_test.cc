@@ -39,6 +39,7 @@ TEST_CASE("commits that are replayed make the same state, at each index") {
     REQUIRE(dump(again.snapshot()) == dump(state.snapshot()));
   }
   EXPECT_EQ(again.index(), 60u);
+  EXPECT(again.snapshot().node("n1")->last_drain == state.snapshot().node("n1")->last_drain);
   EXPECT(again.snapshot().scaling("default", "web")->groups ==
          state.snapshot().scaling("default", "web")->groups);
   const JobPtr web = state.snapshot().job("default", "web");

@@ -344,28 +344,6 @@ TEST_CASE("check-index errors are Nomad's") {
                 std::to_string(made->job_modify_index));
 }
 
-TEST_CASE("a drain moves services one by one and ends when nothing is left") {
-  Cluster cluster(9);
-  cluster.start();
-  SimNode& a = cluster.add_node();
-  SimNode& b = cluster.add_node();
-  cluster.executor.run_for(100);
-  cluster.run_job(make_job("web", 4));
-  REQUIRE(cluster.settle());
-  auto drained = cluster.await(
-      cluster.server->drain_node(a.id(), DrainStrategy{.deadline_ns = kHourNs}, false));
-  REQUIRE(drained);
-  size_t least = 4;
-  const bool done = cluster.executor.run_until([&] {
-    least = std::min(least, a.running() + b.running());
-    return !cluster.snapshot().node(a.id())->drain;
-  });
-  REQUIRE(done);
-  EXPECT_EQ(a.running(), 0u);
-  EXPECT_EQ(b.running(), 4u);
-  EXPECT(least >= 3);
-}
-
 TEST_CASE("a node's first list comes at once, also an empty one: it mends by that") {
   Cluster cluster(11);
   cluster.start();

@@ -191,8 +191,10 @@ func nodeCalls() {
 	_, _, err = client.Nodes().ForceEvaluate(id, nil)
 	must("Nodes.ForceEvaluate", err)
 
-	reply, err := client.Nodes().UpdateDrain(id, &api.DrainSpec{Deadline: 10 * time.Second}, false, nil)
-	must("Nodes.UpdateDrain", err)
+	reply, err := client.Nodes().UpdateDrainOpts(id, &api.DrainOptions{
+		DrainSpec: &api.DrainSpec{Deadline: 10 * time.Second},
+		Meta:      map[string]string{"message": "new disk"}}, nil)
+	must("Nodes.UpdateDrainOpts", err)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	var last string
@@ -203,6 +205,11 @@ func nodeCalls() {
 	until("nothing of it runs there", func() bool { return len(running("drained")) == 0 })
 	node, _, err = client.Nodes().Info(id, nil)
 	must("Nodes.Info after the drain", err)
+	check("node: its last drain", node.LastDrain != nil &&
+		node.LastDrain.Status == api.DrainStatusComplete &&
+		node.LastDrain.Meta["message"] == "new disk" &&
+		!node.LastDrain.UpdatedAt.Before(node.LastDrain.StartedAt) &&
+		time.Since(node.LastDrain.StartedAt) < time.Minute, node.LastDrain)
 	check("drained, and ineligible", node.DrainStrategy == nil && node.SchedulingEligibility == "ineligible", node)
 	_, err = client.Nodes().UpdateDrain(id, nil, true, nil)
 	must("Nodes.UpdateDrain off", err)
