@@ -177,7 +177,8 @@ struct Allocation {
   DesiredStatus desired_status = DesiredStatus::kRun;
   std::string desired_description;
   bool migrate = false;  // desired transition: stop, and place elsewhere (drain, `alloc stop`)
-  bool force_reschedule = false;  // desired transition: replace even if the policy says no
+  bool no_shutdown_delay = false;  // desired transition: its tasks stop without shutdown_delay
+  bool force_reschedule = false;   // desired transition: replace even if the policy says no
 
   // What the node reported.
   ClientStatus client_status = ClientStatus::kPending;
@@ -232,6 +233,7 @@ struct Allocation {
     v("AllocModifyIndex", s.alloc_modify_index);
     v("CreateTime", s.create_time_ns);
     v("ModifyTime", s.modify_time_ns);
+    v("NoShutdownDelay", s.no_shutdown_delay);
   }
 
   const std::string& job_id() const { return job->id; }

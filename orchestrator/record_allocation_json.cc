@@ -166,6 +166,7 @@ void write_alloc_common(JsonWriter& out, const Allocation& alloc) {
   out.member("Migrate", alloc.migrate);
   out.member("Reschedule", false);
   out.member("ForceReschedule", alloc.force_reschedule);
+  out.member("NoShutdownDelay", alloc.no_shutdown_delay);
   out.end_object();
   out.member("ClientStatus", to_string(alloc.client_status));
   out.member("ClientDescription", alloc.client_description);

@@ -316,8 +316,9 @@ Result<std::string> Server::validate_job(Job job) const {
   return warnings_text(*warned);
 }
 Task<Result<EvalReply>> Server::deregister_job(std::string space, std::string id, bool purge,
-                                               int64_t eval_priority) {
-  return impl_->deregister_job(std::move(space), std::move(id), purge, eval_priority);
+                                               int64_t eval_priority, bool no_shutdown_delay) {
+  return impl_->deregister_job(std::move(space), std::move(id), purge, eval_priority,
+                               no_shutdown_delay);
 }
 Task<Result<EvalReply>> Server::evaluate_job(std::string space, std::string id,
                                              bool force_reschedule) {
@@ -349,8 +350,8 @@ Task<Result<EvalReply>> Server::drain_node(DrainRequest request) {
 Task<Result<void>> Server::purge_node(std::string node_id) {
   return impl_->purge_node(std::move(node_id));
 }
-Task<Result<EvalReply>> Server::stop_alloc(std::string alloc_id) {
-  return impl_->stop_alloc(std::move(alloc_id));
+Task<Result<EvalReply>> Server::stop_alloc(std::string alloc_id, bool no_shutdown_delay) {
+  return impl_->stop_alloc(std::move(alloc_id), no_shutdown_delay);
 }
 Task<Result<EvalReply>> Server::promote_deployment(std::string id, bool all, StringList groups) {
   return impl_->promote_deployment(std::move(id), all, std::move(groups));

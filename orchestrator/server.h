@@ -168,7 +168,7 @@ class Server {
   /// Canonicalize and validate only. The problems, one a line, or the warnings.
   [[nodiscard]] Result<std::string> validate_job(Job job) const;
   Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge,
-                                         int64_t eval_priority = 0);
+                                         int64_t eval_priority = 0, bool no_shutdown_delay = false);
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);
@@ -193,7 +193,7 @@ class Server {
   Task<Result<void>> purge_node(std::string node_id);
 
   // Allocations.
-  Task<Result<EvalReply>> stop_alloc(std::string alloc_id);
+  Task<Result<EvalReply>> stop_alloc(std::string alloc_id, bool no_shutdown_delay = false);
 
   // Deployments.
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);

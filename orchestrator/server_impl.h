@@ -74,7 +74,7 @@ struct Server::Impl final : NodeLink {
   void keep_submission(JobSubmission submission, const Job& job, Commit& commit);
   Plan dry_run(const JobPtr& job, const Snapshot& snapshot);
   Task<Result<EvalReply>> deregister_job(std::string space, std::string id, bool purge,
-                                         int64_t eval_priority);
+                                         int64_t eval_priority, bool no_shutdown_delay);
   Task<Result<EvalReply>> evaluate_job(std::string space, std::string id, bool force_reschedule);
   Task<Result<EvalReply>> revert_job(std::string space, std::string id, int64_t version,
                                      std::optional<int64_t> enforce_prior_version);
@@ -106,7 +106,7 @@ struct Server::Impl final : NodeLink {
   Task<Result<void>> update_allocs(std::string node_id, std::vector<AllocUpdate> updates) override;
   Task<Result<EvalReply>> set_eligibility(std::string node_id, Eligibility eligibility);
   Task<Result<void>> purge_node(std::string node_id);
-  Task<Result<EvalReply>> stop_alloc(std::string alloc_id);
+  Task<Result<EvalReply>> stop_alloc(std::string alloc_id, bool no_shutdown_delay);
   /// Evaluations for every job with an allocation on the node, and for all system jobs.
   void evaluate_node_jobs(const Node& node, std::string_view trigger, Commit& commit);
   Task<void> watch_heartbeats();

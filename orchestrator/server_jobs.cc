@@ -278,7 +278,8 @@ Task<Result<PlanReply>> Server::Impl::plan_job(Job job, bool with_diff) {
 }
 
 Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::string id, bool purge,
-                                                     int64_t eval_priority) {
+                                                     int64_t eval_priority,
+                                                     bool no_shutdown_delay) {
   const JobPtr existing = state_.snapshot().job(space, id);
   if (!existing) co_return no_job(id);
   Commit commit;
@@ -294,6 +295,15 @@ Task<Result<EvalReply>> Server::Impl::deregister_job(std::string space, std::str
     commit.jobs.push_back(std::move(stopped));
   }
   EvalReply reply;
+  if (const auto index = state_.snapshot().of_job(space, id); index && no_shutdown_delay) {
+    index->allocs.each([&](const AllocPtr& alloc) {
+      if (alloc->client_terminal() || alloc->no_shutdown_delay) return;
+      auto at_once = std::make_shared<Allocation>(*alloc);
+      at_once->no_shutdown_delay = true;
+      at_once->alloc_modify_index = 0;  // also where it waits already
+      commit.allocs.push_back(std::move(at_once));
+    });
+  }
   if (!existing->is_template()) {
     auto eval = make_eval(*existing, kTriggerJobDeregister);
     if (eval_priority > 0) eval->priority = eval_priority;

@@ -264,13 +264,17 @@ Task<Result<void>> Server::Impl::purge_node(std::string node_id) {
   co_return Result<void>();
 }
 
-Task<Result<EvalReply>> Server::Impl::stop_alloc(std::string alloc_id) {
+Task<Result<EvalReply>> Server::Impl::stop_alloc(std::string alloc_id, bool no_shutdown_delay) {
   const Snapshot now = state_.snapshot();
   const AllocPtr before = now.alloc(alloc_id);
   if (!before) co_return fail(Code::kNotFound, "alloc \"{}\" not found", alloc_id);
   Commit commit;
   auto next = std::make_shared<Allocation>(*before);
   next->migrate = true;
+  if (no_shutdown_delay) {
+    next->no_shutdown_delay = true;
+    next->alloc_modify_index = 0;  // also where it waits already
+  }
   commit.allocs.push_back(std::move(next));
   EvalReply reply;
   auto eval = make_eval(*before->job, kTriggerAllocStop);

@@ -224,8 +224,9 @@ Task<void> delete_job(Call& call) {
     co_await call.reply_eval({.eval_id = {}, .index = call.server().snapshot().index()});
     co_return;
   }
-  Result<EvalReply> reply = co_await call.server().deregister_job(call.space(), call.param(0),
-                                                                  call.query_on("purge"), priority);
+  Result<EvalReply> reply =
+      co_await call.server().deregister_job(call.space(), call.param(0), call.query_on("purge"),
+                                            priority, call.query_on("no_shutdown_delay"));
   if (!reply) {
     co_await call.refuse(reply.error());
     co_return;

@@ -132,7 +132,8 @@ Task<void> read_alloc(Call& call) {
 }
 
 Task<void> stop_alloc(Call& call) {
-  Result<EvalReply> reply = co_await call.server().stop_alloc(call.param(0));
+  Result<EvalReply> reply =
+      co_await call.server().stop_alloc(call.param(0), call.query_on("no_shutdown_delay"));
   if (!reply) {
     co_await call.refuse(reply.error());
     co_return;

@@ -43,7 +43,7 @@ constexpr FlagSpec kLogsFlags[] = {
 };
 constexpr FlagSpec kStopFlags[] = {
     {"detach", Kind::kBool, "return at once with the evaluation's id"},
-    {"no-shutdown-delay", Kind::kBool, "accepted, without effect"},
+    {"no-shutdown-delay", Kind::kBool, "skip the shutdown_delay of its group and tasks"},
     {"verbose", Kind::kBool, "full ids"},
 };
 constexpr FlagSpec kRestartFlags[] = {
@@ -229,7 +229,10 @@ Task<int> alloc_stop(Session& session) {
   Result<Json> alloc = co_await find_alloc(session, session.flags().words()[0]);
   if (!alloc) co_return session.error(alloc.error().message);
   const std::string id(alloc->get_string("ID"));
-  Result<ApiReply> reply = co_await session.put("/v1/allocation/" + id + "/stop", Json::object());
+  Query query;
+  if (session.flags().is_on("no-shutdown-delay")) query.emplace_back("no_shutdown_delay", "true");
+  Result<ApiReply> reply =
+      co_await session.put("/v1/allocation/" + id + "/stop", Json::object(), std::move(query));
   if (!reply) co_return session.error("stopping allocation", reply.error());
   const std::string eval_id(reply->body.get_string("EvalID"));
   if (session.flags().is_on("detach")) {

@@ -18,6 +18,7 @@ constexpr size_t kPayloadBytes = 16 * 1024;
 constexpr FlagSpec kStopFlags[] = {
     {"detach", Kind::kBool, "return at once with the evaluation's id"},
     {"purge", Kind::kBool, "forget the job as well"},
+    {"no-shutdown-delay", Kind::kBool, "skip the shutdown_delay of its groups and tasks"},
     {"global", Kind::kBool, "accepted: there is one region"},
     {"yes", Kind::kBool, "do not ask"},
     {"y", Kind::kBool, "do not ask"},
@@ -54,8 +55,9 @@ Task<int> stop(Session& session) {
       session.print("Cancelling job stop");
       continue;
     }
-    Result<ApiReply> reply = co_await session.remove(
-        job_path(*job), {{"purge", flags.is_on("purge") ? "true" : "false"}});
+    Query query{{"purge", flags.is_on("purge") ? "true" : "false"}};
+    if (flags.is_on("no-shutdown-delay")) query.emplace_back("no_shutdown_delay", "true");
+    Result<ApiReply> reply = co_await session.remove(job_path(*job), std::move(query));
     if (!reply) {
       worst = session.error("deregistering job", reply.error());
       continue;

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "orchestrator/node/services.h"
+#include "orchestrator/node/shutdown_delay.h"
 
 namespace sluice::orchestrator {
 
 namespace {
 
-constexpr int64_t kMillisecondNs = 1'000'000;
 
 }  // namespace
 
@@ -266,8 +266,8 @@ Task<void> AllocRunner::watch_stop() {
   refresh_registrations();
   changed_hook_(alloc_->id);
   co_await drain({out.begin(), out.end()});
-  const int64_t delay_ms = alloc_->task_group().shutdown_delay_ns / kMillisecondNs;
-  if (delay_ms > 0) co_await sleep_for(context_.env.executor, delay_ms);
+  co_await shutdown_delay(context_.env.executor, alloc_, alloc_->task_group().shutdown_delay_ns,
+                          changed_);
   // The leader first, then the others, and what stands beside them for as long as they need it.
   co_await kill_and_wait([](const TaskRunner& task) { return task.config().leader; });
   co_await kill_and_wait([](const TaskRunner& task) { return !is_sidecar(task.config()); });

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/duration.h"
+#include "orchestrator/node/shutdown_delay.h"
 
 namespace sluice::orchestrator {
 
@@ -41,7 +42,8 @@ TaskRunner::TaskRunner(NodeContext& context, AllocPtr alloc, const TaskConfig& t
       scope_(context.env.executor),
       driver_(context.driver(task.driver)),
       kill_wanted_(context.env.executor),
-      stop_wanted_(context.env.executor) {
+      stop_wanted_(context.env.executor),
+      alloc_changed_(context.env.executor) {
   exited_ = local_.ended.has_value();
   make_environment();
 }
@@ -69,6 +71,7 @@ void TaskRunner::set_alloc(AllocPtr alloc, const TaskConfig& task) {
   alloc_ = std::move(alloc);
   task_ = &task;
   make_environment();
+  alloc_changed_.pulse();
 }
 
 void TaskRunner::add_event(std::string type, std::string message, StringMap details,
@@ -222,11 +225,13 @@ Task<TaskExit> TaskRunner::wait_for_end() {
   auto watch = [](TaskRunner& self) -> Task<void> {
     co_await self.stop_wanted_.wait();
     // Out of the catalog by now: whoever still has its address gets the time to hear of it.
-    if (const int64_t delay_ns = self.task_->shutdown_delay_ns; delay_ns > 0) {
+    if (const int64_t delay_ns = self.task_->shutdown_delay_ns;
+        delay_ns > 0 && !self.alloc_->no_shutdown_delay) {
       self.add_event("Waiting for shutdown delay",
                      fmt::format("Waiting for shutdown_delay of {} before killing the task.",
                                  go_duration(delay_ns)));
-      co_await sleep_for(self.context_.env.executor, delay_ns / kMillisecondNs);
+      co_await shutdown_delay(self.context_.env.executor, self.alloc_, delay_ns,
+                              self.alloc_changed_);
     }
     co_await self.stop_task();
   };

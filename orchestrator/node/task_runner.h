@@ -127,7 +127,8 @@ class TaskRunner {
   bool confining_ = false;
   TaskDriver* driver_;
   Event kill_wanted_;
-  Event stop_wanted_;   // kill or restart
+  Event stop_wanted_;  // kill or restart
+  Event alloc_changed_;
   bool ready_ = false;  // prepared by this process
   bool taken_up_ = false;
   bool exited_ = false;

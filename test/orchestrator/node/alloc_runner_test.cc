@@ -135,6 +135,39 @@ TEST_CASE("shutdown_delay: out of the catalog, then the delay, then the signal")
   EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
 }
 
+TEST_CASE("a shutdown_delay, of a group or a task, is over once the operator wants none") {
+  for (const bool of_group : {true, false}) {
+    for (const bool at_once : {true, false}) {
+      World world;
+      world.drainer.ready.set();
+      world.start_agent();
+      auto alloc = std::make_shared<Allocation>(*make_alloc("a"));
+      auto job = with_service(*alloc);
+      (of_group ? job->groups[0].shutdown_delay_ns : job->groups[0].tasks[0].shutdown_delay_ns) =
+          kHourNs;
+      alloc->job = job;
+      world.link.say({alloc});
+      world.until([&] { return world.catalog.registered.size() == 1; });
+      auto stopped = std::make_shared<Allocation>(*alloc);
+      stopped->desired_status = DesiredStatus::kStop;
+      stopped->no_shutdown_delay = at_once;
+      stopped->alloc_modify_index = 2;
+      world.link.say({stopped});
+      world.until([&] { return world.catalog.registered.empty(); });
+      if (!at_once) {
+        world.settle(30);
+        EXPECT_EQ(world.machine.log, Lines{"start srv#1"});
+        auto now = std::make_shared<Allocation>(*stopped);
+        now->no_shutdown_delay = true;
+        now->alloc_modify_index = 3;
+        world.link.say({now});
+      }
+      world.until([&] { return world.status("a") == ClientStatus::kComplete; });
+      EXPECT_EQ(world.machine.log, Lines{"start srv#1", "stop srv#1"});
+    }
+  }
+}
+
 TEST_CASE("an instance outside of a deployment is judged by migrate, anew in a deployment") {
   World world;
   world.start_agent();
