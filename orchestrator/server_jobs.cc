@@ -46,6 +46,15 @@ Problems unknown_checks(const Job& job, const StringList& kinds) {
   return problems;
 }
 
+/// A pool is there as soon as a node is in it.
+bool knows_pool(const Snapshot& snapshot, std::string_view pool) {
+  bool found = pool == "default" || pool == "all";
+  if (found) return true;
+  snapshot.tables().nodes.each(
+      [&](const NodePtr& node) { found = found || node->node_pool == pool; });
+  return found;
+}
+
 /// What a new version of a job may not change, and what it does not say itself.
 Result<void> check_change(Job& job, const JobPtr& existing) {
   if (!existing) {
@@ -117,6 +126,10 @@ Result<Problems> Server::Impl::check_job(Job& job) const {
   if (job.region != options.region && job.region != "global") {
     problems.push_back(
         fmt::format("region \"{}\" is not this cluster's (\"{}\")", job.region, options.region));
+  }
+  if (!knows_pool(published_, job.node_pool)) {
+    problems.push_back(
+        fmt::format("job \"{}\" is in nonexistent node pool \"{}\"", job.id, job.node_pool));
   }
   if (!problems.empty()) return fail(Code::kInvalid, "{}", join_lines(problems));
   return warnings(job);

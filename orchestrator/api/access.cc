@@ -26,6 +26,7 @@ constexpr Rule kRules[] = {
     {"/v1/operator/", AclArea::kOperator},
     {"/v1/agent/", AclArea::kAgent},
     {"/v1/metrics", AclArea::kAgent},
+    {"/v1/node/pool/:name/jobs", AclArea::kNamespace},
     {"/v1/nodes", AclArea::kNode},
     {"/v1/node/", AclArea::kNode},
     {"/v1/client/stats", AclArea::kNode},

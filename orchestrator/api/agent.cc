@@ -153,38 +153,6 @@ Task<void> regions(Call& call) {
   });
 }
 
-Task<void> namespaces(Call& call) {
-  std::vector<std::string> names{"default"};
-  call.server().snapshot().tables().jobs.each([&](const JobPtr& job) {
-    if (std::find(names.begin(), names.end(), job->namespace_) == names.end()) {
-      names.push_back(job->namespace_);
-    }
-  });
-  const std::string prefix = call.query("prefix");
-  return call.reply_with([&](JsonWriter& out) {
-    out.begin_array();
-    for (const std::string& name : names) {
-      if (!name.starts_with(prefix)) continue;
-      out.begin_object();
-      out.member("Name", name);
-      out.member("Description", name == "default" ? "Default shared namespace" : "");
-      out.member("Quota", "").key("Capabilities").null().key("Meta").null();
-      out.member("CreateIndex", 1).member("ModifyIndex", 1);
-      out.end_object();
-    }
-    out.end_array();
-  });
-}
-
-Task<void> read_namespace(Call& call) {
-  if (call.param(0) != "default") {
-    co_await call.refuse(404, "Namespace not found");
-    co_return;
-  }
-  co_await call.reply(R"({"Name":"default","Description":"Default shared namespace","Quota":"",)"
-                      R"("Capabilities":null,"Meta":null,"CreateIndex":1,"ModifyIndex":1})");
-}
-
 /// The scheduler has no switches yet: what it does, in Nomad's words.
 Task<void> scheduler_configuration(Call& call) {
   co_await call.reply(R"({"SchedulerConfig":{"SchedulerAlgorithm":"binpack","PreemptionConfig":)"
@@ -371,8 +339,6 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/operator/raft/configuration", raft_configuration},
     {"GET", "/v1/operator/scheduler/configuration", scheduler_configuration},
     {"GET", "/v1/regions", regions},
-    {"GET", "/v1/namespaces", namespaces},
-    {"GET", "/v1/namespace/:name", read_namespace},
     {"GET", "/v1/volumes", empty_list},
     {"GET", "/v1/plugins", empty_list},
     {"PUT", "/v1/search", with_body<search>},

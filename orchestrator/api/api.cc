@@ -11,11 +11,12 @@
 namespace sluice::orchestrator {
 Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& writer) {
   constexpr std::string_view kText = "text/plain; charset=utf-8";
-  const std::array<std::span<const api::Route>, 13> tables{
-      api::scaling_routes(),  // these two before the jobs, whose ids hold slashes
-      api::child_routes(),   api::job_routes(),       api::record_routes(), api::node_routes(),
-      api::client_routes(),  api::client_gc_routes(), api::agent_routes(),  api::file_routes(),
-      api::event_routes(),   api::exec_routes(),      api::acl_routes(),    api::snapshot_routes()};
+  const std::array<std::span<const api::Route>, 14> tables{
+      // Scaling and children before the jobs, whose ids hold slashes; pools before the nodes.
+      api::scaling_routes(), api::child_routes(),   api::job_routes(),    api::record_routes(),
+      api::pool_routes(),    api::node_routes(),    api::client_routes(), api::client_gc_routes(),
+      api::agent_routes(),   api::file_routes(),    api::event_routes(),  api::exec_routes(),
+      api::acl_routes(),     api::snapshot_routes()};
   if (const std::string why = api::refuse_origin(request, parts_.options.hosts); !why.empty()) {
     (void)co_await writer.respond(403, kText, why);
     co_return;

@@ -36,6 +36,7 @@ std::span<const Command> scale_commands();
 std::span<const Command> alloc_commands();
 std::span<const Command> file_commands();
 std::span<const Command> node_commands();
+std::span<const Command> pool_commands();  // node pools and namespaces
 std::span<const Command> cluster_commands();
 std::span<const Command> route_commands();
 std::span<const Command> exec_commands();

@@ -156,7 +156,7 @@ const std::vector<const Command*>& all_commands() {
     for (const auto& table :
          {job_commands(), job_change_commands(), job_edit_commands(), alloc_commands(),
           file_commands(), node_commands(), cluster_commands(), exec_commands(), restart_commands(),
-          acl_commands(), scale_commands(), route_commands(), snapshot_commands(),
+          acl_commands(), scale_commands(), pool_commands(), route_commands(), snapshot_commands(),
           api_commands(), init_commands(), completion_commands()}) {
       for (const Command& command : table) all.push_back(&command);
     }

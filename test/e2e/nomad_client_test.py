@@ -7,8 +7,8 @@ import pytest
 
 from helpers import go_tool
 
-PARTS = ["agent", "jobs", "lists", "versions", "allocations", "files", "nodes", "canary", "batch",
-         "failures", "search", "stream", "exec", "scaling"]
+PARTS = ["agent", "jobs", "lists", "versions", "allocations", "files", "nodes", "canary", "manual",
+         "batch", "failures", "search", "stream", "exec", "scaling", "newer"]
 
 
 NEWEST_GO = (1, 26)  # what the newest library asks for

@@ -118,7 +118,7 @@ func main() {
 		{"allocations", allocCalls}, {"files", fileCalls}, {"nodes", nodeCalls},
 		{"canary", canaryCalls}, {"manual", manualCalls}, {"batch", batchCalls}, {"failures", failureCalls},
 		{"search", searchCalls}, {"stream", streamCalls}, {"exec", execCalls},
-		{"scaling", scalingCalls}, {"acl", aclCalls},
+		{"scaling", scalingCalls}, {"newer", newerCalls}, {"acl", aclCalls},
 	}
 	for _, part := range parts {
 		// An agent with access control refuses the other parts.

@@ -9,3 +9,6 @@ func dispatch(client *api.Client, job string, meta map[string]string,
 	payload []byte, options *api.WriteOptions) (*api.JobDispatchResponse, *api.WriteMeta, error) {
 	return client.Jobs().Dispatch(job, meta, payload, options)
 }
+
+// newerCalls are those that this library does not have.
+func newerCalls() {}
