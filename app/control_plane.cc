@@ -60,6 +60,7 @@ struct ControlPlane::Parts {
   std::vector<std::string> api_names;                      // that its callers may know it by
   tls::TlsListener* api_tls = nullptr;                     // in api_listener, then in api_server
   std::unique_ptr<Listener> api_listener;                  // until the API takes it
+  Metrics metrics{on.loop};
   std::unique_ptr<Store> store;
   std::unique_ptr<Server> server;
   std::unique_ptr<Catalog> catalog;
@@ -110,6 +111,7 @@ Task<Result<void>> ControlPlane::Parts::start_server() {
     TaskDriver* found = node ? node->context().driver(std::string(driver)) : nullptr;
     return found != nullptr ? found->validate(block) : Result<void>();
   };
+  options.metrics = &metrics;
   server = std::make_unique<Server>(on.env, on.log, *store, std::move(options));
   co_return co_await server->start();
 }
@@ -247,7 +249,8 @@ Task<Result<void>> ControlPlane::Parts::start_node() {
                                   .drain_timeout_ms = on.config.drain_timeout_ms,
                                   .gc = on.config.gc,
                                   .reservable_cores = *parse_cpu_list(on.config.reservable_cores),
-                                  .reserved_cores = *parse_cpu_list(on.config.reserved_cores)},
+                                  .reserved_cores = *parse_cpu_list(on.config.reserved_cores),
+                                  .metrics = &metrics},
                       .tls = tls,
                       .cluster_id = {},
                       .node = {},
@@ -282,7 +285,8 @@ void ControlPlane::Parts::start_api() {
                                          .port = on.config.http_port,
                                          .hosts = api_names,
                                          .dev = on.config.dev,
-                                         .acl_enabled = on.config.acl_enabled});
+                                         .acl_enabled = on.config.acl_enabled,
+                                         .metrics = &metrics});
   api_server = std::make_unique<HttpServer>(
       on.loop, std::move(api_listener),
       [this](const HttpServerRequest& request, HttpResponseWriter& writer) {

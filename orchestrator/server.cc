@@ -142,7 +142,11 @@ Task<void> Server::Impl::committer() {
       commit_ready_.clear();
       continue;
     }
+    const int64_t begin_ns = wall_ns();
     auto stored = co_await store.append(batch);
+    if (options.metrics) options.metrics->sample("nomad.raft.commitTime", ms_since(begin_ns));
+    log.debug("server: commits {} to {}: {}", batch.front()->index, batch.back()->index,
+              stored ? "durable" : stored.error().message);
     if (!stored) {
       fail_all(stored.error());
       continue;

@@ -24,6 +24,7 @@
 #include "core/scope.h"
 #include "core/task.h"
 #include "orchestrator/job.h"
+#include "orchestrator/metrics.h"
 #include "orchestrator/node_link.h"
 #include "orchestrator/plan.h"
 #include "orchestrator/state.h"
@@ -51,6 +52,7 @@ struct ServerOptions {
   int64_t eval_gc_threshold_ns = kHourNs;
   int64_t job_gc_threshold_ns = 4 * kHourNs;
   size_t max_pending_commits = 4096;
+  Metrics* metrics = nullptr;
   size_t max_source_bytes = 1'000'000;  // of a job's text with its variables, to be kept
 };
 

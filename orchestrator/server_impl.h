@@ -123,6 +123,7 @@ struct Server::Impl final : NodeLink {
 
   // --- server_schedule.cc
   Task<void> worker();
+  double ms_since(int64_t begin_ns) const;  // wall clock
   Task<bool> run_eval(const EvalPtr& eval);
   /// The evaluation's end, and the blocked one that follows where something found no place.
   void finish_eval(const EvalPtr& eval, const Plan& plan, Commit& commit);

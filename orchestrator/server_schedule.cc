@@ -6,6 +6,10 @@
 
 namespace sluice::orchestrator {
 
+double Server::Impl::ms_since(int64_t begin_ns) const {
+  return static_cast<double>(wall_ns() - begin_ns) / 1'000'000;
+}
+
 Task<void> Server::Impl::worker() {
   while (true) {
     auto delivery = broker_.dequeue(now_ms(), wall_ns());
@@ -15,6 +19,8 @@ Task<void> Server::Impl::worker() {
       continue;
     }
     const std::string id = delivery->eval->id;
+    log.debug("server: evaluation {} of job {} begins: {}, priority {}", id.substr(0, 8),
+              delivery->eval->job_id, delivery->eval->triggered_by, delivery->eval->priority);
     if (delivery->limit_reached) {
       Commit commit;
       auto failed = std::make_shared<Evaluation>(*delivery->eval);
@@ -47,10 +53,21 @@ Task<bool> Server::Impl::run_eval(const EvalPtr& eval) {
                         .now_ns = wall_ns(),
                         .seed = env.random.next()};
     const uint64_t seen = input.snapshot.index();
+    const int64_t begin_ns = wall_ns();
     Plan plan =
         co_await on_pool(env.executor, [input = std::move(input)] { return schedule(input); });
+    log.debug(
+        "server: evaluation {} ({}) of job {}: {} placements, {} stops, {} updates, {} groups "
+        "without a place",
+        eval->id.substr(0, 8), eval->triggered_by, eval->job_id, plan.placements.size(),
+        plan.stops.size(), plan.updates.size(), plan.failed_groups.size());
+    if (options.metrics) {
+      options.metrics->sample("nomad.nomad.worker.invoke_scheduler." + eval->type,
+                              ms_since(begin_ns));
+    }
     StringList refused;
     if (state_.index() != seen) {
+      const Stopwatch evaluating(options.metrics, env.executor, "nomad.nomad.plan.evaluate");
       if (job_moved_on(plan, *eval, state_.snapshot())) continue;
       refused = check_plan(plan, state_.snapshot(), wall_ns());
     }
@@ -62,7 +79,11 @@ Task<bool> Server::Impl::run_eval(const EvalPtr& eval) {
                refused.size());
       if (commit.empty()) continue;
     }
+    const int64_t submitted_ns = wall_ns();
     auto done = co_await this->commit(std::move(commit));
+    if (options.metrics) {
+      options.metrics->sample("nomad.nomad.plan.submit", ms_since(submitted_ns));
+    }
     if (!done) {
       log.warn("server: evaluation {}: {}", eval->id, done.error().message);
       co_return false;

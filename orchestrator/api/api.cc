@@ -9,6 +9,61 @@
 #include "orchestrator/api/wire.h"
 
 namespace sluice::orchestrator {
+namespace {
+
+/// What Nomad measures such a call as; "" for one that it does not.
+std::string_view call_name(const api::Route& route) {
+  struct Name {
+    std::string_view method, pattern, name;
+  };
+  constexpr Name kNames[] = {
+      {"GET", "/v1/jobs", "job.list"},
+      {"PUT", "/v1/jobs", "job.register"},
+      {"PUT", "/v1/job/*id", "job.register"},
+      {"GET", "/v1/job/*id", "job.get_job"},
+      {"DELETE", "/v1/job/*id", "job.deregister"},
+      {"PUT", "/v1/job/*id/plan", "job.plan"},
+      {"PUT", "/v1/job/*id/evaluate", "job.evaluate"},
+      {"PUT", "/v1/job/*id/dispatch", "job.dispatch"},
+      {"PUT", "/v1/job/*id/revert", "job.revert"},
+      {"PUT", "/v1/job/*id/stable", "job.stable"},
+      {"PUT", "/v1/job/*id/scale", "job.scale"},
+      {"GET", "/v1/job/*id/scale", "job.scale_status"},
+      {"GET", "/v1/job/*id/allocations", "job.allocations"},
+      {"GET", "/v1/job/*id/evaluations", "job.evaluations"},
+      {"GET", "/v1/job/*id/deployments", "job.deployments"},
+      {"GET", "/v1/job/*id/deployment", "job.latest_deployment"},
+      {"GET", "/v1/job/*id/summary", "job_summary.get_job_summary"},
+      {"GET", "/v1/job/*id/versions", "job.get_job_versions"},
+      {"GET", "/v1/job/*id/submission", "job.get_job_submission"},
+      {"PUT", "/v1/validate/job", "job.validate"},
+      {"GET", "/v1/allocations", "alloc.list"},
+      {"GET", "/v1/allocation/:id", "alloc.get_alloc"},
+      {"PUT", "/v1/allocation/:id/stop", "alloc.stop"},
+      {"GET", "/v1/evaluations", "eval.list"},
+      {"GET", "/v1/evaluation/:id", "eval.get_eval"},
+      {"GET", "/v1/evaluation/:id/allocations", "eval.allocations"},
+      {"GET", "/v1/deployments", "deployment.list"},
+      {"GET", "/v1/deployment/:id", "deployment.get_deployment"},
+      {"PUT", "/v1/deployment/promote/:id", "deployment.promote"},
+      {"PUT", "/v1/deployment/fail/:id", "deployment.fail"},
+      {"PUT", "/v1/deployment/pause/:id", "deployment.pause"},
+      {"GET", "/v1/nodes", "client.list"},
+      {"GET", "/v1/node/:id", "client.get_node"},
+      {"GET", "/v1/node/:id/allocations", "client.get_allocs"},
+      {"PUT", "/v1/node/:id/drain", "client.update_drain"},
+      {"PUT", "/v1/node/:id/eligibility", "client.update_eligibility"},
+      {"PUT", "/v1/node/:id/evaluate", "client.evaluate"},
+      {"PUT", "/v1/search", "search.prefix_search"},
+  };
+  for (const Name& each : kNames) {
+    if (each.method == route.method && each.pattern == route.pattern) return each.name;
+  }
+  return "";
+}
+
+}  // namespace
+
 Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& writer) {
   constexpr std::string_view kText = "text/plain; charset=utf-8";
   const std::array<std::span<const api::Route>, 14> tables{
@@ -48,7 +103,14 @@ Task<void> Api::handle(const HttpServerRequest& request, HttpResponseWriter& wri
     co_await call.refuse(400, std::string(wrong));
     co_return;
   }
+  const int64_t begin_ns = parts_.env.executor.wall_ns();
   co_await match.route->run(call);
+  const double ms = static_cast<double>(parts_.env.executor.wall_ns() - begin_ns) / 1'000'000;
+  parts_.log.debug("api: {} {} took {:.3f} ms", request.method, request.path, ms);
+  if (const std::string_view name = call_name(*match.route);
+      parts_.options.metrics && !name.empty()) {
+    parts_.options.metrics->sample("nomad.nomad." + std::string(name), ms);
+  }
 }
 
 }  // namespace sluice::orchestrator

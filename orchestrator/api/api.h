@@ -29,6 +29,7 @@ struct ApiOptions {
   std::vector<std::string> hosts;  // more names that the Host header may hold
   bool dev = false;
   bool acl_enabled = false;
+  Metrics* metrics = nullptr;
 };
 
 /// What the handlers work with.

@@ -5,6 +5,7 @@
 
 #include "core/scope.h"
 #include "orchestrator/api/call.h"
+#include "orchestrator/api/metrics_text.h"
 #include "orchestrator/api/routes.h"
 #include "orchestrator/fields_json.h"
 
@@ -188,12 +189,6 @@ Task<void> stream(Call& call) {
 
 // -------------------------------------------------------------------------------- metrics
 
-struct Gauge {
-  std::string name;
-  double value;
-  std::vector<std::pair<std::string, std::string>> labels;
-};
-
 std::vector<Gauge> gauges_of(const Snapshot& snapshot) {
   std::vector<Gauge> gauges;
   int64_t ready = 0, down = 0, draining = 0;
@@ -240,47 +235,6 @@ std::vector<Gauge> gauges_of(const Snapshot& snapshot) {
   return gauges;
 }
 
-std::string json_metrics(const std::vector<Gauge>& gauges, int64_t now_ns) {
-  std::string text;
-  JsonWriter out(text);
-  out.begin_object();
-  out.member("Timestamp", format_time(TimeStamp{now_ns}));
-  out.key("Gauges").begin_array();
-  for (const Gauge& gauge : gauges) {
-    out.begin_object().member("Name", gauge.name).member("Value", gauge.value);
-    out.key("Labels").begin_object();
-    for (const auto& [name, value] : gauge.labels) out.member(name, value);
-    out.end_object().end_object();
-  }
-  out.end_array();
-  for (const char* none : {"Points", "Counters", "Samples"}) {
-    out.key(none).begin_array().end_array();
-  }
-  out.end_object();
-  return text;
-}
-
-/// Prometheus's text form: names with underscores, one HELP (the name again, as Nomad's has it) and
-/// one TYPE line a name.
-std::string prometheus_metrics(const std::vector<Gauge>& gauges) {
-  std::string text, last;
-  for (const Gauge& gauge : gauges) {
-    std::string name = gauge.name;
-    std::replace(name.begin(), name.end(), '.', '_');
-    if (name != last) text += fmt::format("# HELP {0} {0}\n# TYPE {0} gauge\n", name);
-    last = name;
-    std::string labels;
-    for (const auto& [key, value] : gauge.labels) {
-      std::string escaped;
-      append_json_string(escaped, value);
-      labels += fmt::format("{}{}={}", labels.empty() ? "" : ",", key, escaped);
-    }
-    text += labels.empty() ? fmt::format("{} {}\n", name, gauge.value)
-                           : fmt::format("{}{{{}}} {}\n", name, labels, gauge.value);
-  }
-  return text;
-}
-
 Task<void> metrics(Call& call) {
   const Snapshot snapshot = call.server().snapshot();
   call.set_index(snapshot.index());
@@ -294,10 +248,11 @@ Task<void> metrics(Call& call) {
   std::vector<Gauge> gauges = co_await on_pool(call.executor(), std::move(work));
   if (call.query("format") == "prometheus") {
     (void)co_await call.writer().respond(200, "text/plain; version=0.0.4; charset=utf-8",
-                                         prometheus_metrics(gauges));
+                                         prometheus_metrics(gauges, call.parts().options.metrics));
     co_return;
   }
-  co_await call.reply(json_metrics(gauges, call.executor().wall_ns()));
+  co_await call.reply(
+      json_metrics(gauges, call.parts().options.metrics, call.executor().wall_ns()));
 }
 
 constexpr Route kRoutes[] = {

@@ -16,6 +16,7 @@
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
 #include "orchestrator/driver.h"
+#include "orchestrator/metrics.h"
 #include "orchestrator/node/fingerprint.h"
 #include "orchestrator/node/gc_limits.h"
 #include "orchestrator/records.h"
@@ -36,6 +37,7 @@ struct NodeOptions {
   GcLimits gc;
   CpuList reservable_cores;  // those that tasks may have for themselves; empty: all
   CpuList reserved_cores;    // those on which no task runs
+  Metrics* metrics = nullptr;
   /// What the machine is: as fingerprint_host, which the simulation replaces.
   std::function<Result<void>(const std::string& data_folder, const std::string& ip, Node& node)>
       host_facts = fingerprint_host;

@@ -74,8 +74,18 @@ void TaskRunner::set_alloc(AllocPtr alloc, const TaskConfig& task) {
   alloc_changed_.pulse();
 }
 
+void TaskRunner::count(std::string_view what) {
+  if (context_.options.metrics == nullptr) return;
+  context_.options.metrics->count("nomad.client.allocs." + std::string(what),
+                                  {{"job", alloc_->job_id()},
+                                   {"namespace", alloc_->namespace_name()},
+                                   {"task_group", alloc_->group},
+                                   {"task", name_}});
+}
+
 void TaskRunner::add_event(std::string type, std::string message, StringMap details,
                            bool fails_task) {
+  context_.log.debug("alloc {} task {}: {}: {}", alloc_->id.substr(0, 8), name_, type, message);
   auto& events = local_.state.events;
   if (events.size() >= kMaxTaskEvents) events.erase(events.begin());
   events.push_back(TaskEvent{.type = std::move(type),
@@ -150,6 +160,7 @@ Task<void> TaskRunner::set_dead(bool failed) {
   local_.state.state = TaskRunState::kDead;
   local_.state.failed = failed;
   local_.state.finished_at = TimeStamp{now_ns()};
+  count(failed ? "failed" : "complete");
   if (local_.handle) {
     Result<void> removed = co_await driver_->remove(*local_.handle);
     if (!removed) {
@@ -260,6 +271,7 @@ void TaskRunner::report_exit(const TaskExit& exit) {
     message += fmt::format(", Exit Message: \"{}\"", exit.error);
     details["exit_message"] = exit.error;
   }
+  if (exit.oom_killed) count("oom_killed");
   add_event("Terminated", std::move(message), std::move(details));
   if (!exit.output_missing.empty()) add_event("Driver", exit.output_missing);
 }
@@ -306,6 +318,7 @@ Task<bool> TaskRunner::decide_next(const TaskExit& exit) {
     }
   }
   ++local_.state.restarts;
+  count("restart");
   local_.state.last_restart = TimeStamp{now_ns()};
   co_return true;
 }

@@ -89,6 +89,8 @@ class TaskRunner {
                  bool fails_task = false);
 
  private:
+  /// One more of nomad.client.allocs.WHAT.
+  void count(std::string_view what);
   Task<bool> prepare();
   void make_environment();
 

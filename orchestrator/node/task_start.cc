@@ -105,6 +105,7 @@ Task<TaskRunner::Begin> TaskRunner::start() {
       local_.handle = std::move(**started);
       local_.starting = false;
       if (local_.state.started_at.ns == 0) local_.state.started_at = TimeStamp{now_ns()};
+      count("start");
       add_event("Started", "Task started by client");
       co_await set_running();
       co_return Begin::kRunning;

@@ -198,6 +198,35 @@ def test_services_of_nomads_own_are_none(agent):
     assert agent.get("/v1/service/shop") == []
 
 
+def test_counters_and_samples(agent, curl):
+    """What happened in an interval of ten seconds, and for Prometheus since the start."""
+    agent.run(jobs.batch("once", ["-lines", "1", "-exit", "0"]))
+    agent.run(jobs.batch("bad", ["-lines", "1", "-exit", "3"]), flags=["-detach"])
+
+    def of(kind, name, **labels):
+        return [m for m in agent.get("/v1/metrics")[kind]
+                if m["Name"] == name and labels.items() <= m["Labels"].items()]
+    until(lambda: of("Counters", "nomad.client.allocs.failed", job="bad"), "it failed", 30)
+    counted, = of("Counters", "nomad.client.allocs.complete", job="once") or of(
+        "Counters", "nomad.client.allocs.failed", job="bad")
+    assert (counted["Count"], counted["Sum"], counted["Min"], counted["Max"]) == (1, 1, 1, 1)
+    assert counted["Rate"] == 0.1 and counted["Mean"] == 1 and counted["Stddev"] == 0
+    text = curl(agent.api + "/v1/metrics?format=prometheus").body
+    labels = '{job="%s",namespace="default",task_group="%s",task="%s"} 1\n'
+    for name, job in (("start", "once"), ("start", "bad"), ("complete", "once"),
+                      ("failed", "bad")):
+        assert "nomad_client_allocs_%s%s" % (name, labels % (job, job, job)) in text, text
+    for name, least in (("worker_invoke_scheduler_batch", 2), ("plan_submit", 2),
+                        ("job_register", 2)):
+        found = re.search(r"^nomad_nomad_%s_count (\d+)$" % name, text, re.M)
+        assert found and int(found[1]) >= least, (name, text)
+        assert re.search(r"^nomad_nomad_%s_sum [0-9.e-]+$" % name, text, re.M)
+        assert "# TYPE nomad_nomad_%s summary\n" % name in text
+    agent.get("/v1/jobs")
+    found, = until(lambda: of("Samples", "nomad.nomad.job.list"), "the interval is over", 30)
+    assert found["Count"] == 1 and 0 < found["Min"] == found["Mean"] == found["Max"]
+
+
 def test_metrics_for_prometheus(agent, curl):
     text = curl(agent.api + "/v1/metrics?format=prometheus").body
     names = re.findall(r"^# TYPE (\S+) gauge$", text, re.M)
