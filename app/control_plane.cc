@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "app/agent_catalog.h"
+#include "app/agent_drivers.h"
 #include "app/api_tls.h"
 #include "app/consul_overrides.h"
 #include "app/request_scaling.h"
@@ -16,11 +17,8 @@
 #include "core/tls/trust.h"
 #include "drivers/consul/catalog.h"
 #include "drivers/consul/reach.h"
-#include "drivers/docker/driver.h"
 #include "drivers/embedded/catalog.h"
-#include "drivers/exec/exec.h"
 #include "drivers/exec/isolate.h"
-#include "drivers/exec/raw_exec.h"
 #include "drivers/sqlite/store.h"
 #include "orchestrator/api/api.h"
 #include "orchestrator/node/node_agent.h"
@@ -33,17 +31,6 @@ using namespace orchestrator;
 
 namespace {
 
-/// Docker's own: $DOCKER_CONFIG/config.json, else ~/.docker/config.json.
-std::string docker_config_file() {
-  if (const char* folder = std::getenv("DOCKER_CONFIG")) {
-    return std::string(folder) + "/config.json";
-  }
-  const char* home = std::getenv("HOME");
-  return home != nullptr ? std::string(home) + "/.docker/config.json" : "";
-}
-
-constexpr std::string_view kNoExec =
-    "not offered; the agent may not isolate tasks (root, CAP_SYS_ADMIN)";
 constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
 
 }  // namespace
@@ -86,7 +73,6 @@ struct ControlPlane::Parts {
   Task<Result<void>> start_node();
   void start_api();
   Task<void> rotate_tickets();
-  DriverMap make_drivers(const std::string& cluster_id, const std::string& node_id);
   std::vector<ReservedPort> own_ports() const;
   Task<void> stop_tasks();
 };
@@ -170,45 +156,6 @@ Result<void> ControlPlane::Parts::make_catalog() {
   return {};
 }
 
-DriverMap ControlPlane::Parts::make_drivers(const std::string& cluster_id,
-                                            const std::string& node_id) {
-  DriverMap drivers;
-  const bool named = !on.config.docker.auth_file.empty();
-  drivers::CredentialsOptions credentials{
-      .config_file = named ? on.config.docker.auth_file : docker_config_file(),
-      .config_file_named = named,
-      .helper = on.config.docker.auth_helper};
-  drivers::ImageGcOptions image_gc{.delay_ms = on.config.docker.image_delay_ms};
-  if (on.config.docker.remove_images)
-    image_gc.file = client_folder(on.folder) + "/docker-images.json";
-  drivers.emplace(
-      "docker", std::make_unique<drivers::DockerDriver>(
-                    on.env, on.log,
-                    drivers::DockerOptions{.socket = {.path = on.config.docker.socket},
-                                           .owner = {.cluster_id = cluster_id, .node_id = node_id},
-                                           .policy = on.config.docker.policy,
-                                           .credentials = std::move(credentials),
-                                           .image_gc = std::move(image_gc),
-                                           // With the server on this machine there is no other node
-                                           // that could have Docker.
-                                           .expected = on.config.server_enabled}));
-  if (!exec_enabled) {
-    on.log.info("driver exec: {}", kNoExec);
-  }
-  if (!on.config.raw_exec_enabled && !exec_enabled) return drivers;
-  supervisor = std::make_unique<drivers::exec::SupervisorClient>(on.env, on.log,
-                                                                 on.folder.path() + "/supervisor");
-  if (exec_enabled) {
-    drivers.emplace("exec", std::make_unique<drivers::exec::ExecDriver>(on.env, *supervisor,
-                                                                        cluster_id, node_id));
-  }
-  if (on.config.raw_exec_enabled) {
-    drivers.emplace("raw_exec", std::make_unique<drivers::exec::RawExecDriver>(
-                                    on.env, *supervisor, cluster_id, node_id));
-  }
-  return drivers;
-}
-
 /// Our own listeners, and what the configuration names: nothing scheduled takes these ports.
 std::vector<ReservedPort> ControlPlane::Parts::own_ports() const {
   std::vector<ReservedPort> ports;
@@ -254,7 +201,7 @@ Task<Result<void>> ControlPlane::Parts::start_node() {
                       .tls = tls,
                       .cluster_id = {},
                       .node = {},
-                      .drivers = make_drivers(cluster_id, *node_id)};
+                      .drivers = make_drivers(on, exec_enabled, cluster_id, *node_id, supervisor)};
   Node& node_facts = context.node;
   node_facts.name = on.config.name;
   if (!exec_enabled) {

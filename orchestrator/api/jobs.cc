@@ -28,13 +28,12 @@ Result<Job> job_of(const Json& body) {
   return decode_job(*job);
 }
 
+constexpr MemberKind kSubmission[] = {{"Source", Json::Kind::kString},
+                                      {"Format", Json::Kind::kString},
+                                      {"Variables", Json::Kind::kString}};
+
 Result<JobSubmission> read_submission(const Json& body) {
-  if (Result<void> kinds = check_kinds(body, {{"Source", Json::Kind::kString},
-                                              {"Format", Json::Kind::kString},
-                                              {"Variables", Json::Kind::kString}});
-      !kinds) {
-    return pass(kinds, "Submission");
-  }
+  if (Result<void> kinds = check_kinds(body, kSubmission); !kinds) return pass(kinds, "Submission");
   Result<StringMap> flags = read_texts(body, "VariableFlags");
   if (!flags) return pass(flags, "Submission");
   JobSubmission submission;

@@ -53,12 +53,10 @@ Result<ScaleRequest> scale_request(Call& call, const Json& body) {
   return request;
 }
 
-constexpr MemberKind kScaleBody[] = {{"Target", Json::Kind::kObject},
-                                     {"Count", Json::Kind::kInt},
-                                     {"Message", Json::Kind::kString},
-                                     {"Error", Json::Kind::kBool},
-                                     {"Meta", Json::Kind::kObject},
-                                     {"PolicyOverride", Json::Kind::kBool}};
+constexpr MemberKind kScaleBody[] = {
+    {"Target", Json::Kind::kObject},  {"Count", Json::Kind::kInt},
+    {"Message", Json::Kind::kString}, {"Error", Json::Kind::kBool},
+    {"Meta", Json::Kind::kObject},    {"PolicyOverride", Json::Kind::kBool}};
 
 Task<void> scale(Call& call, const Json& body) {
   Result<ScaleRequest> request = scale_request(call, body);

@@ -10,11 +10,6 @@
 
 namespace sluice::orchestrator {
 
-namespace {
-
-
-}  // namespace
-
 AllocRunner::AllocRunner(NodeContext& context, LocalState& disk, AllocPtr alloc, LocalAlloc local,
                          Hooks hooks)
     : context_(context),

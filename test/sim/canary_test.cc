@@ -152,7 +152,7 @@ TEST_CASE(
       node.connect(nullptr);
     } else {
       REQUIRE(world.cluster.await(world.cluster.server->drain_node(
-          node.id(), DrainStrategy{.deadline_ns = kHourNs}, false)));
+          {.node_id = node.id(), .drain = DrainStrategy{.deadline_ns = kHourNs}})));
     }
     REQUIRE(world.cluster.executor.run_until(
         [&] {
