@@ -85,6 +85,10 @@ class Explanation {
   }
 
   static std::string_view why_none(const Route& route) {
+    const RouteExtra* extra = route.extra();
+    if (extra != nullptr && extra->limits && extra->limits->options().wakes) {
+      return "no instance of it runs; a request starts one, and waits for it";
+    }
     const bool healthy = std::ranges::any_of(route.all_targets(), &Target::healthy);
     return healthy ? "no host name of it has a known address" : "no instance of it is healthy";
   }
@@ -122,7 +126,9 @@ class Explanation {
     const Endpoint* endpoint = target.endpoint();
     const bool live = index < route.targets().size();
     const std::string address = endpoint == nullptr ? "" : endpoint->address();
-    if (!target.healthy()) {
+    if (target.options().limits.wakes) {
+      state = "asleep";
+    } else if (!target.healthy()) {
       state = "passed over: not healthy";
     } else if (!target.resolved()) {
       state = "passed over: its host name has no known address";

@@ -91,12 +91,25 @@ std::string verdict_text(const Json& candidate) {
   return fmt::format("{}{}{}", candidate.get_string("verdict"), reason.empty() ? "" : ": ", reason);
 }
 
+bool is_asleep(const Json& said) {
+  for (const Json& candidate : items(at(said, "candidates"))) {
+    for (const Json& target : items(at(candidate, "targets"))) {
+      if (target.get_string("state") == "asleep") return true;
+    }
+  }
+  return false;
+}
+
 std::string answer_text(const Json& said) {
   const int64_t status = said.get_int("status");
   const std::string_view location = said.get_string("location");
   if (!location.empty()) return fmt::format("{}, to {}", status, location);
   if (said.get_bool("no_route")) return fmt::format("{}: no route", status);
   if (status == 403) return "403: the client's address is not admitted";
+  if (status == 503 && is_asleep(said)) {
+    return "a request waits for an instance, which it starts; a connection of proto=tcp starts one "
+           "and is closed";
+  }
   if (status == 503) return "503: the route has no instance that could answer";
   if (status != 0) return fmt::format("{}", status);
   std::string text = fmt::format("to service {} on {}", said.get_string("service"),

@@ -59,7 +59,10 @@ def test_from_none_and_to_none(agent, curl):
     agent.run(job(0, 3), flags=["-detach"])
     wait_place(agent)
     assert agent.allocs("shop") == []
-    answers = []
+    said = agent.verb("route", "explain", "-ui-address", agent.ui, "http://shop.test/").out
+    assert "taken: no instance of it runs; a request starts one, and waits for it" in said
+    assert "Answer      a request waits for an instance, which it starts" in said
+    assert agent.allocs("shop") == []  # who asks why starts nothing
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda n: get(agent, curl, "/", "--max-time", "60").status,
                                 range(20)))
