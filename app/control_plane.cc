@@ -9,8 +9,8 @@
 #include "app/agent_catalog.h"
 #include "app/agent_drivers.h"
 #include "app/api_tls.h"
+#include "app/balancer_meter.h"
 #include "app/consul_overrides.h"
-#include "app/request_scaling.h"
 #include "core/http_server.h"
 #include "core/scope.h"
 #include "core/tls/network.h"
@@ -21,6 +21,8 @@
 #include "drivers/exec/isolate.h"
 #include "drivers/sqlite/store.h"
 #include "orchestrator/api/api.h"
+#include "orchestrator/autoscale.h"
+#include "orchestrator/canary_judge.h"
 #include "orchestrator/node/node_agent.h"
 #include "orchestrator/route_source.h"
 #include "orchestrator/server.h"
@@ -38,7 +40,10 @@ constexpr int64_t kStopTimeoutMs = 25'000;  // of -dev: for all tasks to end
 /// In the order in which they are made; taken down in the reverse.
 struct ControlPlane::Parts {
   explicit Parts(const ControlPlaneBase& base) : on(base) {}
-  ~Parts() { scope.reset(); }  // the tasks of all parts first, then the parts
+  ~Parts() {
+    if (scaler) on.balancer->set_on_wake({});
+    scope.reset();  // the tasks of all parts first, then the parts
+  }
 
   const ControlPlaneBase on;
   std::shared_ptr<const tls::ClientContext> tls;           // of https checks and artifacts
@@ -58,7 +63,9 @@ struct ControlPlane::Parts {
   std::unique_ptr<drivers::ConsulKv> consul_kv;
   std::unique_ptr<ConsulOverrides> overrides;
   std::unique_ptr<drivers::exec::SupervisorClient> supervisor;
-  std::unique_ptr<RequestScaling> scaling;
+  std::unique_ptr<BalancerMeter> meter;  // these three with a balancer
+  std::unique_ptr<Autoscaler> scaler;
+  std::unique_ptr<CanaryJudge> judge;
   std::unique_ptr<NodeAgent> node;
   std::unique_ptr<Api> api;
   std::unique_ptr<HttpServer> api_server;
@@ -72,6 +79,7 @@ struct ControlPlane::Parts {
   Result<void> make_catalog();
   Task<Result<void>> start_node();
   void start_api();
+  void follow_requests();
   Task<void> rotate_tickets();
   std::vector<ReservedPort> own_ports() const;
   Task<void> stop_tasks();
@@ -265,10 +273,7 @@ Task<Result<void>> ControlPlane::Parts::start() {
   start_api();
   if (on.config.tls.http) scope->spawn(rotate_tickets());
   scope->spawn(server->run());
-  if (routes) {
-    scaling = std::make_unique<RequestScaling>(on.env, on.log, *server, *on.balancer, *routes);
-    scope->spawn(scaling->run());
-  }
+  if (routes) follow_requests();
   scope->spawn(catalog->run());
   if (overrides) scope->spawn(overrides->run());
   if (node) scope->spawn(node->run());
@@ -279,6 +284,18 @@ Task<Result<void>> ControlPlane::Parts::start() {
     catalog_doors->serve(embedded->table(), read_node(on.config, *server, node.get()), *scope);
   }
   co_return Result<void>();
+}
+
+/// What is measured of requests changes counts and ends deployments.
+void ControlPlane::Parts::follow_requests() {
+  meter = std::make_unique<BalancerMeter>(*on.balancer, *routes);
+  scaler = std::make_unique<Autoscaler>(
+      on.env, on.log, *server, *meter,
+      [this](std::vector<SleepingService> services) { routes->set_sleeping(std::move(services)); });
+  on.balancer->set_on_wake([this](const std::string& service) { scaler->wake(service); });
+  judge = std::make_unique<CanaryJudge>(on.env, on.log, *server, *meter);
+  scope->spawn(scaler->run());
+  scope->spawn(judge->run());
 }
 
 Task<void> ControlPlane::Parts::stop_tasks() {

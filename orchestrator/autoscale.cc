@@ -5,8 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "orchestrator/fit.h"
-#include "orchestrator/node/services.h"
+#include "orchestrator/group_services.h"
 
 namespace sluice::orchestrator {
 
@@ -14,7 +13,6 @@ namespace {
 
 constexpr int64_t kSampleMs = 1'000;
 constexpr int64_t kWakingMs = 60'000;  // an instance that was asked for may take as long
-constexpr const char* kNoAddress = "0.0.0.0";
 
 uint64_t answers_of(const std::vector<SleepingService>& services, const ServiceLoads& loads) {
   uint64_t sum = 0;
@@ -26,33 +24,6 @@ uint64_t answers_of(const std::vector<SleepingService>& services, const ServiceL
 }
 
 }  // namespace
-
-std::vector<SleepingService> services_of(const Job& job, const TaskGroup& group) {
-  // The first instance, on a node of which nothing is known.
-  Node nowhere;
-  nowhere.attributes["unique.network.ip-address"] = kNoAddress;
-  Allocation first;
-  first.name = fmt::format("{}.{}[0]", job.id, group.name);
-  first.job = std::make_shared<Job>(job);
-  first.group = group.name;
-  for (const PortAsk& port : ask_of(group).ports) {
-    first.ports.push_back({port.task, port.label, kNoAddress, port.fixed, 0});
-  }
-  std::vector<SleepingService> found;
-  std::vector<NodeCheck> checks;
-  std::vector<std::string> problems;
-  const auto add = [&](const TaskConfig& task, const TaskConfig* own,
-                       const std::vector<Service>& services) {
-    const TaskEnv environment(nowhere, first, task, TaskFolders{}, job.region);
-    for (const ServiceRegistration& each :
-         make_registrations("", first, own, services, environment, {}, checks, problems)) {
-      if (!each.checks.empty()) found.push_back({each.name, each.tags});
-    }
-  };
-  for (const TaskConfig& task : group.tasks) add(task, &task, task.services);
-  if (!group.tasks.empty()) add(group.tasks.front(), nullptr, group.services);
-  return found;
-}
 
 void Autoscaler::take(const Snapshot& snapshot, const Job& job, const TaskGroup& group,
                       std::map<Key, Group>& into) {
@@ -66,7 +37,10 @@ void Autoscaler::take(const Snapshot& snapshot, const Job& job, const TaskGroup&
   taken.min = std::max<int64_t>(group.scaling->min, 0);
   taken.max = std::max(group.scaling->max, taken.min);
   taken.count = group.count;
-  taken.services = services_of(job, group);
+  taken.services.clear();
+  for (GroupService& service : group_services(job, group)) {
+    taken.services.push_back({std::move(service.name), std::move(service.tags)});
+  }
   const DeploymentPtr deployment = snapshot.latest_deployment(job.namespace_, job.id);
   taken.waits = deployment && deployment->active() && deployment->needs_promotion();
   if (taken.count > 0 && !taken.changing) taken.resting = false;

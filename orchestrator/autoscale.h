@@ -33,10 +33,6 @@ struct SleepingService {
   bool operator==(const SleepingService&) const = default;
 };
 
-/// Pure: the services of a group as its first instance would register them, as far as a job alone
-/// says. Those without a check get no traffic and are left out.
-std::vector<SleepingService> services_of(const Job& job, const TaskGroup& group);
-
 class Autoscaler {
  public:
   /// `sleeping` is told of every service that may be asleep now, whenever that changes.

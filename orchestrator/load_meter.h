@@ -16,6 +16,9 @@ namespace sluice::orchestrator {
 struct ServiceLoad {
   int64_t in_flight = 0;  // requests and connections under way now
   uint64_t answers = 0;   // requests answered since the balancer began; grows
+  // Of these by canaries that are measured apart (orchestrator/canary_policy.h).
+  uint64_t canary_answers = 0;
+  uint64_t canary_errors = 0;  // 5xx
 };
 using ServiceLoads = std::map<std::string, ServiceLoad>;
 

@@ -1,5 +1,7 @@
 #include "orchestrator/route_source.h"
 
+#include "orchestrator/canary_policy.h"
+
 #include <algorithm>
 #include <charconv>
 #include <memory>
@@ -106,6 +108,7 @@ proxy::RouteEdit make_route_edit(const ServiceSnapshot& snapshot, const std::str
       const bool leaving = draining.contains(instance.id);
       (*spec)->healthy = instance.healthy && !leaving;
       (*spec)->draining = leaving || instance.maintenance;
+      (*spec)->canary = instance.meta.contains(std::string(kMaxErrorRate));
       edit.routes.push_back(std::move(**spec));
     }
   }

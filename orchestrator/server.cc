@@ -360,8 +360,8 @@ Task<Result<EvalReply>> Server::stop_alloc(std::string alloc_id, bool no_shutdow
 Task<Result<EvalReply>> Server::promote_deployment(std::string id, bool all, StringList groups) {
   return impl_->promote_deployment(std::move(id), all, std::move(groups));
 }
-Task<Result<EvalReply>> Server::fail_deployment(std::string id) {
-  return impl_->fail_deployment(std::move(id));
+Task<Result<EvalReply>> Server::fail_deployment(std::string id, std::string why) {
+  return impl_->fail_deployment(std::move(id), std::move(why));
 }
 Task<Result<EvalReply>> Server::pause_deployment(std::string id, bool pause) {
   return impl_->pause_deployment(std::move(id), pause);

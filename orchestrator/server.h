@@ -199,7 +199,8 @@ class Server {
 
   // Deployments.
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
-  Task<Result<EvalReply>> fail_deployment(std::string id);
+  Task<Result<EvalReply>> fail_deployment(std::string id,
+                                          std::string why = "Deployment marked as failed");
   Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
   /// The operator's word, which `health_check = "manual"` waits for.
   Task<Result<EvalReply>> set_alloc_health(std::string id, StringList healthy,

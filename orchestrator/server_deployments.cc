@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "orchestrator/canary_policy.h"
 #include "orchestrator/server_impl.h"
 
 namespace sluice::orchestrator {
@@ -105,8 +106,10 @@ void Server::Impl::count_deployment_changes(Commit& commit) {
     bool all_promotable = deployment->needs_promotion();
     for (const auto& [name, group] : deployment->groups) {
       if (group.desired_canaries == 0 || group.promoted) continue;
-      all_promotable &=
-          group.auto_promote && healthy_canaries(group, &commit, now) >= group.desired_canaries;
+      // What is measured of them decides, not their health alone (canary_judge.h).
+      const TaskGroup* of = job->group(name);
+      all_promotable &= group.auto_promote && !(of && is_measured(*of)) &&
+                        healthy_canaries(group, &commit, now) >= group.desired_canaries;
     }
     if (all_promotable) {
       promote_into(*deployment, true, {}, "Deployment is running", commit);
@@ -296,7 +299,7 @@ Task<Result<EvalReply>> Server::Impl::promote_deployment(std::string id, bool al
   co_return reply;
 }
 
-Task<Result<EvalReply>> Server::Impl::fail_deployment(std::string id) {
+Task<Result<EvalReply>> Server::Impl::fail_deployment(std::string id, std::string why) {
   const DeploymentPtr deployment = state_.snapshot().deployment(id);
   if (!deployment) co_return no_deployment(id);
   if (!deployment->active()) {
@@ -306,7 +309,7 @@ Task<Result<EvalReply>> Server::Impl::fail_deployment(std::string id) {
                                   [](const auto& item) { return item.second.auto_revert; });
   Commit commit;
   EvalReply reply;
-  reply.reverted_job_version = fail_into(deployment, "Deployment marked as failed", revert, commit);
+  reply.reverted_job_version = fail_into(deployment, std::move(why), revert, commit);
   if (!commit.evals.empty()) reply.eval_id = commit.evals.back()->id;
   auto done = co_await this->commit(std::move(commit));
   if (!done) co_return pass(done);

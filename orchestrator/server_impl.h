@@ -139,7 +139,7 @@ struct Server::Impl final : NodeLink {
   void watch_deployments();
   Task<void> watch_timers();
   Task<Result<EvalReply>> promote_deployment(std::string id, bool all, StringList groups);
-  Task<Result<EvalReply>> fail_deployment(std::string id);
+  Task<Result<EvalReply>> fail_deployment(std::string id, std::string why);
   Task<Result<EvalReply>> pause_deployment(std::string id, bool pause);
   Task<Result<EvalReply>> set_alloc_health(std::string id, StringList healthy,
                                            StringList unhealthy);

@@ -1,6 +1,7 @@
 // What may be wrong with a service and its checks.
 #include <set>
 
+#include "orchestrator/canary_policy.h"
 #include "orchestrator/validator.h"
 
 namespace sluice::orchestrator {
@@ -52,6 +53,9 @@ void Validator::check_services(const TaskGroup& group, const TaskConfig* task,
                           service.name.find_first_not_of(
                               "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                               "0123456789-") == std::string::npos;
+    if (const auto policy = parse_canary_policy(service.canary_meta); !policy) {
+      add("canary_meta: {}", policy.error().message);
+    }
     if (!dns_name && service.name.find("${") == std::string::npos) {
       add("name must be at most 63 letters, digits and dashes, and not start or end with a dash");
     }

@@ -91,9 +91,9 @@ void put_services(Page& page, const ProxyStats& stats, const std::vector<int64_t
   for (const auto& [name, counts] : stats.routes_of) {
     services[name.service].add(counts);
     if (name.route.empty()) continue;
-    routes.emplace_back(
-        fmt::format("service=\"{}\",route=\"{}\"", escaped(name.service), escaped(name.route)),
-        &counts);
+    routes.emplace_back(fmt::format("service=\"{}\",route=\"{}\"{}", escaped(name.service),
+                                    escaped(name.route), name.canary ? ",canary=\"true\"" : ""),
+                        &counts);
   }
   Rows rows;
   for (const auto& [service, counts] : services) {

@@ -83,7 +83,8 @@ class Target final : public Counted {
     uint32_t position = 0;  // 0, or the line of the command that made it (proxy/route_command.h)
     bool healthy = true;
     bool draining = false;  // not healthy, but nothing is wrong with it
-    uint16_t among = 1;     // the addresses of a host name, each a target, share its weight
+    bool canary = false;
+    uint16_t among = 1;  // the addresses of a host name, each a target, share its weight
   };
 
   static Ref<Target> make(Parts parts) { return Ref<Target>::adopt(new Target(std::move(parts))); }

@@ -42,7 +42,8 @@ namespace {
 bool same(const Target& target, const RouteSpec& spec, uint32_t position) {
   if (target.service() != spec.service || target.instance() != spec.instance ||
       target.healthy() != spec.healthy || target.parts().draining != spec.draining ||
-      target.position() != position || target.options() != spec.options ||
+      target.parts().canary != spec.canary || target.position() != position ||
+      target.options() != spec.options ||
       !std::equal(target.tags().begin(), target.tags().end(), spec.tags.begin(), spec.tags.end())) {
     return false;
   }
@@ -135,6 +136,7 @@ Ref<Target> RouteSet::make_target(RouteSpec& spec, uint32_t position, const Spre
   parts.position = position;
   parts.healthy = spec.healthy;
   parts.draining = spec.draining;
+  parts.canary = spec.canary;
   parts.among = spread.among;
   return Target::make(std::move(parts));
 }

@@ -129,6 +129,7 @@ struct RouteSpec {
   std::vector<std::string> tags;  // the service's other tags
   bool healthy = true;    // false: the route exists, and this instance gets nothing (503, not 404)
   bool draining = false;  // it gets nothing new because it is to leave, not because it has failed
+  bool canary = false;    // what it answers is counted apart
 
   bool operator==(const RouteSpec&) const = default;
 };

@@ -51,6 +51,7 @@ struct RouteDecision {
   std::string_view stripped_prefix;
   std::string_view location;    // of a redirect
   std::string_view service;     // also of a route that refuses
+  bool canary = false;          // the endpoint's answers are counted apart
   std::string_view route_host;  // the key of the route, as the listing's src: host and path
   std::string_view route_path;
   std::string_view auth;                // the scheme to pass first; nothing else is decided then

@@ -19,19 +19,20 @@ void ServiceCounts::add(const ServiceCounts& other) {
 
 ServiceStats::ServiceStats(std::vector<int64_t> bounds_ms)
     : bounds_ms_(std::move(bounds_ms)),
-      names_{{}, {std::string(kOtherName), {}}},
+      names_{{}, {std::string(kOtherName), {}, false}},
       counts_(names_.size()) {
   CHECK(bounds_ms_.size() <= ServiceCounts::kBuckets);
 }
 
 bool ServiceStats::Key::is(const Name& name) const {
-  return name.service == service && name.route.size() == host.size() + path.size() &&
-         name.route.starts_with(host) && name.route.ends_with(path);
+  return name.service == service && name.canary == canary &&
+         name.route.size() == host.size() + path.size() && name.route.starts_with(host) &&
+         name.route.ends_with(path);
 }
 
 /// The same for a route however it is cut into host and path.
 size_t ServiceStats::Hash::operator()(const Key& key) const {
-  uint64_t hash = std::hash<std::string_view>()(key.service);
+  uint64_t hash = std::hash<std::string_view>()(key.service) + (key.canary ? 1 : 0);
   for (const std::string_view part : {key.host, key.path}) {
     for (const char c : part)
       hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
@@ -41,7 +42,7 @@ size_t ServiceStats::Hash::operator()(const Key& key) const {
 
 ServiceStats::Slot ServiceStats::slot(const RouteDecision& decision) {
   if (decision.service.empty()) return Slot::kNone;
-  const Key key{decision.service, decision.route_host, decision.route_path};
+  const Key key{decision.service, decision.route_host, decision.route_path, decision.canary};
   if (key.is(names_[static_cast<size_t>(last_)])) return last_;
   return last_ = find_or_add(key);
 }
@@ -51,10 +52,11 @@ ServiceStats::Slot ServiceStats::find_or_add(const Key& key) {
   if (found != slots_.end()) return found->second;
   const bool other = key.host == kOtherName;
   if (slots_.size() >= kRoutes + (other ? kServices : 0)) {
-    return other ? Slot::kOther : find_or_add({key.service, kOtherName, {}});
+    return other ? Slot::kOther : find_or_add({key.service, kOtherName, {}, key.canary});
   }
   const auto slot = static_cast<Slot>(names_.size());
-  names_.push_back({std::string(key.service), std::string(key.host) + std::string(key.path)});
+  names_.push_back(
+      {std::string(key.service), std::string(key.host) + std::string(key.path), key.canary});
   counts_.emplace_back();
   slots_.emplace(names_.back(), slot);
   return slot;

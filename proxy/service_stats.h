@@ -49,7 +49,8 @@ class ServiceStats {
 
   struct Name {
     std::string service;
-    std::string route;  // host and path; "": a tunnel, which has none
+    std::string route;    // host and path; "": a tunnel, which has none
+    bool canary = false;  // of instances that are counted apart
     auto operator<=>(const Name&) const = default;
   };
   /// By slot.
@@ -62,12 +63,15 @@ class ServiceStats {
     std::string_view service;
     std::string_view host;
     std::string_view path;
+    bool canary;
     bool is(const Name& name) const;
   };
   struct Hash {
     using is_transparent = void;
     size_t operator()(const Key& key) const;
-    size_t operator()(const Name& name) const { return (*this)(Key{name.service, name.route, {}}); }
+    size_t operator()(const Name& name) const {
+      return (*this)(Key{name.service, name.route, {}, name.canary});
+    }
   };
   struct Equal {
     using is_transparent = void;

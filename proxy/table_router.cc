@@ -285,6 +285,7 @@ RouteDecision TableRouter::decide(const RouteQuery& query, const Route& route, c
   }
   decision.endpoint = sent.endpoint;
   decision.service = sent.service;
+  decision.canary = target.parts().canary;
   decision.path = sent.path;
   decision.host = sent.host;
   decision.stripped_prefix = sent.stripped_prefix;

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "orchestrator/group_services.h"
 #include "test/sim/cluster.h"
 #include "test/test.h"
 
@@ -86,7 +87,7 @@ struct World {
 
 TEST_CASE("the services of a group as its first instance would register them") {
   const Job job = scaled_job(0, 3, 1);
-  const auto found = services_of(job, job.groups[0]);
+  const auto found = group_services(job, job.groups[0]);
   REQUIRE(found.size() == 1);
   EXPECT_EQ(found[0].name, "web-http");
   EXPECT_EQ(found[0].tags, StringList{"urlprefix-/", "v=0"});

@@ -255,7 +255,7 @@ TEST_CASE("a stop has its signal, whatever becomes of the record meanwhile") {
   world.until([&] { return world.status("a") == ClientStatus::kRunning; });
   world.machine.hold_stops = true;
   world.agent->find("a")->restart({"srv"}, "a reason");
-  world.settle();
+  world.until([&] { return world.machine.stops_asked == 1; });
   world.link.say({with_signal(2, "SIGNAL-OF-THE-SECOND-RECORD")});
   world.until([&] { return world.agent->find("a")->alloc().alloc_modify_index == 2; });
   world.machine.hold_stops = false;

@@ -35,6 +35,7 @@ struct Machine {
   std::string silent_after;          // "start", "remove": it is done, and the answer never comes
   int refused_stops = 0;             // of what is started from now on: it is still starting
   bool hold_stops = false;           // stop() waits
+  int stops_asked = 0;
   std::vector<std::string> signals;  // of each stop, as they were said at its end
 
   void say(const char* what, const TaskKey& key) {
@@ -76,6 +77,7 @@ class FakeDriver final : public TaskDriver {
   }
   Task<Result<void>> stop(const TaskHandle& handle, const std::string& kill_signal,
                           int64_t) override {
+    ++machine_.stops_asked;
     while (machine_.hold_stops) co_await sleep_for(executor_, 1);
     machine_.signals.push_back(kill_signal);
     const auto run = machine_.runs.find(handle.key);
