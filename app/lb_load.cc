@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/lb_config.h"
+#include "core/ascii.h"
 
 namespace sluice {
 
@@ -105,14 +106,10 @@ Result<std::string> expand(std::string text, const std::map<std::string, std::st
   }
 }
 
-char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
 /// "proxy.addr" to "PROXY_ADDR".
 std::string environment_name(std::string_view name) {
   std::string out(name);
-  for (char& c : out) c = c == '.' ? '_' : upper(c);
+  for (char& c : out) c = c == '.' ? '_' : ascii::upper(c);
   return out;
 }
 

@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/check.h"
 #include "core/scope.h"
 
@@ -30,8 +31,7 @@ bool is_host_name(std::string_view name) {
   if (name.empty() || name.size() > kNameBytes) return false;
   size_t label = 0;
   for (const char c : name) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '-' || c == '_';
+    const bool good = ascii::is_alphanumeric(c) || c == '-' || c == '_';
     if (c == '.' ? label == 0 : !good || label == 63) return false;
     label = c == '.' ? 0 : label + 1;
   }

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "core/ascii.h"
+
 namespace sluice::http1 {
 
 struct ByteTable {
@@ -45,9 +47,7 @@ inline bool all(const ByteTable& table, std::string_view text) {
   return true;
 }
 
-inline char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
+using ascii::lower;
 
 inline bool is_blank(char c) {
   return c == ' ' || c == '\t';

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/ascii.h"
 #include "core/regex.h"
 
 namespace sluice {
@@ -34,8 +35,7 @@ struct Token {
 };
 
 bool is_word_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-' || c == '/' || c == ':';
+  return ascii::is_alphanumeric(c) || c == '_' || c == '-' || c == '/' || c == ':';
 }
 
 Result<std::vector<Token>> tokenize(std::string_view text) {

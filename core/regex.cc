@@ -2,6 +2,8 @@
 
 #include <re2/re2.h>
 
+#include "core/ascii.h"
+
 namespace sluice {
 
 namespace {
@@ -13,7 +15,7 @@ re2::RE2::Options options() {
 }
 
 bool group_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  return ascii::is_alphanumeric(c) || c == '_';
 }
 
 /// The group's number; 0 is the whole match, -1 nothing: Go takes a group that is not there for an

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/ascii.h"
+
 namespace sluice {
 
 namespace {
@@ -74,8 +76,7 @@ bool take_name(std::string_view& text) {
     return true;
   }
   size_t length = 0;
-  while (length < text.size() && ((text[length] >= 'A' && text[length] <= 'Z') ||
-                                  (text[length] >= 'a' && text[length] <= 'z'))) {
+  while (length < text.size() && ascii::is_letter(text[length])) {
     ++length;
   }
   text.remove_prefix(length);

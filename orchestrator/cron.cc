@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string>
 
+#include "core/ascii.h"
+
 namespace sluice::orchestrator {
 
 namespace {
@@ -141,10 +143,7 @@ int nearest_workday(int day, int weekday_of_day, int last_day) {
 }  // namespace
 
 Result<Cron> Cron::parse(std::string_view given) {
-  std::string lower(given);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string lower = ascii::lower(given);
   std::string_view text = lower;
   for (const Shorthand& shorthand : kShorthands) {
     if (text == shorthand.name) text = shorthand.fields;

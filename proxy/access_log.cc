@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/ascii.h"
 #include "core/check.h"
 #include "core/civil_time.h"
 #include "proxy/redirect.h"
@@ -54,8 +55,7 @@ constexpr std::string_view kHeaderField = "$header.";
 constexpr int64_t kSecondNs = 1'000'000'000;
 
 bool is_name(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
+  return ascii::is_alphanumeric(c) || c == '_' || c == '-';
 }
 
 size_t name_size(std::string_view text) {

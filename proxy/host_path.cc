@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "core/ascii.h"
 #include "core/hex.h"
 
 namespace sluice::proxy {
@@ -21,8 +22,7 @@ constexpr std::array<uint8_t, 256> host_bytes() {
 constexpr std::array<uint8_t, 256> kHostBytes = host_bytes();
 
 constexpr bool is_unreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '.' || c == '_' || c == '~';
+  return ascii::is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
 /// At most five digits; 0 is no port.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/ascii.h"
 #include "proxy/route_edit.h"
 #include "proxy/tag_values.h"
 
@@ -35,16 +36,8 @@ std::string_view next_word(std::string_view& text) {
   return word;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 bool name_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  return ascii::is_alphanumeric(c) || c == '_';
 }
 
 /// Replaces $DC and ${DC}. Any other name stays as written: a path may well hold a dollar sign.
@@ -86,7 +79,7 @@ Result<std::vector<AddressRange>> parse_ranges(std::string_view name, std::strin
   for (;;) {
     const size_t comma = text.find(',');
     const std::string_view item = trim(text.substr(0, comma));
-    if (lower(item.substr(0, 3)) != "ip:") {
+    if (ascii::lower(item.substr(0, 3)) != "ip:") {
       return fail(Code::kInvalid, "{}={:?}: expected ip:ADDRESS or ip:ADDRESS/BITS", name, item);
     }
     auto range = parse_address_range(trim(item.substr(3)));
@@ -303,7 +296,7 @@ Result<HostPath> parse_source(std::string_view text) {
   }
   const size_t slash = text.find('/');
   HostPath out;
-  out.host = lower(text.substr(0, slash));
+  out.host = ascii::lower(text.substr(0, slash));
   if (out.host.starts_with(':')) {
     if (slash != std::string_view::npos || !parse_port(text.substr(1))) {
       return fail(Code::kInvalid, "{:?} is not :PORT with a port from 1 to 65535", text);
@@ -347,14 +340,14 @@ Result<Destination> parse_destination(std::string_view text) {
   if (authority.starts_with('[')) {
     const size_t end = authority.find(']');
     if (end == std::string_view::npos) return fail(Code::kInvalid, "{:?} lacks a ]", text);
-    out.host = lower(authority.substr(1, end - 1));
+    out.host = ascii::lower(authority.substr(1, end - 1));
     const std::string_view rest = authority.substr(end + 1);
     if (!rest.empty() && rest[0] != ':')
       return fail(Code::kInvalid, "{:?} has no valid port", text);
     port = rest.empty() ? rest : rest.substr(1);
   } else {
     const size_t colon = authority.find(':');
-    out.host = lower(authority.substr(0, colon));
+    out.host = ascii::lower(authority.substr(0, colon));
     if (colon != std::string_view::npos) port = authority.substr(colon + 1);
   }
   if (out.host.empty()) return fail(Code::kInvalid, "{:?} has no host", text);
@@ -384,7 +377,7 @@ Result<std::optional<RouteSpec>> parse_tag(std::string_view tag, const TagContex
   // Expanded after it is split, so that a datacenter's name cannot end the host.
   const size_t slash = source.find('/');
   const std::string whole =
-      lower(expand(source.substr(0, slash), context.datacenter)) +
+      ascii::lower(expand(source.substr(0, slash), context.datacenter)) +
       (slash == std::string_view::npos ? std::string()
                                        : expand(source.substr(slash), context.datacenter));
   auto host_path = parse_source(whole);
@@ -408,7 +401,7 @@ Result<std::optional<RouteSpec>> parse_tag(std::string_view tag, const TagContex
       return fail(Code::kInvalid, "service {:?} has no {}", context.service,
                   context.address.empty() ? "address" : "port");
     }
-    spec.destination.host = lower(context.address);
+    spec.destination.host = ascii::lower(context.address);
     spec.destination.port = context.port;
   }
   for (const std::string& each : context.tags) {

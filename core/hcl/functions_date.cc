@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "core/ascii.h"
 #include "core/civil_time.h"
 #include "core/duration.h"
 #include "core/hcl/functions_impl.h"
@@ -162,10 +163,6 @@ Result<std::string> quoted_text(std::string_view format, size_t& at) {
   return fail(Code::kInvalid, "the format has a ' that is not closed");
 }
 
-bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 Result<Value> formatdate(Arguments arguments, CallContext&) {
   std::string_view format = arguments[0].as_string();
   Result<Timestamp> time = parse_timestamp(arguments[1].as_string());
@@ -179,7 +176,7 @@ Result<Value> formatdate(Arguments arguments, CallContext&) {
       Result<std::string> text = quoted_text(format, at);
       if (!text) return pass(text);
       out += *text;
-    } else if (is_letter(c)) {
+    } else if (ascii::is_letter(c)) {
       size_t end = std::min(format.find_first_not_of(c, at), format.size());
       std::optional<std::string> text = date_verb(*time, c, end - at);
       if (!text) {

@@ -1,6 +1,7 @@
 // base64, URLs and CSV.
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/base64.h"
 #include "core/hcl/functions_impl.h"
 #include "core/hcl/unicode.h"
@@ -26,8 +27,7 @@ Result<Value> urlencode(Arguments arguments, CallContext&) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
   for (char c : arguments[0].as_string()) {
-    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (letter || c == '-' || c == '_' || c == '.' || c == '~') {
+    if (ascii::is_alphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '~') {
       out += c;
     } else if (c == ' ') {
       out += '+';

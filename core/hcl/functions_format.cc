@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/ascii.h"
 #include "core/hcl/functions_impl.h"
 #include "core/hcl/natural.h"
 #include "core/hcl/unicode.h"
@@ -215,8 +216,7 @@ Result<void> Formatter::run_verb() {
     ++at_;
     argument_ = static_cast<size_t>(*index) - 1;
   }
-  bool letter = (next() >= 'a' && next() <= 'z') || (next() >= 'A' && next() <= 'Z');
-  if (!letter) return wrong();
+  if (!ascii::is_letter(next())) return wrong();
   verb.mode = next();
   ++at_;
   if (argument_ >= arguments_.size()) {

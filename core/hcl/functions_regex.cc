@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/ascii.h"
 #include "core/hcl/functions_impl.h"
 #include "core/hcl/unicode.h"
 
@@ -15,7 +16,7 @@ constexpr int64_t kMaxMemory = 1 << 20;  // of one compiled expression
 constexpr int kMaxGroups = 100;
 
 bool is_word(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  return ascii::is_alphanumeric(c) || c == '_';
 }
 
 // What $1, ${1}, $name and ${name} in the replacement stand for; $$ is a dollar sign. A group that

@@ -2,13 +2,14 @@
 
 #include <charconv>
 
+#include "core/ascii.h"
+
 namespace sluice::text_template {
 
 namespace {
 
 bool word_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         static_cast<unsigned char>(c) >= 0x80;
+  return ascii::is_alphanumeric(c) || c == '_' || static_cast<unsigned char>(c) >= 0x80;
 }
 
 /// The inside of one action as tokens.

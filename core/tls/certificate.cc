@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/tls/boringssl.h"
 
 namespace sluice::tls {
@@ -61,17 +62,9 @@ Result<bssl::UniquePtr<EVP_PKEY>> read_key(std::string_view pem) {
   return key;
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
-
 void add_name(std::vector<std::string>& names, std::string_view name) {
   if (name.empty() || name.find('\0') != std::string_view::npos) return;
-  std::string lowered = lower(name);
+  std::string lowered = ascii::lower(name);
   if (std::find(names.begin(), names.end(), lowered) == names.end())
     names.push_back(std::move(lowered));
 }
@@ -153,7 +146,7 @@ Result<std::shared_ptr<const Certificate>> Certificate::load(std::string_view ce
 
 std::string comparable_name(std::string_view server_name) {
   while (server_name.ends_with('.')) server_name.remove_suffix(1);
-  return lower(server_name);
+  return ascii::lower(server_name);
 }
 
 CertificateSet::CertificateSet(std::vector<std::shared_ptr<const Certificate>> certificates)

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "core/ascii.h"
 #include "core/check.h"
 #include "core/http1.h"
 #include "core/tls/boringssl.h"
@@ -24,10 +25,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
   while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
   return text;
-}
-
-char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
 }
 
 bool is_rfc_name(std::string_view name) {
@@ -57,7 +54,7 @@ Result<std::string> cipher_list(std::string_view text) {
       name = SSL_CIPHER_get_name(cipher);
     } else if (is_rfc_name(name)) {
       // In any case, and as Go had it before 1.14: so fabio's users may have written them.
-      std::ranges::transform(name, name.begin(), upper);
+      name = ascii::upper(name);
       if (name.starts_with("TLS_AES_") || name.starts_with("TLS_CHACHA20_")) continue;
       if (name.ends_with("_CHACHA20_POLY1305")) name += "_SHA256";
     }

@@ -5,6 +5,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/ascii.h"
+
 namespace sluice::drivers {
 
 namespace {
@@ -13,9 +15,7 @@ constexpr uint16_t kHttpPort = 8500;
 constexpr uint16_t kHttpsPort = 8501;
 
 bool is_host_char(char c) {
-  const auto u = static_cast<unsigned char>(c);
-  return (u >= 'a' && u <= 'z') || (u >= 'A' && u <= 'Z') || (u >= '0' && u <= '9') || u == '.' ||
-         u == '-' || u == '_' || u == ':';
+  return ascii::is_alphanumeric(c) || c == '.' || c == '-' || c == '_' || c == ':';
 }
 
 }  // namespace

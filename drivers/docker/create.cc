@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/json_strings.h"
 #include "drivers/docker/container.h"
 
@@ -244,10 +245,7 @@ Result<void> add_limits(const TaskSpec& spec, const DockerConfig& config, Json& 
 
 /// "NET_ADMIN" and "CAP_NET_ADMIN" are one: "net_admin".
 std::string capability(std::string_view name) {
-  std::string lower(name);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
+  std::string lower = ascii::lower(name);
   if (lower.starts_with("cap_")) lower.erase(0, 4);
   return lower;
 }

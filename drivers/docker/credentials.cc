@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/disk.h"
 #include "core/scope.h"
 
@@ -27,8 +28,7 @@ constexpr std::string_view kNotFound = "credentials not found";
 
 bool valid_helper(const std::string& name) {
   return !name.empty() && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
+    return ascii::is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
+
 namespace sluice::drivers {
 namespace {
 
@@ -12,7 +14,7 @@ bool is_lower_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 bool is_word(char c) {
-  return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z') || c == '_';
+  return ascii::is_alphanumeric(c) || c == '_';
 }
 
 /// path-component: lower-case letters and digits, separated by '.', '_', '__' or any number of '-'.

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "core/ascii.h"
 #include "core/digest.h"
 
 namespace sluice::drivers {
@@ -144,7 +145,7 @@ class Answer {
 };
 
 DnsReply Answer::make() {
-  const std::string name = lower_case(request_.name);
+  const std::string name = ascii::lower(request_.name);
   const bool reverse_zone = in_zone(name, kReverseZone);
   if ((request_.klass != kClassIn && request_.klass != kClassAny) ||
       (!reverse_zone && !in_zone(name, kZone))) {
@@ -187,7 +188,7 @@ DnsReply Answer::make() {
     }
   }
   const bool here =
-      behind.empty() || (behind.size() == 1 && behind[0] == lower_case(zone_.node.datacenter));
+      behind.empty() || (behind.size() == 1 && behind[0] == ascii::lower(zone_.node.datacenter));
   if (parts.empty() || !here) {
     not_found();
   } else if (kind == "service") {
@@ -211,11 +212,11 @@ std::vector<const CatalogRecord*> Answer::instances(const std::string& name,
                                                     const std::string& tag) {
   std::vector<const CatalogRecord*> found;
   for (const auto& [id, record] : zone_.table.records()) {
-    if (lower_case(record.registration.name) != name) continue;
+    if (ascii::lower(record.registration.name) != name) continue;
     if (record.status() == CheckStatus::kCritical) continue;
     const bool tagged =
         tag.empty() || std::ranges::any_of(record.registration.tags, [&](const std::string& held) {
-          return lower_case(held) == tag;
+          return ascii::lower(held) == tag;
         });
     if (tagged) found.push_back(&record);
   }
@@ -285,7 +286,7 @@ void Answer::add_addresses(const std::vector<const CatalogRecord*>& found) {
 }
 
 void Answer::node(const std::string& name) {
-  if (name != lower_case(zone_.node.name)) {
+  if (name != ascii::lower(zone_.node.name)) {
     not_found();
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/ascii.h"
 #include "core/digest.h"
 #include "core/http.h"
 #include "core/json_strings.h"
@@ -19,7 +20,7 @@ constexpr std::string_view kMaps[] = {"Meta", "NodeMeta", "ServiceMeta", "Tagged
                                       "ServiceTaggedAddresses"};
 
 bool same_name(std::string_view a, std::string_view b) {
-  return lower_case(a) == lower_case(b);
+  return ascii::lower(a) == ascii::lower(b);
 }
 
 bool kept(const ReadContext& of, const Json& item) {

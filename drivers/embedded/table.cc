@@ -3,19 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/http1_text.h"
+#include "core/ascii.h"
 
 namespace sluice::drivers {
 
 using orchestrator::CheckState;
 using orchestrator::CheckStatus;
 using orchestrator::ServiceRegistration;
-
-std::string lower_case(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = http1::lower(c);
-  return out;
-}
 
 CheckStatus CatalogRecord::status() const {
   CheckStatus worst = CheckStatus::kPassing;
@@ -38,13 +32,13 @@ CatalogTable::CatalogTable(Executor& executor)
 }
 
 uint64_t CatalogTable::service_index(std::string_view name) const {
-  const auto found = by_service_.find(lower_case(name));
+  const auto found = by_service_.find(ascii::lower(name));
   return found != by_service_.end() ? found->second : extinction_index_;
 }
 
 void CatalogTable::touch(const std::string& service, uint64_t& of_all) {
   of_all = ++newest_index_;
-  by_service_[lower_case(service)] = newest_index_;
+  by_service_[ascii::lower(service)] = newest_index_;
   news_.pulse();
 }
 
@@ -88,12 +82,12 @@ void CatalogTable::set_status(CatalogRecord& record, size_t check, CheckStatus s
 void CatalogTable::erase(const std::string& id) {
   const auto found = records_.find(id);
   CHECK(found != records_.end());
-  const std::string name = lower_case(found->second.registration.name);
+  const std::string name = ascii::lower(found->second.registration.name);
   touch(name, services_index_);
   checks_index_ = newest_index_;
   records_.erase(found);
   const bool more = std::ranges::any_of(records_, [&](const auto& entry) {
-    return lower_case(entry.second.registration.name) == name;
+    return ascii::lower(entry.second.registration.name) == name;
   });
   if (more) return;
   by_service_.erase(name);

@@ -43,7 +43,8 @@ class CatalogTable {
   // What readers see.
   /// By id; with kServerService, which is registered from the begin on.
   const std::map<std::string, CatalogRecord>& records() const { return records_; }
-  /// The service's, whatever the case of its name; of one that is not there: when one last went.
+  /// The service's; names compare without case, in Consul as in DNS, and so do tags. Of one that is
+  /// not there: when one last went.
   uint64_t service_index(std::string_view name) const;
   uint64_t services_index() const { return services_index_; }  // any registration
   uint64_t checks_index() const { return checks_index_; }      // any check's status
@@ -71,8 +72,5 @@ class CatalogTable {
   uint64_t extinction_index_;  // the last end of a service's last instance
   mutable Event news_;
 };
-
-/// ASCII; service names and tags compare without case, in Consul as in DNS.
-std::string lower_case(std::string_view text);
 
 }  // namespace sluice::drivers

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "core/text_template/template.h"
 #include "core/tls/client_files.h"
 
@@ -32,10 +33,8 @@ std::string trimmed(std::string text) {
 /// RFC 1123 2.1, and the underscores that people give their machines; but no number, which is an
 /// address that is none.
 bool may_be_host_name(std::string_view text) {
-  const bool bytes = std::ranges::all_of(text, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_';
-  });
+  const bool bytes = std::ranges::all_of(
+      text, [](char c) { return ascii::is_alphanumeric(c) || c == '-' || c == '.' || c == '_'; });
   return bytes && text.size() <= 253 && !text.starts_with('.') && !text.starts_with('-') &&
          text.find_first_not_of("0123456789.") != std::string_view::npos;
 }

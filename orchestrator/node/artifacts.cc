@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "core/ascii.h"
 #include "core/digest.h"
 #include "core/fd.h"
 #include "core/http_client.h"
@@ -55,9 +56,7 @@ Result<void> take_option(ArtifactSource& made, std::string_view key, std::string
                   "digits",
                   value);
     }
-    for (char& c : made.checksum) {
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
+    made.checksum = ascii::lower(made.checksum);
   } else if (key == "archive") {
     if (value != "false" && value != "true") {
       return fail(Code::kUnsupported, "artifact: archive \"{}\": true and false are supported",

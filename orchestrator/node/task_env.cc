@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
+
 namespace sluice::orchestrator {
 
 namespace {
@@ -12,19 +14,9 @@ namespace {
 std::string variable_name(std::string_view label) {
   std::string name(label);
   for (char& c : name) {
-    const bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    if (!plain) c = '_';
+    if (!ascii::is_alphanumeric(c)) c = '_';
   }
   return name;
-}
-
-std::string upper(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  }
-  return out;
 }
 
 /// The name in `${env["NAME"]}`, else the text itself.
@@ -138,7 +130,7 @@ void TaskEnv::add_meta(const Allocation& alloc, const TaskConfig& task) {
   for (const auto& [key, value] : task.meta) merged[key] = value;
   for (const auto& [key, value] : merged) {
     variables_["NOMAD_META_" + variable_name(key)] = value;
-    variables_["NOMAD_META_" + upper(variable_name(key))] = value;
+    variables_["NOMAD_META_" + ascii::upper(variable_name(key))] = value;
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/ascii.h"
 #include "orchestrator/node/template_function.h"
 #include "orchestrator/node/template_inputs.h"
 
@@ -138,8 +139,7 @@ Result<std::string> meta_part(const Json& service, std::string asked) {
   }
   if (value.empty()) value = fmt::format("_no_{}_", asked);
   for (char& c : value) {
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                      c == '_' || c == '-';
+    const bool kept = ascii::is_alphanumeric(c) || c == '_' || c == '-';
     if (!kept) c = '_';
   }
   return value;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
 #include "orchestrator/node/pulse.h"
 #include "orchestrator/node/task_files.h"
 
@@ -19,8 +20,7 @@ constexpr int64_t kMillisecondNs = 1'000'000;
 constexpr uint32_t kDefaultMode = 0644;
 
 bool name_byte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '.' || c == '-';
+  return ascii::is_alphanumeric(c) || c == '_' || c == '.' || c == '-';
 }
 
 std::string_view trim(std::string_view text) {
