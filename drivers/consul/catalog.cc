@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base64.h"
+#include "drivers/consul/kv.h"
 
 namespace sluice::drivers {
 
@@ -18,18 +19,6 @@ constexpr int64_t kMaxPaceMs = 1'000;
 constexpr std::string_view kConsulItself = "consul";
 constexpr uint64_t kMissingKey = ~uint64_t{0};  // in the place of an index
 constexpr int64_t kMissingMs = 5'000;
-
-/// A key in a path: its slashes stay.
-std::string encode_key(std::string_view key) {
-  std::string out;
-  while (true) {
-    const size_t slash = key.find('/');
-    out += percent_encode(key.substr(0, slash));
-    if (slash == std::string_view::npos) return out;
-    out += '/';
-    key.remove_prefix(slash + 1);
-  }
-}
 
 }  // namespace
 
@@ -102,7 +91,7 @@ Task<Result<orchestrator::KeyValue>> ConsulCatalog::read_key(std::string key, ui
   // A key that is not there answers 404, without an index to wait for: it is looked for again.
   if (after_index == kMissingKey) co_await sleep_for(env_.executor, std::min(wait_ms, kMissingMs));
   const uint64_t index = after_index == kMissingKey ? 0 : after_index;
-  auto answer = co_await api_.get_after("/v1/kv/" + encode_key(key), index);
+  auto answer = co_await api_.get_after("/v1/kv/" + escaped_consul_key(key), index);
   if (!answer && answer.error().code == Code::kNotFound) {
     found.index = kMissingKey;
     co_return found;
@@ -124,7 +113,7 @@ Task<Result<orchestrator::Catalog::KeyList>> ConsulCatalog::list_keys(std::strin
   KeyList list;
   if (after_index == kMissingKey) co_await sleep_for(env_.executor, std::min(wait_ms, kMissingMs));
   const uint64_t index = after_index == kMissingKey ? 0 : after_index;
-  auto answer = co_await api_.get_after("/v1/kv/" + encode_key(prefix) + "?recurse", index);
+  auto answer = co_await api_.get_after("/v1/kv/" + escaped_consul_key(prefix) + "?recurse", index);
   if (!answer && answer.error().code == Code::kNotFound) {
     list.index = kMissingKey;
     co_return list;

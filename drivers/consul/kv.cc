@@ -10,19 +10,6 @@ namespace sluice::drivers {
 
 namespace {
 
-/// A key in a URL: its slashes stay.
-std::string escaped_key(std::string_view path) {
-  const std::string key = consul_key(path);
-  std::string out;
-  for (std::string_view rest = key;;) {
-    const size_t slash = rest.find('/');
-    out += percent_encode(rest.substr(0, slash));
-    if (slash == std::string_view::npos) return out;
-    out += '/';
-    rest.remove_prefix(slash + 1);
-  }
-}
-
 Result<std::vector<ConsulKvEntry>> decode_entries(const Json& body) {
   std::vector<ConsulKvEntry> entries;
   if (body.is_null()) return entries;
@@ -49,14 +36,26 @@ std::string consul_key(std::string_view path) {
   return std::string(path);
 }
 
+std::string escaped_consul_key(std::string_view path) {
+  const std::string key = consul_key(path);
+  std::string out;
+  for (std::string_view rest = key;;) {
+    const size_t slash = rest.find('/');
+    out += percent_encode(rest.substr(0, slash));
+    if (slash == std::string_view::npos) return out;
+    out += '/';
+    rest.remove_prefix(slash + 1);
+  }
+}
+
 Task<Result<std::vector<ConsulKvEntry>>> ConsulKv::list(std::string path) {
-  auto answer = co_await api_.get_kv("/v1/kv/" + escaped_key(path) + "?recurse", 0);
+  auto answer = co_await api_.get_kv("/v1/kv/" + escaped_consul_key(path) + "?recurse", 0);
   if (!answer) co_return pass(answer);
   co_return decode_entries(answer->body);
 }
 
 Task<Result<std::optional<ConsulKvEntry>>> ConsulKv::read(std::string path) {
-  auto answer = co_await api_.get_kv("/v1/kv/" + escaped_key(path), 0);
+  auto answer = co_await api_.get_kv("/v1/kv/" + escaped_consul_key(path), 0);
   if (!answer) co_return pass(answer);
   auto entries = decode_entries(answer->body);
   if (!entries) co_return pass(entries);
@@ -65,11 +64,11 @@ Task<Result<std::optional<ConsulKvEntry>>> ConsulKv::read(std::string path) {
 }
 
 Task<Result<bool>> ConsulKv::write(std::string path, std::string value, uint64_t index) {
-  co_return co_await api_.put_kv(escaped_key(path), std::move(value), index);
+  co_return co_await api_.put_kv(escaped_consul_key(path), std::move(value), index);
 }
 
 Task<void> ConsulKv::follow(std::string path, bool below, OnChange on_change) {
-  const std::string query = "/v1/kv/" + escaped_key(path) + (below ? "?recurse" : "");
+  const std::string query = "/v1/kv/" + escaped_consul_key(path) + (below ? "?recurse" : "");
   std::optional<std::vector<ConsulKvEntry>> told;
   uint64_t index = 0;   // to wait behind
   uint64_t newest = 0;  // last believed

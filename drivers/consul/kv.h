@@ -33,6 +33,8 @@ struct ConsulKvOptions {
 
 /// A key as Consul has it: "/fabio/config" is "fabio/config".
 std::string consul_key(std::string_view path);
+/// The same as a part of a URL: its slashes stay.
+std::string escaped_consul_key(std::string_view path);
 
 class ConsulKv {
  public:

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "drivers/consul/decode.h"
+#include "drivers/consul/kv.h"
 #include "drivers/consul/view.h"
 #include "test/test.h"
 
@@ -63,6 +64,14 @@ std::string plan_text(const std::map<std::string, ServiceRegistration>& desired,
   for (const auto& id : sync.remove) text += "-" + id + " ";
   for (const auto& id : sync.remove_checks) text += "!" + id + " ";
   return text;
+}
+
+TEST_CASE("consul: a key has no slash in front, and keeps those inside in a URL") {
+  EXPECT_EQ(escaped_consul_key("app/a b/%"), "app/a%20b/%25");
+  // As Consul's own client library takes it; "//" would be a redirect.
+  EXPECT_EQ(escaped_consul_key("/app/v"), "app/v");
+  EXPECT_EQ(escaped_consul_key("app/"), "app/");
+  EXPECT_EQ(consul_key("/fabio/config"), "fabio/config");
 }
 
 TEST_CASE("consul: the plan of a sync") {
