@@ -59,12 +59,6 @@ const char* month_name(uint8_t month) {
   return kNames[month - 1];
 }
 
-const char* weekday_name(uint8_t weekday) {
-  static constexpr const char* kNames[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  CHECK(weekday < 7);
-  return kNames[weekday];
-}
-
 std::string date_time_text(const CivilTime& time) {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", time.year, time.month, time.day,
                      time.hour, time.minute, time.second);

@@ -26,9 +26,8 @@ int64_t from_civil(const CivilTime& time);
 /// "2006-01-02T15:04:05": RFC 3339 without fraction and offset. Years 0 to 9999.
 std::string date_time_text(const CivilTime& time);
 
-/// "Jan" to "Dec"; "Sun" to "Sat".
+/// "Jan" to "Dec".
 const char* month_name(uint8_t month);
-const char* weekday_name(uint8_t weekday);
 
 /// Writes `value` in decimal, with leading zeroes up to `width` digits (0: as many as it has), and
 /// returns how many bytes that were: at most 20, or `width` if that is more. `out` has room for

@@ -53,7 +53,6 @@ class EventHandler {
 class Resumable {
  public:
   virtual void on_resume() = 0;
-  bool resume_queued() const { return node_.linked(); }
 
  protected:
   ~Resumable() = default;

@@ -218,13 +218,6 @@ bool Socket::quiet() const {
   return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-SocketAddress Socket::peer_address() const {
-  SocketAddress address;
-  socklen_t size = SocketAddress::kCapacity;
-  if (getpeername(fd_, address.raw(), &size) != 0) return SocketAddress();
-  return address;
-}
-
 ConnectStart start_connect(const SocketAddress& to) {
   Socket socket(::socket(to.raw()->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.open()) return {Socket(), errno, false};

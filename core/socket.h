@@ -103,7 +103,6 @@ class Socket {
   /// Nothing waits to be read, no end either.
   bool quiet() const;
   SocketAddress local_address() const;
-  SocketAddress peer_address() const;
 
  private:
   int fd_ = -1;

@@ -59,7 +59,6 @@ class Proxy {
 
   /// With the port that was given where port 0 was asked for; in the order of the options.
   const std::vector<SocketAddress>& addresses() const { return addresses_; }
-  uint32_t reactor_count() const { return static_cast<uint32_t>(cells_.size()); }
   /// Runs on each reactor's thread.
   void post_to_all(const std::function<void(uint32_t index, Worker&)>& message);
   /// A listener's certificates and rules from now on.

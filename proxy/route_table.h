@@ -43,7 +43,6 @@ class RouteTable final : public Counted {
   [[nodiscard]] uint64_t version() const { return version_; }
   [[nodiscard]] size_t host_count() const { return host_count_; }
   [[nodiscard]] size_t route_count() const { return route_count_; }
-  [[nodiscard]] size_t glob_count() const { return globs_ ? globs_->size() : 0; }
 
   /// The key as an edit writes it: "mysite.com:9999", "*.x", ":3306", "".
   [[nodiscard]] const Host* find_host(std::string_view pattern) const;

@@ -41,12 +41,6 @@ inline Result<int64_t> whole(const Value& value, std::string_view what) {
               value.as_number().text());
 }
 
-inline Value::Items strings_to_items(const std::vector<std::string>& texts) {
-  Value::Items out;
-  for (const std::string& text : texts) out.push_back(Value::string(text));
-  return out;
-}
-
 /// As Go's encoding/json writes it, which jsonencode and %q promise: also < > & and U+2028/9
 /// escaped.
 void append_go_json_string(std::string& out, std::string_view text);

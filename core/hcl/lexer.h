@@ -66,7 +66,6 @@ class Lexer {
   [[nodiscard]] Token peek_second();
 
   // In brackets line ends are white space.
-  [[nodiscard]] bool skips_newlines() const { return skip_newlines_; }
   bool set_skips_newlines(bool skip);  // returns what it was
 
   // For templates: the place behind the last taken token, and going on from elsewhere.

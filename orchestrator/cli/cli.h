@@ -13,10 +13,6 @@
 
 namespace sluice::orchestrator::cli {
 
-/// True where the word begins one of the verbs ("job", "node-status", "version", "-help", ...);
-/// `agent`, `lb` and the balancer's flags are main's own.
-bool is_verb(std::string_view word);
-
 /// Runs one verb with what the caller gives, and returns the exit code. For tests.
 Task<int> run_verb(CliEnv& env, std::vector<std::string> words);
 

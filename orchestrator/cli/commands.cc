@@ -207,15 +207,6 @@ std::string general_help() {
          list_of(all_commands()) + "\n\nsluice <verb> -help says more about each.\n";
 }
 
-bool is_verb(std::string_view word) {
-  if (is_help(word) || word == "-v" || word == "-version" || word == "--version") return true;
-  for (const Command* command : all_commands()) {
-    if (command->name.substr(0, command->name.find(' ')) == word) return true;
-  }
-  return std::any_of(std::begin(kAliases), std::end(kAliases),
-                     [&](const Alias& alias) { return alias.old_words == word; });
-}
-
 std::string escaped(std::string_view id) {
   return percent_encode(id);
 }

@@ -48,7 +48,7 @@ TEST_CASE("civil time: known days, and there and back again") {
   EXPECT_EQ(int{time.hour}, 8);
   EXPECT_EQ(int{time.minute}, 13);
   EXPECT_EQ(int{time.second}, 15);
-  EXPECT_EQ(std::string(weekday_name(time.weekday)), "Sat");
+  EXPECT_EQ(int{time.weekday}, 6);  // a Saturday
   EXPECT_EQ(date_time_text(time), "2019-03-30T08:13:15");
   for (int64_t second = -5'000'000'000; second < 5'000'000'000; second += 86400 * 7 + 3661) {
     REQUIRE(from_civil(to_civil(second)) == second);

@@ -364,8 +364,6 @@ TEST_CASE("unknown verbs, wrong counts and -help") {
   EXPECT_EQ(api.run({"--help"}), 0);
   EXPECT(api.terminal.out_text.find("node eligibility") != std::string::npos);
   EXPECT(api.calls.empty());
-  EXPECT(is_verb("node-status"));
-  EXPECT(!is_verb("agent"));
 }
 
 TEST_CASE("no agent: the message says where it looked and what to do") {
