@@ -37,10 +37,23 @@ Result<Pipe> make_pipe() {
   return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
-/// What the parent keeps of a started program.
+/// What the parent keeps of a started program, until it is somebody's. Whoever asked for it may
+/// have been cancelled meanwhile: then its session ends with this.
 struct Started {
   pid_t pid = 0;
   Fd input, output, errors;
+
+  Started() = default;
+  Started(Started&& other) noexcept
+      : pid(std::exchange(other.pid, 0)),
+        input(std::move(other.input)),
+        output(std::move(other.output)),
+        errors(std::move(other.errors)) {}
+  ~Started() {
+    if (pid <= 0) return;
+    ::kill(-pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
 };
 
 /// Where a program of that name is, by the PATH of its own environment.
@@ -320,13 +333,11 @@ Task<Result<std::unique_ptr<Process>>> UvProcesses::start(ProcessSpec spec) {
   Result<std::unique_ptr<Stream>> errors = std::unique_ptr<Stream>();
   if (!terminal) errors = adopt_stream(loop_, ours.errors.release(), name);
   if (!input || !output || !errors) {
-    ::kill(-ours.pid, SIGKILL);
-    ::waitpid(ours.pid, nullptr, 0);
     if (size_end >= 0) ::close(size_end);
     co_return fail(Code::kIo, "{}: cannot open its streams", name);
   }
-  auto process = std::make_unique<UvProcess>(loop_, ours.pid, *std::move(input), *std::move(output),
-                                             *std::move(errors), size_end);
+  auto process = std::make_unique<UvProcess>(loop_, std::exchange(ours.pid, 0), *std::move(input),
+                                             *std::move(output), *std::move(errors), size_end);
   Result<void> watched = process->watch();
   if (!watched) co_return pass(watched);
   co_return process;

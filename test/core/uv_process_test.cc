@@ -1,6 +1,7 @@
 #include "core/uv_process.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -134,6 +135,24 @@ TEST_CASE("process: a time limit, and destroying it, kill all that it started") 
   status >> pid >> name >> state;
   const bool gone = state.empty() || state == "Z";
   EXPECT(gone);
+}
+
+TEST_CASE("process: one whose start nobody waits for any more is ended") {
+  {
+    UvLoop loop;
+    UvProcesses processes(loop);
+    Scope scope(loop);
+    auto begin = [](UvProcesses& on) -> Task<void> {
+      (void)co_await on.start(shell("sleep 1000"));
+    };
+    scope.spawn(begin(processes));
+    loop.post([&] {  // it is with the pool by now
+      scope.cancel_all();
+      loop.stop();
+    });
+    loop.run();
+  }  // which waits for the pool
+  EXPECT(::waitpid(-1, nullptr, WNOHANG) != 0);  // no child runs
 }
 
 TEST_CASE("process: on a terminal of the wanted size, which can be changed") {
