@@ -2,6 +2,8 @@
 //
 // Owner: the Agent. The lock is flock(2) on <folder>/lock: the kernel drops it when the process
 // ends, however it ends.
+//
+// Thread: the control loop, which open() may hold for 5 s, until a killed agent has let go.
 #pragma once
 
 #include <string>

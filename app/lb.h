@@ -1,5 +1,7 @@
 // `sluice lb`, and `sluice -proxy.addr=...`: the balancer alone, with its routes from a registry: a
 // drop-in for fabio.
+//
+// Thread: the main one, which is the control loop until the balancer has ended.
 #pragma once
 
 #include <string>
