@@ -112,7 +112,7 @@ TEST_CASE("durations: Go's, and a number alone is seconds") {
   EXPECT_EQ(wait_ms("1m30s"), 90'000);
   EXPECT_EQ(wait_ms("9223372036"), 9'223'372'036'000);
   // Longer than Go's longest, 292 years, and what is no time at all.
-  for (const char* text :
+  for (const std::string text :
        {"9223372037", "9223372036854775807", "-9223372036854775808", "-1", "x"}) {
     CAPTURE(text);
     EXPECT_EQ(wait_ms(text), -1);
