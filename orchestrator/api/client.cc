@@ -180,21 +180,23 @@ Task<void> logs(Call& call) {
 // -------------------------------------------------------------------- restart, signal, stats
 
 /// The runners that the body's task name means: that one, or all that run.
-Result<std::vector<TaskRunner*>> chosen_tasks(AllocRunner& runner, std::string_view name,
-                                              bool dead_too) {
+Result<std::vector<TaskRunner*>> chosen_tasks(AllocRunner& runner, std::string_view name) {
   std::vector<TaskRunner*> tasks;
   if (!name.empty()) {
     TaskRunner* task = runner.task(name);
     if (task == nullptr) return fail(Code::kNotFound, "unknown task name \"{}\"", name);
-    if (!task->running() && !dead_too) return fail(Code::kInvalid, "Task not running");
+    if (!task->running()) return fail(Code::kInvalid, "Task not running");
     tasks.push_back(task);
     return tasks;
   }
   for (const auto& task : runner.tasks()) {
-    if (task->running() || dead_too) tasks.push_back(task.get());
+    if (task->running()) tasks.push_back(task.get());
   }
   return tasks;
 }
+
+constexpr MemberKind kRestartBody[] = {{"TaskName", Json::Kind::kString},
+                                       {"AllTasks", Json::Kind::kBool}};
 
 Task<void> restart(Call& call, const Json& body) {
   Result<AllocRunner*> runner = running_alloc(call, call.param(0));
@@ -208,14 +210,14 @@ Task<void> restart(Call& call, const Json& body) {
     co_await call.refuse(400, "AllTasks and TaskName do not go together");
     co_return;
   }
-  Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, named, false);
-  if (!tasks) {
-    co_await call.refuse(tasks.error());
-    co_return;
-  }
   if (whole) {
     (*runner)->restart_all("User requested restart");
     co_await call.reply_empty();
+    co_return;
+  }
+  Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, named);
+  if (!tasks) {
+    co_await call.refuse(tasks.error());
     co_return;
   }
   std::vector<std::string> names;
@@ -223,6 +225,10 @@ Task<void> restart(Call& call, const Json& body) {
   (*runner)->restart(std::move(names), "User requested restart");
   co_await call.reply_empty();
 }
+
+constexpr MemberKind kSignalBody[] = {{"Task", Json::Kind::kString},
+                                      {"TaskName", Json::Kind::kString},
+                                      {"Signal", Json::Kind::kString}};
 
 Task<void> signal(Call& call, const Json& body) {
   Result<AllocRunner*> runner = running_alloc(call, call.param(0));
@@ -233,7 +239,7 @@ Task<void> signal(Call& call, const Json& body) {
   std::string_view name = body.get_string("Task");
   if (name.empty()) name = body.get_string("TaskName");
   const std::string wanted(body.get_string("Signal", "SIGKILL"));
-  Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, name, false);
+  Result<std::vector<TaskRunner*>> tasks = chosen_tasks(**runner, name);
   if (!tasks) {
     co_await call.refuse(tasks.error());
     co_return;
@@ -366,8 +372,8 @@ Task<void> alloc_checks(Call& call) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/client/fs/logs/:id", logs},
-    {"PUT", "/v1/client/allocation/:id/restart", with_body<restart>},
-    {"PUT", "/v1/client/allocation/:id/signal", with_body<signal>},
+    {"PUT", "/v1/client/allocation/:id/restart", with_body<restart, kRestartBody>},
+    {"PUT", "/v1/client/allocation/:id/signal", with_body<signal, kSignalBody>},
     {"GET", "/v1/client/allocation/:id/stats", alloc_stats},
     {"GET", "/v1/client/allocation/:id/checks", alloc_checks},
     {"GET", "/v1/allocation/:id/checks", alloc_checks},

@@ -110,7 +110,10 @@ def test_a_wrong_question_is_refused(agent, query, refusal):
      'JobModifyIndex: expected a whole number, not "7"'),
     ("/v1/deployment/promote/x", {"All": 1}, "All: expected true or false, not 1"),
     ("/v1/deployment/pause/x", {"Pause": "yes"}, 'Pause: expected true or false, not "yes"'),
-    ("/v1/deployment/promote/x", {"Groups": "g"}, 'Groups: expected a list, not "g"')])
+    ("/v1/deployment/promote/x", {"Groups": "g"}, 'Groups: expected a list, not "g"'),
+    ("/v1/client/allocation/x/restart", {"AllTasks": "yes"},
+     'AllTasks: expected true or false, not "yes"'),
+    ("/v1/client/allocation/x/signal", {"Signal": 9}, "Signal: expected a text, not 9")])
 def test_a_body_of_other_kinds_is_refused(agent, path, body, refusal):
     if path == "/v1/jobs":
         body["Job"] = {"ID": "x", "TaskGroups": []}
