@@ -35,6 +35,13 @@ void SimNode::kill(const std::string& alloc_id) {
   news(alloc_id);
 }
 
+void SimNode::finish(const std::string& alloc_id) {
+  const auto found = tasks_.find(alloc_id);
+  if (found == tasks_.end() || found->second.status != ClientStatus::kRunning) return;
+  found->second.status = ClientStatus::kComplete;
+  news(alloc_id);
+}
+
 sluice::Task<void> SimNode::live() {
   while (true) {
     auto registered = co_await link_->register_node(facts_, {});

@@ -41,6 +41,8 @@ class SimNode {
   size_t running() const;
   /// The task of an allocation dies.
   void kill(const std::string& alloc_id);
+  /// It ends by itself, with success.
+  void finish(const std::string& alloc_id);
 
   SimNodeOptions options;
   uint64_t starts = 0;
