@@ -103,7 +103,9 @@ def test_a_file_for_nginx_follows_the_instances(consul_template, make_agent, tmp
             return sorted(e["Service"]["Port"] for e in json.load(answer))
     try:
         for count in (2, 5, 1, 3):
-            agent.put("/v1/job/shop/scale", {"Count": count, "Target": {"Group": "shop"}})
+            until(lambda: agent.put("/v1/job/shop/scale",
+                                    {"Count": count, "Target": {"Group": "shop"}}),
+                  "no deployment is under way", 30)
             until(lambda: len(ports()) == count and ports() == passing(),
                   "%d servers in nginx.conf" % count, 20)
         agent.stop_jobs()

@@ -4,6 +4,7 @@ from . import jobs, tree
 
 ODD = """
   group "odd" {
+    %(update)s
     task "odd" {
       driver = "raw_exec"
       config {
@@ -43,7 +44,7 @@ ODD = """
       }
     }
   }
-""" % {"backend": tree.backend}
+""" % {"backend": tree.backend, "update": jobs.AT_ONCE}
 
 
 def text(count=2):

@@ -41,14 +41,16 @@ func sorted(items []string) string {
 	return strings.Join(out, " ")
 }
 
-// scale changes the count of the job's group "shop".
+// scale changes the count of the job's group "shop", once no deployment is under way.
 func scale(count int) {
 	body := fmt.Sprintf(`{"Target":{"Group":"shop"},"Count":%d,"Message":"test"}`, count)
-	answer, err := http.Post(jobs+"/v1/job/shop/scale", "application/json",
-		bytes.NewReader([]byte(body)))
-	must(fmt.Sprintf("scale to %d", count), err)
-	answer.Body.Close()
-	check("scale answers 200", answer.StatusCode == 200, answer.Status)
+	until(fmt.Sprintf("scale to %d", count), func() bool {
+		answer, err := http.Post(jobs+"/v1/job/shop/scale", "application/json",
+			bytes.NewReader([]byte(body)))
+		must("scale", err)
+		defer answer.Body.Close()
+		return answer.StatusCode == 200
+	})
 }
 
 func entries(name string, tags []string, passing bool, q *api.QueryOptions) ([]*api.ServiceEntry, *api.QueryMeta) {
