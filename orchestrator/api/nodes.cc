@@ -15,6 +15,8 @@ namespace {
 
 using TopicKind = Topic::Kind;
 
+constexpr size_t kMaxMetaBytes = 16 * 1024;  // of a drain; a node keeps its last one's
+
 Task<void> no_node(Call& call) {
   return call.refuse(404, "node not found");
 }
@@ -94,12 +96,17 @@ Task<void> drain(Call& call, const Json& body) {
   request.node_id = call.param(0);
   request.accessor_id = call.accessor_id();
   request.mark_eligible = body.get_bool("MarkEligible");
-  if (Result<StringMap> meta = read_texts(body, "Meta"); meta) {
-    request.meta = std::move(*meta);
-  } else {
-    co_await call.refuse(meta.error());
+  Result<StringMap> meta = read_texts(body, "Meta");
+  size_t bytes = 0;
+  if (meta) {
+    for (const auto& [key, value] : *meta) bytes += key.size() + value.size();
+  }
+  if (!meta || bytes > kMaxMetaBytes) {
+    co_await call.refuse(
+        400, meta ? fmt::format("Meta has over {} bytes", kMaxMetaBytes) : meta.error().message);
     co_return;
   }
+  request.meta = std::move(*meta);
   std::optional<DrainStrategy>& strategy = request.drain;
   if (const Json* spec = body.find("DrainSpec"); spec && spec->is_object()) {
     strategy.emplace();

@@ -207,8 +207,8 @@ Task<int> monitor_drain(Session& session, std::string id, bool ignore_system) {
 Json drain_meta(const Flags& flags, const Json& node) {
   Json meta = Json::object();
   const bool disable = flags.is_on("disable");
-  if (const Json& said = at(at(node, "LastDrain"), "Meta"); disable && said.is_object())
-    meta = said;
+  const Json& said = at(at(node, "LastDrain"), "Meta");
+  if (disable && said.is_object()) meta = said;
   if (const auto message = flags.value("m")) {
     meta.set(disable ? "cancel_message" : "message", *message);
   }

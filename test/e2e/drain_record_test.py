@@ -33,6 +33,9 @@ def test_a_drain_is_recorded(make_agent):
     with pytest.raises(ApiError) as refusal:
         call("PUT", path + "/drain", {"DrainSpec": spec, "Meta": {"message": 1}})
     assert refusal.value.text == "Meta: message is not a text"
+    with pytest.raises(ApiError) as refusal:
+        call("PUT", path + "/drain", {"DrainSpec": spec, "Meta": {"message": "x" * 20_000}})
+    assert refusal.value.text == "Meta has over 16384 bytes"
     agent.kill()
     agent.launch()
     until(lambda: agent.get("/v1/status/leader"), "the API answers again")
