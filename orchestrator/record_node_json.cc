@@ -119,10 +119,16 @@ void write_node(JsonWriter& out, const Node& node) {
   out.end_object();
 }
 
-void write_node_stub(JsonWriter& out, const Node& node, bool with_resources) {
+void write_node_stub(JsonWriter& out, const Node& node, NodeStubParts parts) {
   out.begin_object();
   write_node_common(out, node);
-  if (with_resources) write_node_resources(out, node);
+  if (parts.resources) write_node_resources(out, node);
+  if (parts.os) {
+    const auto name = node.attributes.find("os.name");
+    out.key("Attributes").begin_object();
+    out.member("os.name", name == node.attributes.end() ? "" : name->second);
+    out.end_object();
+  }
   out.member("Address", node.ip);
   const auto version = node.attributes.find("nomad.version");
   out.member("Version", version == node.attributes.end() ? "" : version->second);

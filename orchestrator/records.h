@@ -64,7 +64,12 @@ void write_job_stub(JsonWriter& out, const Job& job, std::string_view status,
 void write_job_summary(JsonWriter& out, const Job& job, const JobSummary& summary,
                        const JobChildren& children);
 void write_node(JsonWriter& out, const Node& node);
-void write_node_stub(JsonWriter& out, const Node& node, bool with_resources);
+/// An item of /v1/nodes.
+struct NodeStubParts {
+  bool resources = false;
+  bool os = false;
+};
+void write_node_stub(JsonWriter& out, const Node& node, NodeStubParts parts);
 void write_evaluation(JsonWriter& out, const Evaluation& eval);
 /// /v1/allocation/:id, and (Nomad sends them whole) /v1/node/:id/allocations.
 void write_allocation(JsonWriter& out, const Allocation& alloc);

@@ -20,6 +20,7 @@ constexpr Rule kRules[] = {
     {"/v1/acl/bootstrap", std::nullopt},               // once, while there is no token
     {"/v1/acl/token/self", std::nullopt},              // needs a token of any kind, and says which
     {"/v1/client/allocation/:id/exec", std::nullopt},  // the token may come behind the upgrade
+    {"/v1/acl/policy/self", std::nullopt},             // likewise
     {"/v1/acl/", AclArea::kManagement},
     {"/v1/system/", AclArea::kManagement},
     {"/v1/operator/recover", AclArea::kManagement},

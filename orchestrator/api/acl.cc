@@ -276,9 +276,29 @@ Task<void> delete_token(Call& call) {
   return remove(call, &AclRecords::tokens, "token");
 }
 
+/// Of the token that asks; a management token has none of its own.
+Task<void> own_policies(Call& call) {
+  const Snapshot now = call.server().snapshot();
+  const AclRecords& records = now.meta().acl;
+  const AclToken* token = find_token(records, call.token());
+  if (!acl_rights(records, call.token(), call.executor().wall_ns()) || token == nullptr) {
+    co_return co_await call.refuse(403, "ACL token not found");
+  }
+  call.set_index(now.index());
+  co_await call.reply_with([&](JsonWriter& out) {
+    out.begin_array();
+    for (const std::string& name : token->policies) {
+      const auto found = records.policies.find(name);
+      if (found != records.policies.end()) write_policy_stub(out, found->second);
+    }
+    out.end_array();
+  });
+}
+
 constexpr Route kRoutes[] = {
     {"PUT", "/v1/acl/bootstrap", when_on<with_body<bootstrap, kBootstrapBody>>},
     {"GET", "/v1/acl/policies", when_on<list_policies>},
+    {"GET", "/v1/acl/policy/self", when_on<own_policies>},
     {"GET", "/v1/acl/policy/:name", when_on<read_policy>},
     {"PUT", "/v1/acl/policy/:name", when_on<with_body<put_policy>>},
     {"DELETE", "/v1/acl/policy/:name", when_on<delete_policy>},

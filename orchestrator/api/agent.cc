@@ -176,6 +176,11 @@ Task<void> garbage(Call& call) {
   co_await call.reply_empty();
 }
 
+/// What Nomad's edition without a licence does not have either.
+Task<void> enterprise_only(Call& call) {
+  return call.refuse(501, "Nomad Enterprise only endpoint");
+}
+
 /// Summaries are kept right at each commit: there is nothing to reconcile.
 Task<void> reconcile_summaries(Call& call) {
   return call.reply_empty();
@@ -338,6 +343,11 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/status/peers", peers},
     {"GET", "/v1/operator/raft/configuration", raft_configuration},
     {"GET", "/v1/operator/scheduler/configuration", scheduler_configuration},
+    {"GET", "/v1/operator/license", enterprise_only},
+    {"GET", "/v1/quotas", enterprise_only},
+    {"GET", "/v1/quota-usages", enterprise_only},
+    {"GET", "/v1/sentinel/policies", enterprise_only},
+    {"GET", "/v1/recommendations", enterprise_only},
     {"GET", "/v1/regions", regions},
     {"GET", "/v1/volumes", empty_list},
     {"GET", "/v1/plugins", empty_list},

@@ -320,6 +320,16 @@ Task<void> versions(Call& call) {
   });
 }
 
+/// Those that Nomad itself would hold; ours are in the catalog.
+Task<void> services(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kJobs, call.param(0), call.space()}});
+  if (!find_job(call, snapshot)) {
+    co_await no_job(call);
+    co_return;
+  }
+  co_await call.reply("[]");
+}
+
 Task<void> submission(Call& call) {
   uint64_t version = 0;
   if (!http1::parse_length(call.query("version"), version) || version > INT64_MAX) {
@@ -397,6 +407,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/v1/job/*id/deployment", latest_deployment},
     {"GET", "/v1/job/*id/summary", summary},
     {"GET", "/v1/job/*id/versions", versions},
+    {"GET", "/v1/job/*id/services", services},
     {"GET", "/v1/job/*id/submission", submission},
     {"PUT", "/v1/job/*id/revert", with_body<revert>},
     {"PUT", "/v1/job/*id/stable", with_body<set_stable>},

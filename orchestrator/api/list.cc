@@ -24,6 +24,10 @@ Result<ListQuery> read_list_query(const Call& call) {
   return query;
 }
 
+NodeStubParts stub_parts(const Call& call) {
+  return {.resources = call.query_on("resources"), .os = call.query_on("os")};
+}
+
 Result<void> check_filter(const JsonFilter& filter, const Json& record) {
   // Every record is written with all of its fields; what is below one may differ.
   std::vector<std::string_view> fields;

@@ -31,6 +31,9 @@ struct ListQuery {
 /// From `prefix`, `per_page`, `next_token`, `reverse` and `filter`.
 Result<ListQuery> read_list_query(const Call& call);
 
+/// What of a node's stub is asked for.
+NodeStubParts stub_parts(const Call& call);
+
 struct ListPage {
   std::string text;
   std::string next_token;
@@ -41,10 +44,11 @@ struct ListPage {
 Result<void> check_filter(const JsonFilter& filter, const Json& record);
 
 /// Puts the items that `order` yields, in that order, into a page.
-/// `key` gives an item's page token; `write` puts it into a JsonWriter.
+/// `key` gives an item's page token; `write` puts it into a JsonWriter. `items`: how many there are
+/// in the page.
 template <class T, class Key, class Write>
 ListPage write_page(const std::vector<std::shared_ptr<const T>>& order, const ListQuery& query,
-                    Key key, Write write) {
+                    Key key, Write write, size_t* items = nullptr) {
   ListPage page;
   JsonWriter out(page.text);
   out.begin_array();
@@ -79,6 +83,7 @@ ListPage write_page(const std::vector<std::shared_ptr<const T>>& order, const Li
     ++count;
   }
   out.end_array();
+  if (items != nullptr) *items = count;
   return page;
 }
 

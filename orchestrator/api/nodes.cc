@@ -23,10 +23,10 @@ Task<void> no_node(Call& call) {
 
 Task<void> list_nodes(Call& call) {
   Snapshot snapshot = co_await call.snapshot({{TopicKind::kNodes, {}, {}}});
-  const bool resources = call.query_on("resources");
+  const NodeStubParts parts = stub_parts(call);
   co_await reply_list(
       call, snapshot.tables().nodes, [](const Node&) { return true; },
-      [resources](JsonWriter& out, const Node& node) { write_node_stub(out, node, resources); });
+      [parts](JsonWriter& out, const Node& node) { write_node_stub(out, node, parts); });
 }
 
 Task<void> read_node(Call& call) {

@@ -113,11 +113,11 @@ Task<void> pool_nodes(Call& call) {
     co_await no_pool(call);
     co_return;
   }
-  const bool resources = call.query_on("resources");
+  const NodeStubParts parts = stub_parts(call);
   co_await reply_list(
       call, snapshot.tables().nodes,
       [pool](const Node& node) { return pool == kAllPool || node.node_pool == pool; },
-      [resources](JsonWriter& out, const Node& node) { write_node_stub(out, node, resources); });
+      [parts](JsonWriter& out, const Node& node) { write_node_stub(out, node, parts); });
 }
 
 Task<void> pool_jobs(Call& call) {

@@ -36,6 +36,35 @@ Task<void> list_evals(Call& call) {
       [](JsonWriter& out, const Evaluation& eval) { write_evaluation(out, eval); });
 }
 
+/// How many the list would have.
+Task<void> count_evals(Call& call) {
+  Snapshot snapshot = co_await call.snapshot({{TopicKind::kEvals, {}, {}}});
+  Result<ListQuery> query = read_list_query(call);
+  if (!query) {
+    co_await call.refuse(query.error());
+    co_return;
+  }
+  query->by_id = true;
+  auto work = [evals = snapshot.tables().evals, query = *std::move(query), space = call.space()] {
+    const auto items = select(evals, query, [&](const Evaluation& eval) {
+      return space == kAnyNamespace || eval.namespace_ == space;
+    });
+    size_t count = 0;
+    const auto write = [&](JsonWriter& out, const Evaluation& eval) {
+      write_evaluation(out, eval);
+    };
+    ListPage page = write_page<Evaluation>(items, query, id_of<Evaluation>, write, &count);
+    return std::pair(count, std::move(page.refusal));
+  };
+  const auto [count, refusal] = co_await on_pool(call.executor(), std::move(work));
+  if (refusal) {
+    co_await call.refuse(*refusal);
+    co_return;
+  }
+  co_await call.reply_with(
+      [&](JsonWriter& out) { out.begin_object().member("Count", count).end_object(); });
+}
+
 /// The evaluation with stubs of those that it came from and led to.
 void write_with_related(JsonWriter& out, const Evaluation& eval, const Snapshot& snapshot) {
   std::string text;
@@ -294,6 +323,7 @@ Task<void> set_alloc_health(Call& call, const Json& body) {
 
 constexpr Route kRoutes[] = {
     {"GET", "/v1/evaluations", list_evals},
+    {"GET", "/v1/evaluations/count", count_evals},
     {"GET", "/v1/evaluation/:id", read_eval},
     {"GET", "/v1/evaluation/:id/allocations", eval_allocs},
     {"GET", "/v1/allocations", list_allocs},

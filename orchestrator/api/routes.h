@@ -10,7 +10,7 @@ namespace sluice::orchestrator::api {
 std::span<const Route> job_routes();
 std::span<const Route> child_routes();   // dispatch, periodic force
 std::span<const Route> record_routes();  // evaluations, allocations, deployments
-std::span<const Route> pool_routes();  // node pools and namespaces
+std::span<const Route> pool_routes();    // node pools and namespaces
 std::span<const Route> node_routes();
 std::span<const Route> client_routes();  // what lives on a node: logs, stats, restart, signal
 std::span<const Route> client_gc_routes();

@@ -158,6 +158,7 @@ std::string format_node_list(const Json& nodes, const std::vector<int64_t>& runn
                              const NodeStatusOptions& options) {
   if (nodes.size() == 0) return "";
   std::vector<Row> rows{{"ID", "DC", "Name", "Class"}};
+  if (options.os) rows[0].push_back("OS");
   if (options.verbose) rows[0].insert(rows[0].end(), {"Address", "Version"});
   rows[0].insert(rows[0].end(), {"Drain", "Eligibility", "Status"});
   if (options.allocs) rows[0].push_back("Running Allocs");
@@ -165,6 +166,7 @@ std::string format_node_list(const Json& nodes, const std::vector<int64_t>& runn
   for (const Json& node : items(nodes)) {
     Row row{short_id(node.get_string("ID"), options.verbose), text_of(node, "Datacenter"),
             text_of(node, "Name"), text_of(node, "NodeClass")};
+    if (options.os) row.push_back(text_of(at(node, "Attributes"), "os.name"));
     if (options.verbose) {
       row.insert(row.end(), {text_of(node, "Address"), text_of(node, "Version")});
     }

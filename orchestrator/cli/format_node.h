@@ -15,6 +15,7 @@ struct NodeStatusOptions {
   bool verbose = false;
   bool brief = false;
   bool allocs = false;  // the list with the count of running allocations
+  bool os = false;      // the list with each node's system
 };
 /// `running`: of each node of the list, in its order; looked at with options.allocs.
 std::string format_node_list(const Json& nodes, const std::vector<int64_t>& running,

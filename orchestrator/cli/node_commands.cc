@@ -21,6 +21,7 @@ constexpr FlagSpec kStatusFlags[] = {
     {"self", Kind::kBool, "the node of the agent that answers"},
     {"short", Kind::kBool, "less"},
     {"allocs", Kind::kBool, "the list with running allocations"},
+    {"os", Kind::kBool, "the list with the nodes' systems"},
     {"stats", Kind::kBool, "accepted: resource use is always shown"},
     {"quiet", Kind::kBool, "the ids alone"},
     kFilterFlag,
@@ -74,7 +75,9 @@ Task<Result<Json>> chosen_node(Session& session) {
 }
 
 Task<int> list_nodes(Session& session) {
-  Result<ApiReply> nodes = co_await get_page(session, "/v1/nodes");
+  Query query;
+  if (session.flags().is_on("os")) query.emplace_back("os", "true");
+  Result<ApiReply> nodes = co_await get_page(session, "/v1/nodes", std::move(query));
   if (!nodes) co_return session.error("querying node status", nodes.error());
   int code = 0;
   if (session.print_raw(nodes->body, code)) co_return code;
@@ -83,7 +86,7 @@ Task<int> list_nodes(Session& session) {
     co_return 0;
   }
   const NodeStatusOptions options{session.verbose(), session.flags().is_on("short"),
-                                  session.flags().is_on("allocs")};
+                                  session.flags().is_on("allocs"), session.flags().is_on("os")};
   std::vector<int64_t> running;
   if (options.allocs) {
     for (const Json& node : items(nodes->body)) {

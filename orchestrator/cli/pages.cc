@@ -4,9 +4,8 @@
 
 namespace sluice::orchestrator::cli {
 
-Task<Result<ApiReply>> get_page(Session& session, std::string path) {
+Task<Result<ApiReply>> get_page(Session& session, std::string path, Query query) {
   const Flags& flags = session.flags();
-  Query query;
   if (flags.has("filter")) query.emplace_back("filter", flags.value_or("filter", ""));
   if (flags.has("per-page")) {
     query.emplace_back("per_page", fmt::format("{}", flags.number_or("per-page", 0)));

@@ -29,7 +29,7 @@ inline constexpr FlagSpec kPageFlags[] = {
 };
 
 /// The page of the list that the flags ask for.
-Task<Result<ApiReply>> get_page(Session& session, std::string path);
+Task<Result<ApiReply>> get_page(Session& session, std::string path, Query query = {});
 
 /// How to get the next page, where there is one.
 void print_next_page(Session& session, std::string_view verb, const ApiReply& page);

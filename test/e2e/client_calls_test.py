@@ -111,6 +111,42 @@ def test_health_by_hand(agent):
         "can't set health of allocations for a terminal deployment")
 
 
+def test_services_of_a_job_are_in_the_catalog(agent):
+    agent.put("/v1/jobs", batch("a", "true"))
+    assert agent.get("/v1/job/a/services") == []
+    assert refused(404, lambda: agent.get("/v1/job/b/services")) == "job not found"
+
+
+def test_evaluations_are_counted(agent):
+    assert agent.get("/v1/evaluations/count") == {"Count": 0}
+    for name in ("a", "ab", "b"):
+        agent.put("/v1/jobs", batch(name, "sleep 100"))
+    until(lambda: agent.get("/v1/evaluations/count", filter="Status == complete") ==
+          {"Count": 3}, "all are done")
+    assert agent.get("/v1/evaluations/count", filter='JobID == "ab"') == {"Count": 1}
+    assert agent.get("/v1/evaluations/count", namespace="other") == {"Count": 0}
+    assert agent.get("/v1/evaluations/count", namespace="*") == {"Count": 3}
+    assert "Selector" in refused(400, lambda: agent.get("/v1/evaluations/count", filter="X == 1"))
+
+
+def test_the_system_of_a_node(agent):
+    node, = agent.get("/v1/nodes")
+    assert "Attributes" not in node
+    attributes = agent.get("/v1/node/" + node["ID"])["Attributes"]
+    for path in ("/v1/nodes", "/v1/node/pool/all/nodes"):
+        node, = agent.get(path, os="true")
+        assert node["Attributes"] == {"os.name": attributes["os.name"]}
+    rows = [row.split() for row in agent.verb("node", "status", "-os").out.splitlines()]
+    assert rows[0] == ["ID", "DC", "Name", "Class", "OS", "Drain", "Eligibility", "Status"]
+    assert rows[1][-4] == attributes["os.name"]
+
+
+def test_what_nomad_has_with_a_licence_alone(agent):
+    for path in ("operator/license", "quotas", "quota-usages", "sentinel/policies",
+                 "recommendations"):
+        assert refused(501, lambda: agent.get("/v1/" + path)) == "Nomad Enterprise only endpoint"
+
+
 def test_another_region_is_not_answered_for(make_agent):
     agent = make_agent(config='region = "eu"\n').start()
     assert agent.get("/v1/regions") == ["eu"]

@@ -106,6 +106,7 @@ node {
 	self, _, err := client.ACLTokens().Self(nil)
 	must("ACLTokens.Self", err)
 	check("self: the reader", self.AccessorID == reader.AccessorID, self)
+	ownPolicies(policy.Name)
 	jobs, _, err := client.Jobs().List(nil)
 	must("Jobs.List of a reader", err)
 	check("jobs: one", len(jobs) == 1, jobs)

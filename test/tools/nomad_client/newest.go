@@ -42,5 +42,18 @@ func newerCalls() {
 		text.VariableFlags["x"] == "1" && text.Variables == "y = 2", text)
 	_, _, err = client.Jobs().Submission("told", 1, nil)
 	refused("Jobs.Submission of no version", err, "job source not found")
+	services, _, err := client.Jobs().Services("told", nil)
+	must("Jobs.Services", err)
+	check("services: none of Nomad's own", len(services) == 0, services)
+	count, _, err := client.Evaluations().Count(&api.QueryOptions{Filter: `JobID == "told"`})
+	must("Evaluations.Count", err)
+	check("evaluations: counted", count.Count >= 1, count)
 	remove("told")
+}
+
+// ownPolicies asks, as a token of one policy, for its own.
+func ownPolicies(name string) {
+	own, _, err := client.ACLPolicies().Self(nil)
+	must("ACLPolicies.Self", err)
+	check("policies: the token's own", len(own) == 1 && own[0].Name == name, own)
 }
