@@ -163,9 +163,8 @@ void Server::Impl::check_drains() {
       commit.nodes.push_back(std::move(drained));
     }
     std::map<std::pair<std::string, std::string>, std::shared_ptr<Evaluation>> evals;
-    const bool deadline_now = node->drain->force_deadline.ns != 0 &&
-                              node->drain->force_deadline.ns <= wall_ns() &&
-                              node->drain->force_deadline.ns > wall_ns() - 2 * kSecondNs;
+    const bool overdue =
+        node->drain->force_deadline.ns != 0 && node->drain->force_deadline.ns <= wall_ns();
     const auto evaluate = [&](const Allocation& alloc) {
       auto& eval = evals[{alloc.namespace_name(), alloc.job_id()}];
       if (!eval) eval = make_eval(*alloc.job, kTriggerNodeDrain);
@@ -177,10 +176,11 @@ void Server::Impl::check_drains() {
       evaluate(*alloc);
       commit.allocs.push_back(std::move(moving));
     }
-    if (deadline_now) {  // those that waited for a stand-in in vain go now
+    if (overdue) {  // those that waited for a stand-in in vain go now, or once the server is back
       if (const auto index = now.of_node(node->id)) {
         index->allocs.each([&](const AllocPtr& alloc) {
-          if (!alloc->terminal() && alloc->migrate) evaluate(*alloc);
+          if (alloc->terminal() || !alloc->migrate) return;
+          if (!broker_.has_waiting(alloc->namespace_name(), alloc->job_id())) evaluate(*alloc);
         });
       }
     }

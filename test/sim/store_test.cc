@@ -296,4 +296,25 @@ TEST_CASE("an append of unknown outcome ends all writing until the server starts
   EXPECT_EQ(node.running(), 3u);
 }
 
+TEST_CASE("a drain's deadline that passes while the server is away is kept when it is back") {
+  Kept kept(20);
+  kept.start();
+  Cluster& cluster = kept.cluster;
+  SimNode& node = cluster.add_node();
+  cluster.executor.run_for(100);
+  cluster.run_job(make_job("web", 1));
+  REQUIRE(cluster.settle());
+  DrainStrategy strategy;
+  strategy.deadline_ns = kMinuteNs;
+  REQUIRE(cluster.await(cluster.server->drain_node({.node_id = node.id(), .drain = strategy})));
+  cluster.executor.run_for(50'000);
+  REQUIRE(node.running() == 1);  // there is nowhere else
+  cluster.crash();
+  cluster.executor.run_for(20'000);
+  kept.start();
+  cluster.executor.run_for(10'000);
+  EXPECT_EQ(node.running(), 0u);
+  EXPECT(!cluster.snapshot().node(node.id())->drain);
+}
+
 }  // namespace sluice::sim

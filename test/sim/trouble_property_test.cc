@@ -128,10 +128,10 @@ class Trouble {
   void drain(SimNode& which, int64_t deadline_ns) {
     DrainStrategy strategy;
     strategy.deadline_ns = deadline_ns;
-    (void)cluster.await(cluster.server->drain_node(which.id(), strategy, false));
+    (void)cluster.await(cluster.server->drain_node({.node_id = which.id(), .drain = strategy}));
   }
   void recover(SimNode& which) {
-    (void)cluster.await(cluster.server->drain_node(which.id(), std::nullopt, true));
+    (void)cluster.await(cluster.server->drain_node({.node_id = which.id(), .mark_eligible = true}));
     which.connect(&cluster.server->node_link());
   }
 
