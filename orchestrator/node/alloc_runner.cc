@@ -269,16 +269,18 @@ Task<void> AllocRunner::watch_stop() {
   kill_where([](const TaskRunner&) { return true; }, "");
 }
 
-/// Ends them and waits until nothing of them runs. One that has not begun is dead only when its
-/// turn has come, which others may hold up: nobody waits for it.
+/// Ends them and waits until nothing of them runs.
 Task<void> AllocRunner::kill_and_wait(std::function<bool(const TaskRunner&)> which) {
   kill_where(which, "");
-  co_await wait_for([&] {
-    return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
-      const bool begun = task->running() || task->local().handle || task->local().starting;
-      return phase_of(task->config()) == Phase::kPoststop || !which(*task) || task->dead() ||
-             !begun;
-    });
+  co_await wait_for([&] { return none_runs(which); });
+}
+
+/// One that has not begun is dead only when its turn has come, which others may hold up: nobody
+/// waits for it.
+bool AllocRunner::none_runs(const std::function<bool(const TaskRunner&)>& which) const {
+  return std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& task) {
+    const bool begun = task->running() || task->local().handle || task->local().starting;
+    return phase_of(task->config()) == Phase::kPoststop || !which(*task) || task->dead() || !begun;
   });
 }
 

@@ -94,6 +94,7 @@ class AllocRunner {
   void task_changed();
   void kill_where(const std::function<bool(const TaskRunner&)>& which, const std::string& reason);
   Task<void> kill_and_wait(std::function<bool(const TaskRunner&)> which);
+  [[nodiscard]] bool none_runs(const std::function<bool(const TaskRunner&)>& which) const;
   void refresh_registrations();
   void restore_registrations();
   void follow_scripts();

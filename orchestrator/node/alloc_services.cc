@@ -254,14 +254,19 @@ void AllocRunner::restart_all(std::string reason) {
 }
 
 Task<void> AllocRunner::restart_whole(std::string reason) {
-  if (stopping_ || finished_ || !restarting_.empty()) co_return;
+  // A restart that is under way comes first.
+  while (!restarting_.empty() && !stopping_ && !finished_) co_await changed_.wait();
+  if (stopping_ || finished_) co_return;
   std::vector<std::string> names;
   for (const auto& task : tasks_) names.push_back(task->name());
   const std::vector<std::string> gone = co_await take_out(names);
   if (!stopping_ && !finished_) {
     again_ = reason;
-    co_await kill_and_wait([](const TaskRunner& task) { return !is_sidecar(task.config()); });
-    kill_where([](const TaskRunner&) { return true; }, reason);
+    const auto first = [](const TaskRunner& task) { return !is_sidecar(task.config()); };
+    kill_where(first, "");
+    // run() may see it before us, and begin anew: those are not meant.
+    while (!again_.empty() && !none_runs(first)) co_await changed_.wait();
+    if (!again_.empty()) kill_where([](const TaskRunner&) { return true; }, reason);
   }
   const auto up = [](const auto& task) {
     return phase_of(task->config()) != Phase::kMain || task->dead() || task->running();

@@ -168,3 +168,31 @@ def test_a_signal_that_there_is_not(agent):
     said = refused(400, lambda: agent.put("/v1/client/allocation/%s/signal" % alloc["ID"],
                                           {"Signal": "INVALID-SIGNAL"}))
     assert "invalid signal INVALID-SIGNAL" in said
+
+
+def test_a_restart_of_all_tasks_runs_what_ran_once_too(agent):
+    script = 'echo $NOMAD_TASK_NAME >> "$NOMAD_ALLOC_DIR/data/ran"'
+
+    def task(name, script, **more):
+        return {"Name": name, "Driver": "raw_exec",
+                "Config": {"command": "/bin/sh", "args": ["-c", script]}, **more}
+    agent.put("/v1/jobs", {"Job": {"ID": "a", "Datacenters": ["dc1"], "TaskGroups": [{
+        "Name": "g", "Tasks": [
+            task("first", script, Lifecycle={"Hook": "prestart"}),
+            task("main", script + "; exec sleep 1000")]}]}})
+
+    alloc = agent.wait_running("a", 1)[0]["ID"]
+
+    def ran():
+        return agent.verb("alloc", "fs", alloc, "alloc/data/ran").out.split()
+    until(lambda: ran() == ["first", "main"], "both ran")
+    restart = "/v1/client/allocation/%s/restart" % alloc
+    why = refused(400, lambda: agent.put(restart, {"AllTasks": True, "TaskName": "main"}))
+    assert why == "AllTasks and TaskName do not go together"
+    agent.put(restart, {})
+    until(lambda: ran() == ["first", "main", "main"], "main alone runs again")
+    shown = agent.verb("alloc", "restart", "-all-tasks", alloc)
+    assert shown.code == 0, shown
+    until(lambda: ran() == ["first", "main", "main", "first", "main"], "both run again")
+    states = agent.get("/v1/allocation/" + alloc)["TaskStates"]
+    assert (states["first"]["Restarts"], states["main"]["Restarts"]) == (1, 2)

@@ -18,8 +18,8 @@ TEST_CASE("what has to be measured of canaries, and what is wrong about it") {
   EXPECT_EQ((*strict)->min_requests, 7u);
 
   const auto refused = [](const char* rate, const char* least) {
-    const auto wrong = parse_canary_policy(
-        {{"sluice-max-error-rate", rate}, {"sluice-min-requests", least}});
+    const auto wrong =
+        parse_canary_policy({{"sluice-max-error-rate", rate}, {"sluice-min-requests", least}});
     return wrong ? "" : wrong.error().message;
   };
   for (const char* rate : {"", "%", "1", "100%", "-1%", "a", "1%%", "nan"}) {
