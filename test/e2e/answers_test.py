@@ -204,7 +204,9 @@ def test_services_of_nomads_own_are_none(agent):
 def test_counters_and_samples(agent, curl):
     """What happened in an interval of ten seconds, and for Prometheus since the start."""
     agent.run(jobs.batch("once", ["-lines", "1", "-exit", "0"]))
-    agent.run(jobs.batch("bad", ["-lines", "1", "-exit", "3"]), flags=["-detach"])
+    # It fails once: no restart, and no other instance after five seconds.
+    once = 'attempts = 0\n mode = "fail"\n }\n reschedule {\n attempts = 0\n unlimited = false'
+    agent.run(jobs.batch("bad", ["-lines", "1", "-exit", "3"], restart=once), flags=["-detach"])
 
     def of(kind, name, **labels):
         return [m for m in agent.get("/v1/metrics")[kind]

@@ -31,10 +31,10 @@ struct Machine {
   std::map<TaskKey, Run> runs;
   std::vector<std::string> log;  // "start srv#1", "stop srv#1", ...
   bool available = true;
-  TaskNetwork network;               // of every run
-  std::string silent_after;          // "start", "remove": it is done, and the answer never comes
-  int refused_stops = 0;             // of what is started from now on: it is still starting
-  bool hold_stops = false;           // stop() waits
+  TaskNetwork network;       // of every run
+  std::string silent_after;  // "start", "remove": it is done, and the answer never comes
+  int refused_stops = 0;     // of what is started from now on: it is still starting
+  bool hold_stops = false;   // stop() waits
   int stops_asked = 0;
   std::vector<std::string> signals;  // of each stop, as they were said at its end
 
