@@ -291,7 +291,7 @@ void ControlPlane::Parts::follow_requests() {
   meter = std::make_unique<BalancerMeter>(*on.balancer, *routes);
   scaler = std::make_unique<Autoscaler>(
       on.env, on.log, *server, *meter,
-      [this](std::vector<SleepingService> services) { routes->set_sleeping(std::move(services)); });
+      [this](std::vector<GroupService> services) { routes->set_sleeping(std::move(services)); });
   on.balancer->set_on_wake([this](const std::string& service) { scaler->wake(service); });
   judge = std::make_unique<CanaryJudge>(on.env, on.log, *server, *meter);
   scope->spawn(scaler->run());

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "orchestrator/group_services.h"
-
 namespace sluice::orchestrator {
 
 namespace {
@@ -14,9 +12,9 @@ namespace {
 constexpr int64_t kSampleMs = 1'000;
 constexpr int64_t kWakingMs = 60'000;  // an instance that was asked for may take as long
 
-uint64_t answers_of(const std::vector<SleepingService>& services, const ServiceLoads& loads) {
+uint64_t answers_of(const std::vector<GroupService>& services, const ServiceLoads& loads) {
   uint64_t sum = 0;
-  for (const SleepingService& service : services) {
+  for (const GroupService& service : services) {
     const auto found = loads.find(service.name);
     if (found != loads.end()) sum += found->second.answers;
   }
@@ -37,10 +35,7 @@ void Autoscaler::take(const Snapshot& snapshot, const Job& job, const TaskGroup&
   taken.min = std::max<int64_t>(group.scaling->min, 0);
   taken.max = std::max(group.scaling->max, taken.min);
   taken.count = group.count;
-  taken.services.clear();
-  for (GroupService& service : group_services(job, group)) {
-    taken.services.push_back({std::move(service.name), std::move(service.tags)});
-  }
+  taken.services = group_services(job, group);
   const DeploymentPtr deployment = snapshot.latest_deployment(job.namespace_, job.id);
   taken.waits = deployment && deployment->active() && deployment->needs_promotion();
   if (taken.count > 0 && !taken.changing) taken.resting = false;
@@ -63,7 +58,7 @@ void Autoscaler::follow() {
 
 void Autoscaler::say_sleeping() {
   const int64_t now_ms = env_.executor.now_ms();
-  std::vector<SleepingService> asleep;
+  std::vector<GroupService> asleep;
   for (const auto& [key, group] : groups_) {
     const bool waking = group.woken_at_ms > now_ms - kWakingMs;
     if (group.min > 0 || (group.count > 0 && !waking && !group.resting)) continue;
@@ -81,7 +76,7 @@ void Autoscaler::look(const Key& key, Group& group, const ServiceLoads& loads) {
     group.since_ms = now_ms;
     group.answers = answers;
   }
-  for (const SleepingService& service : group.services) {
+  for (const GroupService& service : group.services) {
     const auto found = loads.find(service.name);
     if (found != loads.end()) group.in_flight += found->second.in_flight;
   }
@@ -143,7 +138,7 @@ void Autoscaler::wake(const std::string& service) {
   follow();
   for (auto& [key, group] : groups_) {
     const bool has_it = std::ranges::any_of(
-        group.services, [&](const SleepingService& each) { return each.name == service; });
+        group.services, [&](const GroupService& each) { return each.name == service; });
     if (!has_it || group.count > 0 || group.changing) continue;
     group.woken_at_ms = env_.executor.now_ms();
     group.window = {};  // what it was used for before says nothing about now
@@ -155,7 +150,7 @@ void Autoscaler::wake(const std::string& service) {
 Task<void> Autoscaler::measure() {
   std::set<std::string> services;
   for (const auto& [key, group] : groups_) {
-    for (const SleepingService& service : group.services) services.insert(service.name);
+    for (const GroupService& service : group.services) services.insert(service.name);
   }
   const ServiceLoads loads = co_await meter_.read(std::move(services));
   for (auto& [key, group] : groups_) look(key, group, loads);

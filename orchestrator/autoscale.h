@@ -19,24 +19,17 @@
 #include "core/env.h"
 #include "core/log.h"
 #include "core/scope.h"
+#include "orchestrator/group_services.h"
 #include "orchestrator/load_meter.h"
 #include "orchestrator/scale_policy.h"
 #include "orchestrator/server.h"
 
 namespace sluice::orchestrator {
 
-/// A service that may have no instance and be asked for all the same.
-struct SleepingService {
-  std::string name;
-  std::vector<std::string> tags;
-
-  bool operator==(const SleepingService&) const = default;
-};
-
 class Autoscaler {
  public:
   /// `sleeping` is told of every service that may be asleep now, whenever that changes.
-  using Sleeping = std::function<void(std::vector<SleepingService>)>;
+  using Sleeping = std::function<void(std::vector<GroupService>)>;
   Autoscaler(Env env, Log& log, Server& server, LoadMeter& meter, Sleeping sleeping)
       : env_(env),
         log_(log),
@@ -56,7 +49,7 @@ class Autoscaler {
     ScalePolicy policy;
     int64_t min = 0, max = 0, count = 0;
     bool waits = false;  // a canary of it
-    std::vector<SleepingService> services;
+    std::vector<GroupService> services;
     ScaleWindow window;
     // Since the last look.
     int64_t since_ms = 0;
@@ -84,7 +77,7 @@ class Autoscaler {
   Sleeping tell_sleeping_;
   std::map<Key, Group> groups_;
   uint64_t seen_index_ = 0;
-  std::vector<SleepingService> said_;
+  std::vector<GroupService> said_;
   Scope scope_;  // last: its tasks use all of the above
 };
 

@@ -13,6 +13,8 @@ struct GroupService {
   std::string name;
   StringList tags;
   StringMap canary_meta;
+
+  bool operator==(const GroupService&) const = default;
 };
 
 /// Those without a check get no traffic and are left out.

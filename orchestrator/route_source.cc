@@ -57,7 +57,7 @@ std::map<std::string_view, double> canary_shares(const ServiceSnapshot& snapshot
 }
 
 /// Places that nobody can be sent to, where no instance is healthy.
-void add_sleeping(const SleepingService& service, const std::string& tag_prefix,
+void add_sleeping(const GroupService& service, const std::string& tag_prefix,
                   proxy::RouteEdit& edit) {
   const auto is_up = [](const proxy::RouteSpec& route) { return route.healthy; };
   if (std::ranges::any_of(edit.routes, is_up)) return;
@@ -138,11 +138,11 @@ std::vector<proxy::RouteSpec> RouteSource::routes_of(const std::string& service)
   return edit_of(service).routes;
 }
 
-void RouteSource::set_sleeping(std::vector<SleepingService> services) {
+void RouteSource::set_sleeping(std::vector<GroupService> services) {
   std::set<std::string> touched;
   for (const auto& [name, service] : sleeping_) touched.insert(name);
   sleeping_.clear();
-  for (SleepingService& service : services) {
+  for (GroupService& service : services) {
     touched.insert(service.name);
     std::string name = service.name;
     sleeping_.emplace(std::move(name), std::move(service));

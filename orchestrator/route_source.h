@@ -16,9 +16,9 @@
 
 #include "core/executor.h"
 #include "core/scope.h"
-#include "orchestrator/autoscale.h"
 #include "orchestrator/catalog.h"
 #include "orchestrator/drain.h"
+#include "orchestrator/group_services.h"
 #include "orchestrator/inherited_routes.h"
 #include "proxy/route_edit.h"
 
@@ -47,7 +47,7 @@ class RouteSource final : public Drainer {
 
   /// Services that keep their places while none of their instances is healthy: who asks for one
   /// then waits, and RouterOptions::wake is told. Replaces what was said before.
-  void set_sleeping(std::vector<SleepingService> services);
+  void set_sleeping(std::vector<GroupService> services);
   /// The routes of a service as they are now.
   [[nodiscard]] std::vector<proxy::RouteSpec> routes_of(const std::string& service) const;
 
@@ -70,7 +70,7 @@ class RouteSource final : public Drainer {
   Event* predecessor_gone_ = nullptr;  // null: there is none
   std::map<std::string, ServiceSnapshot> services_;
   std::map<std::string, std::string> service_of_;  // by instance
-  std::map<std::string, SleepingService> sleeping_;
+  std::map<std::string, GroupService> sleeping_;
   std::set<std::string> draining_;
   std::set<std::string> gone_;  // among those: gone for good, but the catalog still lists them
   std::set<std::string> kept_;  // among those: no longer in the catalog, and not yet gone

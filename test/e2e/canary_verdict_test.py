@@ -1,5 +1,6 @@
 """Canaries that are promoted, or whose deployment fails, by what the balancer measured of them."""
 
+import re
 import threading
 
 import pytest
@@ -83,11 +84,12 @@ def test_bad_ones_end_the_deployment_and_the_job_goes_back(agent, curl):
     agent.wait_routes("shop.test", 3)
     with Asking(agent, curl) as asking:
         until(lambda: agent.get("/v1/job/shop")["Version"] == 2, "it went back", 40)
-    assert asking.statuses.count(500) < 40
+    assert 500 in asking.statuses and set(asking.statuses) <= {200, 500}
     failed, = [d for d in agent.get("/v1/job/shop/deployments") if d["Status"] == "failed"]
-    assert failed["StatusDescription"].startswith(
-        "Failed because canaries of service shop answered ")
-    assert failed["StatusDescription"].endswith(" - rolling back to job version 0")
+    said = re.fullmatch(r"Failed because canaries of service shop answered (\d+) of (\d+) requests "
+                        r"with an error - rolling back to job version 0",
+                        failed["StatusDescription"])
+    assert said and int(said[1]) == int(said[2]) > 2, failed  # two of forty would have been good
     until(lambda: len(agent.routes("shop.test")) == 2, "the canary has gone")
     assert curl(agent.traffic, "-H", "Host: shop.test").status == 200
     text = agent.verb("deployment", "status", failed["ID"]).out

@@ -65,7 +65,7 @@ struct World {
     cluster.run_job(std::move(job));
     cluster.settle(30'000);
     scaler.emplace(env, cluster.log, *cluster.server, load,
-                   [this](std::vector<SleepingService> services) { asleep = services; });
+                   [this](std::vector<GroupService> services) { asleep = services; });
     scope.spawn(scaler->run());
     cluster.executor.run_for(1);
   }
@@ -77,7 +77,7 @@ struct World {
 
   Cluster cluster;
   MadeUpLoad load;
-  std::vector<SleepingService> asleep;
+  std::vector<GroupService> asleep;
   Env env{cluster.executor, cluster.network, cluster.disk, cluster.random};
   std::optional<Autoscaler> scaler;  // once there is a server
   Scope scope{cluster.executor};
