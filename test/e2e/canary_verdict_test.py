@@ -1,10 +1,10 @@
 """Canaries that are promoted, or whose deployment fails, by what the balancer measured of them."""
 
 import re
-import threading
 
 import pytest
 from helpers import jobs
+from helpers.asking import Asking
 from helpers.wait import stays, until
 
 UPDATE = """
@@ -34,25 +34,8 @@ def job(version, path, promote="true", rate="5%", least="40"):
                          '"urlprefix-shop.test/"', '"urlprefix-shop.test/ prepend=%s"' % path))
 
 
-class Asking:
-    """Somebody who asks all the time."""
-
-    def __init__(self, agent, curl):
-        self.statuses = []
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.ask, args=(agent, curl))
-
-    def ask(self, agent, curl):
-        while not self.done.wait(0.01):
-            self.statuses.append(curl(agent.traffic, "-H", "Host: shop.test").status)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.thread.join()
+def asking_for(agent, curl):
+    return Asking(lambda: curl(agent.traffic, "-H", "Host: shop.test").status)
 
 
 @pytest.fixture
@@ -72,7 +55,7 @@ def test_good_ones_are_promoted_once_they_have_served_enough(agent, curl):
     agent.wait_routes("shop.test", 3)
     until(lambda: deployment(agent)["TaskGroups"]["shop"]["HealthyAllocs"] == 1, "it is healthy")
     stays(lambda: not deployment(agent)["TaskGroups"]["shop"]["Promoted"], "nobody asked it", 2)
-    with Asking(agent, curl) as asking:
+    with asking_for(agent, curl) as asking:
         until(lambda: deployment(agent)["Status"] == "successful", "it is promoted", 40)
     assert agent.get("/v1/job/shop")["Version"] == 1
     assert set(asking.statuses) == {200}
@@ -82,7 +65,7 @@ def test_good_ones_are_promoted_once_they_have_served_enough(agent, curl):
 def test_bad_ones_end_the_deployment_and_the_job_goes_back(agent, curl):
     agent.run(job("2", "/status/500"), flags=["-detach"])
     agent.wait_routes("shop.test", 3)
-    with Asking(agent, curl) as asking:
+    with asking_for(agent, curl) as asking:
         until(lambda: agent.get("/v1/job/shop")["Version"] == 2, "it went back", 40)
     assert 500 in asking.statuses and set(asking.statuses) <= {200, 500}
     failed, = [d for d in agent.get("/v1/job/shop/deployments") if d["Status"] == "failed"]
@@ -99,7 +82,7 @@ def test_bad_ones_end_the_deployment_and_the_job_goes_back(agent, curl):
 def test_without_auto_promote_good_ones_wait_for_the_operator(agent, curl):
     agent.run(job("2", "/status/200", promote="false", least="5"), flags=["-detach"])
     agent.wait_routes("shop.test", 3)
-    with Asking(agent, curl):
+    with asking_for(agent, curl):
         until(lambda: "canaries answer as they should" in agent.process.tail(), "it is said", 30)
         assert not deployment(agent)["TaskGroups"]["shop"]["Promoted"]
     assert agent.verb("deployment", "promote", "-detach", deployment(agent)["ID"]).code == 0

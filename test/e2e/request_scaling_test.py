@@ -3,11 +3,11 @@ the request that finds none: it waits and is answered."""
 
 import concurrent.futures
 import json
-import threading
 import urllib.request
 
 import pytest
 from helpers import jobs
+from helpers.asking import Asking
 from helpers.wait import stays, until
 
 POLICY = """
@@ -69,20 +69,9 @@ def test_from_none_and_to_none(agent, curl):
     assert answers == [200] * 20
     assert count(agent) >= 1
     # As long as somebody asks, there is one.
-    done = threading.Event()
-    statuses = []
-
-    def ask():
-        while not done.wait(0.3):
-            statuses.append(get(agent, curl).status)
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    with Asking(lambda: get(agent, curl).status, pause=0.3) as asking:
         stays(lambda: count(agent) >= 1, "it stays", 6)
-    finally:
-        done.set()
-        asking.join()
-    assert set(statuses) == {200}
+    assert set(asking.statuses) == {200}
     until(lambda: count(agent) == 0, "nobody asks", 30)
     until(lambda: agent.allocs("shop") == [], "it has gone", 30)
     assert agent.get("/v1/job/shop")["Status"] in ("running", "pending", "dead")
@@ -117,25 +106,12 @@ def test_no_request_is_lost_around_zero(agent, curl):
 def test_out_and_in(agent, curl):
     agent.run(job(1, 4))
     agent.wait_routes("shop.test", 1)
-    done = threading.Event()
-    statuses = []
-
-    def ask():
-        while not done.is_set():
-            statuses.append(get(agent, curl, "/sleep/500").status)
-    askers = [threading.Thread(target=ask) for _ in range(8)]
-    for each in askers:
-        each.start()
-    try:
+    with Asking(lambda: get(agent, curl, "/sleep/500").status, pause=0, askers=8) as asking:
         until(lambda: count(agent) == 4, "four for eight at once", 30)
         agent.wait_routes("shop.test", 4)
-    finally:
-        done.set()
-        for each in askers:
-            each.join()
     until(lambda: count(agent) == 1, "one for none", 30)
     agent.wait_routes("shop.test", 1)
-    assert set(statuses) == {200}
+    assert set(asking.statuses) == {200}
     text = agent.verb("job", "status", "shop").out
     assert "running" in text
 
@@ -143,18 +119,8 @@ def test_out_and_in(agent, curl):
 def test_by_rate(agent, curl):
     agent.run(job(1, 3, query="request_rate", target="4"))
     agent.wait_routes("shop.test", 1)
-    done = threading.Event()
-
-    def ask():
-        while not done.wait(0.05):
-            get(agent, curl)
-    asking = threading.Thread(target=ask)
-    asking.start()
-    try:
+    with Asking(lambda: get(agent, curl).status, pause=0.05):
         until(lambda: count(agent) >= 2, "more than four a second", 30)
-    finally:
-        done.set()
-        asking.join()
 
 
 @pytest.mark.parametrize("policy,why", [
